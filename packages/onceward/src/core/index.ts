@@ -1,0 +1,18 @@
+export type { Clock, Random, Timers } from './clock.ts'
+export type { Codec } from './codec.ts'
+export {
+  ERRORS,
+  type ErrorCode,
+  type ErrorEntry,
+  finalFailure,
+  isOncewardError,
+  noEffect,
+  OncewardError,
+  type OncewardErrorOptions,
+} from './errors.ts'
+export { callerScope, MAX_KEY_BYTES, MAX_SCOPE_BYTES, operationId } from './identity.ts'
+export type { Key } from './key.ts'
+export { CHANNEL, type Observer, type OnceEvent } from './observer.ts'
+export type * from './once-types.ts'
+export type * from './operation.ts'
+export type * from './store.ts'

@@ -1,0 +1,63 @@
+import { channel } from 'node:diagnostics_channel'
+import type { OperationId } from './operation.ts'
+
+/** What happened, as observers and the diagnostics channel `onceward` are told. Keys appear as the digest of the operation only. */
+export interface OnceEvent {
+  readonly type:
+    | 'claimed'
+    | 'taken-over'
+    | 'executed'
+    | 'replayed'
+    | 'coalesced'
+    | 'waiting'
+    | 'rejected'
+    | 'reused'
+    | 'released'
+    | 'failed'
+    | 'held'
+    | 'reconciled'
+    | 'reconcile-unknown'
+    | 'claim-lost'
+    | 'renew-failed'
+    | 'not-stored'
+    | 'not-replayable'
+    | 'volatile-key'
+  readonly scope: string
+  /** Digest of the operation. */
+  readonly digest: string
+  readonly attempt?: number
+  readonly fence?: number
+  /** How long it took, in ms, where the event ends something. */
+  readonly durationMs?: number
+  /** For a person; never holds a key, an input or a result. */
+  readonly message?: string
+  readonly error?: unknown
+}
+
+/** Is told what happens. It must not throw; what it throws is dropped. */
+export type Observer = (event: OnceEvent) => void
+
+/** The name of the diagnostics channel. */
+export const CHANNEL = 'onceward'
+
+/** Sends events to the observer and to the diagnostics channel; builds nothing when nobody listens. */
+export function createEmitter(observer: Observer | undefined): Emit {
+  const diagnostics = channel(CHANNEL)
+  return (type, id, details) => {
+    if (observer === undefined && !diagnostics.hasSubscribers) return
+    const event: OnceEvent = { type, scope: id.scope, digest: id.digest, ...details }
+    if (diagnostics.hasSubscribers) diagnostics.publish(event)
+    try {
+      observer?.(event)
+    } catch {
+      // An observer's fault must not become the operation's.
+    }
+  }
+}
+
+/** Emits one event about an operation. */
+export type Emit = (
+  type: OnceEvent['type'],
+  id: OperationId,
+  details?: Omit<OnceEvent, 'type' | 'scope' | 'digest'>,
+) => void
