@@ -1,0 +1,74 @@
+import type { Clock } from '../core/clock.ts'
+import type { Once, Reconcile } from '../core/once-types.ts'
+import type { OnCrash } from '../core/operation.ts'
+import type { KeyedRequest } from './types.ts'
+
+/** What a 5xx response, or a throw, means for the operation when nothing is known of its effect. */
+export type OnServerError = 'hold' | 'store' | 'release'
+
+/** A limit on new operations per scope. */
+export interface QuotaOptions {
+  /** How many new keys one scope may start within `perMs`. */
+  readonly newKeys: number
+  /** Length of the sliding window, in ms. */
+  readonly perMs: number
+  /** How many scopes are counted at once; the longest idle ones are forgotten first. Default 10,000. */
+  readonly maxScopes?: number
+}
+
+/** What the guard needs of the engine. */
+export type GuardedOnce = Pick<Once, 'attempt' | 'get' | 'scope'>
+
+/** Options of {@link createGuard}: what every adapter and the gateway share. */
+export interface GuardOptions {
+  /** Runs the operations. Its scope is the namespace of all keys. */
+  readonly once: GuardedOnce
+  /** Refuses guarded methods without a key: 400 `key-missing`. Default false: they pass through unguarded. */
+  readonly requireKey?: boolean
+  /** Derives the key from the request instead of reading `Idempotency-Key`; `undefined` is refused as `key-missing`, a `TypeError` as `request-invalid`. */
+  readonly deriveKey?: (request: KeyedRequest, body: Uint8Array) => string | undefined
+  /** How long a duplicate waits for the running one at most, in ms; `Prefer: wait=n` shortens it. Default 30,000. */
+  readonly waitMs?: number
+  /** The largest body that is fingerprinted, in bytes; a larger one is refused with 413. Default 1,048,576. */
+  readonly maxBodyBytes?: number
+  /** The largest response that is held back and stored, in bytes. A larger one passes through and is not replayable. Default 1,048,576. */
+  readonly maxResponseBytes?: number
+  /** What a 5xx or a throw of unknown effect means. Default `hold`. */
+  readonly onServerError?: OnServerError
+  /** Runs the handler unguarded while the store is down, marked `Idempotency-Bypassed`. Default false: 503. */
+  readonly failOpen?: boolean
+  /** Compares JSON bodies by their RFC 8785 form, so that spacing and the order of members do not matter. Default false: bytes. */
+  readonly canonicalJson?: boolean
+  /** Limits new keys per scope: 429 `quota-exceeded`. Default: no limit. Counted in this process. */
+  readonly quota?: QuotaOptions
+  /** How many requests may wait for one operation in this process; more are answered 409 `in-progress` at once. Default 1,000. */
+  readonly maxWaiters?: number
+  /** Response fields that are stored and replayed besides the standard ones (see docs/http.md). */
+  readonly replayHeaders?: readonly string[]
+  /** See `OperationPolicy`; passed to each call. Default: what `once` has. */
+  readonly leaseMs?: number
+  /** How long a response is replayed, in ms from its end. Default: what `once` has. */
+  readonly retentionMs?: number
+  /** What a crash during the handler means. Default: what `once` has. */
+  readonly onCrash?: OnCrash
+  /** Asked what became of a held operation; `done` carries a `CapturedResponse`. */
+  readonly reconcile?: Reconcile
+  /** How long one question to `reconcile` may take, in ms. */
+  readonly reconcileTimeoutMs?: number
+  /** Reads the time for `Idempotency-Expires` and the quota. Default: the system's. */
+  readonly clock?: Clock
+}
+
+/** Tells callers apart: a function of the request, or the literal `'public'` where all callers are one. */
+export type ScopeOption<Request> =
+  | 'public'
+  | ((request: Request) => string | undefined | null | Promise<string | undefined | null>)
+
+/** Options of every `idempotency()` middleware. */
+export interface IdempotencyOptions<Request> extends GuardOptions {
+  /**
+   * Who asks: the authenticated tenant or principal. Keys of two callers never meet. No answer (`undefined`, `null`
+   * or an empty text) is refused with 401 `scope-missing`. Say `'public'` where all callers are one, in so many words.
+   */
+  readonly scope: ScopeOption<Request>
+}
