@@ -47,6 +47,10 @@ export function claim(
     case 'held':
       return { ...counted(record, request), reply: heldReply(record, now) }
     case 'released':
+      // A request that arrives after its own claim was given back comes from a caller that has gone.
+      if (record.owner === request.owner) {
+        return { reply: { state: 'running', attempt: record.attempt, remainingMs: 0 } }
+      }
       return grant(record.fence, record, request, now, false)
     case 'running': {
       if (now < record.leaseUntil) {
@@ -253,7 +257,8 @@ function freshFrom(request: ClaimRequest, now: number): OperationRecord {
 
 function claimedReply(record: OperationRecord, takenOver: boolean): ClaimReply {
   const { id, owner = '', fence, attempt } = record
-  return { state: 'claimed', claim: { id, owner, fence, attempt }, takenOver, steps: record.steps }
+  const steps = record.steps.filter((step) => step.state === 'done')
+  return { state: 'claimed', claim: { id, owner, fence, attempt }, takenOver, steps }
 }
 
 function doneReply(record: OperationRecord, now: number): ClaimReply {
@@ -340,5 +345,8 @@ function lastEvent(record: OperationRecord): HistoryEntry['event'] | undefined {
 }
 
 function clip(text: string): string {
-  return text.length <= MAX_NOTE_CHARS ? text : `${text.slice(0, MAX_NOTE_CHARS - 1)}…`
+  if (text.length <= MAX_NOTE_CHARS) return text
+  // Half of a surrogate pair is no text: some stores refuse it.
+  const cut = text.slice(0, MAX_NOTE_CHARS - 1).replace(/[\uD800-\uDBFF]$/, '')
+  return `${cut}…`
 }

@@ -1,0 +1,20 @@
+import type { OperationStore } from '../core/store.ts'
+import type { ConformanceCase } from './conformance-case.ts'
+import { claimCases } from './store-cases/claims.ts'
+import { lapseCases } from './store-cases/lapses.ts'
+import { staleOwnerCases } from './store-cases/stale-owners.ts'
+import { bindCases, type StoreHarness } from './store-harness.ts'
+
+/**
+ * The rules every `OperationStore` keeps, as cases for any test runner.
+ *
+ * Limit: it asks one process over several connections; crashes of processes and servers are for a fault harness.
+ *
+ * @example
+ * registerCases(it, storeConformance({ capabilities, open: async () => ({ stores: [a, b], close }) }))
+ */
+export function storeConformance<S extends OperationStore>(
+  harness: StoreHarness<S>,
+): readonly ConformanceCase[] {
+  return bindCases(harness, [...claimCases, ...staleOwnerCases, ...lapseCases])
+}
