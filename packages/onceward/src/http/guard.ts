@@ -1,5 +1,11 @@
-import type { ErrorCode, OncewardErrorOptions } from '../core/errors.ts'
+import { ERRORS, type ErrorCode, OncewardError, type OncewardErrorOptions } from '../core/errors.ts'
+import { admitter } from './admission.ts'
+import { echoOf } from './answers.ts'
 import type { GuardOptions } from './guard-options.ts'
+import { settingsOf } from './guard-settings.ts'
+import { createHandler } from './handling.ts'
+import { problemAnswer } from './problem.ts'
+import { EFFECT_FIELD } from './response-headers.ts'
 import type {
   Admission,
   Handling,
@@ -24,7 +30,23 @@ export interface Guard {
   refuse(code: ErrorCode, detail?: string, options?: OncewardErrorOptions): SendAnswer
 }
 
-/** Builds a {@link Guard}. */
-export function createGuard(_options: GuardOptions): Guard {
-  throw new Error('createGuard is being written')
+/**
+ * Builds a {@link Guard}.
+ *
+ * @throws `TypeError` for options that make no sense, with the mend.
+ */
+export function createGuard(options: GuardOptions): Guard {
+  const settings = settingsOf(options)
+  return {
+    maxBodyBytes: settings.maxBodyBytes,
+    maxResponseBytes: settings.maxResponseBytes,
+    admit: admitter(settings),
+    handle: createHandler(settings),
+    passThroughHeaders: (request, headers) => [
+      ...headers.filter(([name]) => name.toLowerCase() !== EFFECT_FIELD),
+      ...echoOf(request),
+    ],
+    refuse: (code, detail, errorOptions) =>
+      problemAnswer(new OncewardError(code, detail, errorOptions), { summary: ERRORS[code].summary }),
+  }
 }

@@ -1,3 +1,6 @@
+/**
+ * The HTTP layer without a framework: the guard that every `idempotency()` middleware and the gateway share.
+ */
 export { createGuard, type Guard } from './guard.ts'
 export type {
   GuardedOnce,
@@ -7,6 +10,13 @@ export type {
   QuotaOptions,
   ScopeOption,
 } from './guard-options.ts'
+export { type KeyReading, MAX_HTTP_KEY_BYTES, readIdempotencyKey } from './idempotency-key.ts'
+export { type NormalTarget, normalizeTarget } from './normalize-target.ts'
+export { type ProblemDocument, problemAnswer, problemCode } from './problem.ts'
+export { parseJson } from './request-fingerprint.ts'
+export { GUARDED_METHODS, operationKey, operationScope } from './request-identity.ts'
+export { responseCodec } from './response-codec.ts'
+export { connectionFields, HOP_BY_HOP, headerValue, trustedRequestHeaders } from './response-headers.ts'
 export type {
   Admission,
   CapturedResponse,
@@ -20,5 +30,3 @@ export type {
   SendAnswer,
   Work,
 } from './types.ts'
-// To come: normalizeTarget(target): { path, query } | undefined, responseCodec: Codec (CapturedResponse | OversizeResponse),
-// problemAnswer(error: OncewardError): SendAnswer, stripRequestHeaders(headers): HeaderPairs, HOP_BY_HOP, isGuardedMethod.

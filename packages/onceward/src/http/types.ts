@@ -39,6 +39,8 @@ export interface KeyedRequest {
   readonly mediaType: string
   /** The key, unquoted. Absent only where the guard derives it from the body. */
   readonly key?: string
+  /** The field as it was sent, to be echoed. Absent with a derived key. */
+  readonly echo?: string
   /** How long this caller is willing to wait for a running duplicate, in ms: `Prefer: wait=n`, capped. */
   readonly waitMs: number
   readonly headers: HeaderPairs

@@ -1,0 +1,70 @@
+import type { Clock } from '../core/clock.ts'
+import type { Call } from '../core/once-types.ts'
+import { systemClock } from '../core/system.ts'
+import type { GuardOptions, OnServerError } from './guard-options.ts'
+import { createQuota, type Quota } from './quota.ts'
+import { MAX_HEAD_BYTES, responseCodec } from './response-codec.ts'
+import { replayedHeaders } from './response-headers.ts'
+
+/** Guard options, checked and with every default filled in. */
+export interface GuardSettings extends Pick<GuardOptions, 'once' | 'deriveKey'> {
+  readonly requireKey: boolean
+  readonly waitMs: number
+  readonly maxBodyBytes: number
+  readonly maxResponseBytes: number
+  readonly onServerError: OnServerError
+  readonly failOpen: boolean
+  readonly canonicalJson: boolean
+  readonly maxWaiters: number
+  readonly replayed: ReadonlySet<string>
+  readonly quota: Quota | undefined
+  readonly clock: Clock
+  /** What every call of the engine has in common. */
+  readonly call: Omit<Call, 'key'>
+}
+
+const MEBIBYTE = 1_048_576
+
+/** Checks options. @throws `TypeError` that names the option and the mend. */
+export function settingsOf(options: GuardOptions): GuardSettings {
+  const { once, onServerError = 'hold', clock = systemClock, quota } = options
+  if (typeof once?.attempt !== 'function') {
+    throw new TypeError('idempotency needs `once`: the instance that createOnce({ store, scope }) answers')
+  }
+  if (!['hold', 'store', 'release'].includes(onServerError)) {
+    throw new TypeError(`onServerError must be 'hold', 'store' or 'release', not ${String(onServerError)}`)
+  }
+  const maxResponseBytes = atLeast('maxResponseBytes', options.maxResponseBytes ?? MEBIBYTE, 0)
+  return {
+    once,
+    requireKey: options.requireKey ?? false,
+    ...(options.deriveKey === undefined ? {} : { deriveKey: options.deriveKey }),
+    waitMs: atLeast('waitMs', options.waitMs ?? 30_000, 0),
+    maxBodyBytes: atLeast('maxBodyBytes', options.maxBodyBytes ?? MEBIBYTE, 0),
+    maxResponseBytes,
+    onServerError,
+    failOpen: options.failOpen ?? false,
+    canonicalJson: options.canonicalJson ?? false,
+    maxWaiters: atLeast('maxWaiters', options.maxWaiters ?? 1000, 0),
+    replayed: replayedHeaders(options.replayHeaders),
+    quota: quota && createQuota(quota, clock),
+    clock,
+    call: {
+      codec: responseCodec,
+      // The cap on the body is enforced where the response is captured; the codec bounds the rest.
+      maxValueBytes: maxResponseBytes + 2 * MAX_HEAD_BYTES,
+      // What a throw means is decided in `handling.ts`, where more is known.
+      onError: 'hold',
+      ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
+      ...(options.retentionMs === undefined ? {} : { retentionMs: options.retentionMs }),
+      ...(options.onCrash === undefined ? {} : { onCrash: options.onCrash }),
+      ...(options.reconcile === undefined ? {} : { reconcile: options.reconcile }),
+      ...(options.reconcileTimeoutMs === undefined ? {} : { reconcileTimeoutMs: options.reconcileTimeoutMs }),
+    },
+  }
+}
+
+function atLeast(name: string, value: number, least: number): number {
+  if (typeof value === 'number' && Number.isFinite(value) && value >= least) return value
+  throw new TypeError(`${name} must be a number of at least ${least}, not ${String(value)}`)
+}

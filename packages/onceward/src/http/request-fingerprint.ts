@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto'
+import { canonicalJson } from '../core/canonical-json.ts'
+import { OncewardError } from '../core/errors.ts'
+import { isJsonType } from './media-type.ts'
+import type { KeyedRequest, ParsedBody } from './types.ts'
+
+/** The deepest nesting of a JSON body that is compared by its canonical form. */
+export const MAX_JSON_DEPTH = 512
+
+/**
+ * Digests a request: method, path, query, media type and body, each after its byte length, so that no byte of one can
+ * pass for a byte of another. SHA-256 as base64url.
+ *
+ * With `canonical`, and whenever a parser has left only the value, JSON bodies count by their RFC 8785 form: the digest
+ * is the same whether the bytes or the parsed value are given. Numbers then count as IEEE doubles.
+ *
+ * @throws `REQUEST_INVALID` for a body that claims to be JSON and is not, or is nested more than 512 levels deep.
+ */
+export function requestFingerprint(
+  request: Pick<KeyedRequest, 'method' | 'path' | 'query' | 'mediaType'>,
+  body: Uint8Array | ParsedBody,
+  canonical: boolean,
+): string {
+  const hash = createHash('sha256')
+  const add = (part: string | Uint8Array): void => {
+    const bytes = typeof part === 'string' ? Buffer.from(part) : part
+    hash.update(`${bytes.byteLength}:`).update(bytes)
+  }
+  add(request.method)
+  add(request.path)
+  add(request.query)
+  add(request.mediaType)
+  if (!(body instanceof Uint8Array)) add(canonicalText(body.parsed))
+  else if (canonical && isJsonType(request.mediaType)) add(canonicalText(parseJson(body)))
+  else add(body)
+  return hash.digest('base64url')
+}
+
+/** Parses JSON bytes whose nesting is bounded. Empty bytes are `undefined`. @throws `REQUEST_INVALID` */
+export function parseJson(bytes: Uint8Array): unknown {
+  if (bytes.byteLength === 0) return undefined
+  if (isTooDeep(bytes)) throw unreadable(`the body is nested more than ${MAX_JSON_DEPTH} levels deep`)
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch (cause) {
+    throw unreadable('the body is not JSON in UTF-8', cause)
+  }
+}
+
+function canonicalText(value: unknown): string {
+  if (value === undefined) return ''
+  try {
+    return canonicalJson(value)
+  } catch (cause) {
+    throw unreadable('the body has no canonical JSON form', cause)
+  }
+}
+
+/** Counts open brackets outside of texts, so that hostile nesting is refused before anything recursive meets it. */
+function isTooDeep(bytes: Uint8Array): boolean {
+  let depth = 0
+  let inText = false
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (inText) {
+      if (byte === 0x5c) at++
+      else if (byte === 0x22) inText = false
+    } else if (byte === 0x22) inText = true
+    else if (byte === 0x5b || byte === 0x7b) {
+      if (++depth > MAX_JSON_DEPTH) return true
+    } else if (byte === 0x5d || byte === 0x7d) depth--
+  }
+  return false
+}
+
+function unreadable(message: string, cause?: unknown): OncewardError {
+  return new OncewardError('REQUEST_INVALID', message, cause === undefined ? {} : { cause })
+}
