@@ -1,0 +1,98 @@
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { ROOT } from './paths.mjs'
+
+/**
+ * @typedef {{ code: number, output: string }} Ran `code` is 0 only for a process that ended by itself and said so.
+ */
+
+/**
+ * Runs a program to its end. Never throws for a program that fails.
+ *
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, show?: boolean, timeoutMs?: number }} [options]
+ *   `show` lets it write to our own terminal, and its output is not kept.
+ * @returns {Promise<Ran>}
+ */
+export function run(
+  command,
+  args,
+  { cwd = ROOT, env = process.env, show = false, timeoutMs = 600_000 } = {},
+) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd, env, stdio: show ? 'inherit' : ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    let late = false
+    const timer = setTimeout(() => {
+      late = true
+      child.kill('SIGKILL')
+    }, timeoutMs)
+    child.stdout?.on('data', (chunk) => {
+      output += chunk
+    })
+    child.stderr?.on('data', (chunk) => {
+      output += chunk
+    })
+    child.on('error', (error) => {
+      clearTimeout(timer)
+      resolve({ code: 127, output: `${output}${command} could not be started: ${error.message}\n` })
+    })
+    child.on('close', (code, signal) => {
+      clearTimeout(timer)
+      if (late) output += `\nstopped after ${Math.round(timeoutMs / 1000)} s\n`
+      else if (signal) output += `\nended by ${signal}\n`
+      resolve({ code: code ?? 1, output })
+    })
+  })
+}
+
+/**
+ * Runs a JavaScript file with this very Node.
+ *
+ * @param {string} file
+ * @param {readonly string[]} args
+ * @param {Parameters<typeof run>[2]} [options]
+ */
+export function runNode(file, args, options) {
+  return run(process.execPath, [file, ...args], options)
+}
+
+const TOOLS = {
+  attw: '@arethetypeswrong/cli/dist/index.js',
+  biome: '@biomejs/biome/bin/biome',
+  knip: 'knip/bin/knip.js',
+  publint: 'publint/src/cli.js',
+  tsc: 'typescript/bin/tsc',
+  'tsc-6': 'typescript-6/bin/tsc',
+  vitest: 'vitest/vitest.mjs',
+}
+
+/**
+ * Runs one of the locked tools.
+ *
+ * @param {string} tool
+ * @param {readonly string[]} args
+ * @param {Parameters<typeof run>[2]} [options]
+ */
+export function runTool(tool, args, options) {
+  const file = Object.hasOwn(TOOLS, tool) ? TOOLS[/** @type {keyof typeof TOOLS} */ (tool)] : undefined
+  if (file === undefined) {
+    return Promise.resolve({
+      code: 2,
+      output: `no such tool: ${tool}. There are ${Object.keys(TOOLS).join(', ')}\n`,
+    })
+  }
+  return runNode(join(ROOT, 'node_modules', file), args, options)
+}
+
+/**
+ * Runs npm, the one that started us if there is one.
+ *
+ * @param {readonly string[]} args
+ * @param {Parameters<typeof run>[2]} [options]
+ */
+export function runNpm(args, options) {
+  const started = process.env.npm_execpath
+  return started?.endsWith('.js') ? runNode(started, args, options) : run('npm', args, options)
+}

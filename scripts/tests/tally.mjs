@@ -1,0 +1,96 @@
+/**
+ * @typedef {{ name: string, reason: string }} Skip
+ * @typedef {{ part: string, passed: number, failed: number, skips: readonly Skip[], ms: number, note?: string }} Row
+ *   One line of the summary: a gate, the tests of a folder, a lane.
+ */
+
+/**
+ * Turns what the reporter wrote into rows, one for each folder of tests.
+ *
+ * @param {{ tests: { file: string, state: string, name: string, note?: string }[], errors: string[] }} results
+ * @returns {Row[]}
+ */
+export function rowsOfTests({ tests, errors }) {
+  /** @type {Map<string, { passed: number, failed: number, skips: Skip[] }>} */
+  const parts = new Map()
+  for (const { file, state, name, note } of tests) {
+    const part = partOf(file)
+    const row = parts.get(part) ?? { passed: 0, failed: 0, skips: [] }
+    parts.set(part, row)
+    if (state === 'passed') row.passed++
+    else if (state === 'skipped')
+      row.skips.push({ name: `${file}: ${name}`, reason: note ?? 'no reason given' })
+    else row.failed++
+  }
+  const rows = [...parts].sort().map(([part, row]) => ({ part, ...row, ms: 0 }))
+  if (errors.length > 0)
+    rows.push({ part: 'errors outside any test', passed: 0, failed: errors.length, skips: [], ms: 0 })
+  return rows
+}
+
+function partOf(/** @type {string} */ file) {
+  const [first = '', second = '', third = '', fourth = ''] = file.split('/')
+  if (first !== 'packages') return `tests ${first}/${second.includes('.') ? '' : second}`.replace(/\/$/, '')
+  return `tests ${second}/${fourth.includes('.') || fourth === '' ? third : fourth}`.replace(
+    /\/[^/]*\.test\.ts$/,
+    '',
+  )
+}
+
+/**
+ * Reads the totals that `node --test --test-reporter=tap` prints. Totals that are missing mean that the run broke off.
+ *
+ * @param {string} tap
+ * @returns {{ passed: number, failed: number, skipped: number } | undefined}
+ */
+export function totalsOfTap(tap) {
+  const total = (/** @type {string} */ what) => {
+    const found = new RegExp(`^# ${what} (\\d+)$`, 'm').exec(tap)?.[1]
+    return found === undefined ? undefined : Number(found)
+  }
+  const [passed, failed, cancelled, skipped] = ['pass', 'fail', 'cancelled', 'skipped'].map(total)
+  if (passed === undefined || failed === undefined || cancelled === undefined || skipped === undefined)
+    return undefined
+  return { passed, failed: failed + cancelled, skipped }
+}
+
+/**
+ * Sums up. A skip is a failure when everything is required, unless its reason says which other lane runs it
+ * (`elsewhere: …`) or that it does not apply (`not applicable: …`). No tests at all is a failure.
+ *
+ * @param {readonly Row[]} rows
+ * @param {{ requireAll: boolean }} options
+ */
+export function sumUp(rows, { requireAll }) {
+  const skips = rows.flatMap((row) => row.skips)
+  const refused = requireAll
+    ? skips.filter(({ reason }) => !/^(?:elsewhere|not applicable): /.test(reason))
+    : []
+  const passed = rows.reduce((sum, row) => sum + row.passed, 0)
+  const failed = rows.reduce((sum, row) => sum + row.failed, 0) + refused.length
+  return { passed, failed, skips, refused, skipped: skips.length - refused.length }
+}
+
+/**
+ * The last line of a run.
+ *
+ * @param {{ passed: number, failed: number, skipped: number }} sum
+ */
+export function closingLine({ passed, failed, skipped }) {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
+}
+
+/**
+ * @param {readonly Row[]} rows
+ */
+export function table(rows) {
+  const width = Math.max(...rows.map((row) => row.part.length))
+  return rows
+    .map((row) => {
+      const verdict = row.failed > 0 ? 'FAILED' : row.passed > 0 ? 'ok' : 'skipped'
+      const counts = `${row.passed} passed, ${row.failed} failed${row.skips.length > 0 ? `, ${row.skips.length} skipped` : ''}`
+      const time = row.ms > 0 ? `${(row.ms / 1000).toFixed(1)} s` : ''
+      return `  ${row.part.padEnd(width)}  ${verdict.padEnd(8)}${counts.padEnd(34)}${time.padStart(8)}  ${row.note ?? ''}`.trimEnd()
+    })
+    .join('\n')
+}
