@@ -5,3 +5,14 @@ export interface Codec {
   /** @throws `TypeError` for bytes that `encode` did not make. */
   decode(bytes: Uint8Array): unknown
 }
+
+/** Thrown by `encode` for a value that cannot be stored, with what can still be told about it. */
+export class Unstorable extends TypeError {
+  /** Encoded by the same codec; handed to duplicates as the `value` of `OUTCOME_NOT_REPLAYABLE`. */
+  readonly note?: Uint8Array
+
+  constructor(message: string, note?: Uint8Array) {
+    super(message)
+    if (note !== undefined) this.note = note
+  }
+}

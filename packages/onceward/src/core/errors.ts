@@ -1,3 +1,4 @@
+import { currentFrame } from './context.ts'
 import type { Effect } from './operation.ts'
 
 /** What is fixed about a code. */
@@ -255,6 +256,8 @@ function mark<E extends object>(error: E, verdict: Verdict): E {
     throw new TypeError('mark an error object, not a bare value')
   if (!Object.isExtensible(error))
     throw new TypeError('the error is frozen and cannot be marked; wrap it in new Error(message, { cause })')
+  // Said here and now, it is about the operation around, wherever the error came from.
+  currentFrame()?.crossed.delete(error)
   Object.defineProperty(error, VERDICT, {
     value: verdict,
     enumerable: false,

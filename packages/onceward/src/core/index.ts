@@ -1,5 +1,6 @@
 export type { Clock, Random, Timers } from './clock.ts'
-export type { Codec } from './codec.ts'
+export { type Codec, Unstorable } from './codec.ts'
+export { createOnce } from './create-once.ts'
 export {
   ERRORS,
   type ErrorCode,
@@ -11,7 +12,7 @@ export {
   type OncewardErrorOptions,
 } from './errors.ts'
 export { callerScope, MAX_KEY_BYTES, MAX_SCOPE_BYTES, operationId } from './identity.ts'
-export type { Key } from './key.ts'
+export { deriveKey, type Key } from './key.ts'
 export { CHANNEL, type Observer, type OnceEvent } from './observer.ts'
 export type * from './once-types.ts'
 export type * from './operation.ts'

@@ -44,6 +44,8 @@ export interface OnceOptions extends OperationPolicy {
   readonly cache?: false | { readonly maxEntries?: number; readonly maxBytes?: number }
   /** Is told what happens; the same events are published on `node:diagnostics_channel`. */
   readonly observer?: Observer
+  /** How long the store may leave a claim unanswered before the caller gets `STORE_UNAVAILABLE`, in ms. Default 10,000. */
+  readonly storeTimeoutMs?: number
   readonly clock?: Clock
   readonly timers?: Timers
   readonly random?: Random
@@ -57,6 +59,8 @@ export interface Call extends OperationPolicy {
   readonly input?: unknown
   /** Replaces the scope of the instance for this call. */
   readonly scope?: string
+  /** Paths of key fields that look volatile and are meant, such as `createdAt`: they are not warned about. */
+  readonly allowVolatile?: readonly string[]
   /** Stops waiting. Work that has begun is not stopped by it. */
   readonly signal?: AbortSignal
 }
@@ -154,6 +158,8 @@ export interface Once {
   ): Promise<T>
   /** Runs `fn` inside a transaction that the caller has begun and will commit. */
   within<T, Tx = unknown>(tx: Tx, call: Call, fn: (op: TransactionOperation) => T | Promise<T>): Promise<T>
+  /** Like `within`, for synchronous drivers: returns the value itself and throws, so that the caller can still roll back. */
+  withinSync<T, Tx = unknown>(tx: Tx, call: Call, fn: (op: TransactionOperation) => T): T
   /** Reads the record of a key. */
   get(key: Key, options?: { readonly scope?: string }): Promise<OperationRecord | undefined>
   /** Turns lapsed claims of this store into held ones and asks `reconcile` about the held ones of this scope. Answers how many it settled. */

@@ -1,0 +1,70 @@
+import { isOncewardError, OncewardError } from './errors.ts'
+import { type Reading, readClock } from './lease-keeper.ts'
+import { pause, within } from './persist.ts'
+import type { Engine } from './settings.ts'
+import type { ClaimReply, ClaimRequest } from './store.ts'
+
+/** The answer to a claim, and when the request that it answers was sent. */
+export interface Claimed {
+  readonly reply: ClaimReply
+  readonly sentAt: Reading
+}
+
+const FIRST_PAUSE_MS = 20
+
+/**
+ * Asks the store for a claim. A failed or lost request is asked again under the same nonce, which is the same claim,
+ * until `storeTimeoutMs` is over. A claim that was granted after all, when nobody waits for it any more, is released.
+ *
+ * @throws `STORE_UNAVAILABLE` (effect none), or the store's own error where asking again is pointless.
+ */
+export async function claim(engine: Engine, request: ClaimRequest): Promise<Claimed> {
+  const startedAt = engine.clock.monotonic()
+  const pending: Promise<ClaimReply>[] = []
+  let pauseMs = FIRST_PAUSE_MS
+  for (;;) {
+    const sentAt = readClock(engine)
+    try {
+      const asked = engine.store.claim(request)
+      pending.push(asked)
+      return { reply: await within(engine, asked, engine.storeTimeoutMs), sentAt }
+    } catch (error) {
+      const spentMs = engine.clock.monotonic() - startedAt
+      const pointless = isOncewardError(error) && !error.retryable
+      if (pointless || error instanceof TypeError || spentMs + pauseMs >= engine.storeTimeoutMs) {
+        disown(engine, request, pending)
+        if (isOncewardError(error) || error instanceof TypeError) throw error
+        throw new OncewardError('STORE_UNAVAILABLE', undefined, { cause: error, retryAfterMs: 1000 })
+      }
+    }
+    await pause(engine, pauseMs * (0.5 + engine.random.fraction()))
+    pauseMs *= 2
+  }
+}
+
+/**
+ * Gives back what was granted to a caller that has gone. Without it, work that never began would lapse into *held*.
+ * It only releases what bears this nonce, and makes no claim itself; it gives up when the lease is over.
+ */
+function disown(engine: Engine, request: ClaimRequest, pending: readonly Promise<ClaimReply>[]): void {
+  const giveBack = async () => {
+    const record = await engine.store.get(request.id)
+    if (record?.state !== 'running' || record.owner !== request.owner) return
+    const { id, owner, fence, attempt } = { ...record, owner: request.owner }
+    await engine.store.release({ id, owner, fence, attempt })
+  }
+  const retry = async () => {
+    const startedAt = engine.clock.monotonic()
+    for (let pauseMs = FIRST_PAUSE_MS; engine.clock.monotonic() - startedAt < request.leaseMs; pauseMs *= 2) {
+      try {
+        return await within(engine, giveBack(), engine.storeTimeoutMs)
+      } catch {
+        await new Promise<void>((resolve) => {
+          engine.timers.after(pauseMs, resolve, { background: true })
+        })
+      }
+    }
+  }
+  void retry()
+  for (const asked of pending) asked.then(giveBack).catch(() => {})
+}

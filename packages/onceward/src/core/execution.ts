@@ -1,0 +1,153 @@
+import { runInFrame } from './context.ts'
+import { OncewardError, type Verdict, verdictOn } from './errors.ts'
+import { keepLease, type LeaseKeeper, type Reading } from './lease-keeper.ts'
+import type { Operation } from './once-types.ts'
+import type { Claim, Outcome, StepRecord } from './operation.ts'
+import { operationHandle } from './operation-handle.ts'
+import { failureOf, failureOutcome, operationFailed, valueOutcome } from './outcomes.ts'
+import { type Persisted, persist } from './persist.ts'
+import type { Engine, Policy } from './settings.ts'
+
+/** A claim that was granted, and all that is needed to work under it. */
+export interface Grant {
+  readonly claim: Claim
+  readonly takenOver: boolean
+  readonly steps: readonly StepRecord[]
+  readonly sentAt: Reading
+}
+
+/** How the work of a claim ended, for its own caller and for those who waited for it. */
+export interface Ended<T> {
+  /** What is stored, where something is: duplicates in this process get it without asking the store. */
+  readonly stored?: Outcome
+  /** What the caller that ran the work gets. */
+  readonly result: { readonly value: T } | { readonly error: unknown }
+}
+
+/** Runs the work under a claim and stores how it ended. It never rejects. */
+export async function execute<T>(
+  engine: Engine,
+  policy: Policy,
+  grant: Grant,
+  fn: (op: Operation) => T | Promise<T>,
+): Promise<Ended<T>> {
+  const { claim } = grant
+  const startedAt = engine.clock.monotonic()
+  engine.emit(grant.takenOver ? 'taken-over' : 'claimed', claim.id, about(claim))
+  const keeper = keepLease(engine, claim, policy.leaseMs, grant.sentAt)
+  const handle = operationHandle(engine, policy, claim, keeper, grant.takenOver, grant.steps)
+  const thrown = await runInFrame(claim.id.digest, engine.store, async (frame) => {
+    try {
+      return { value: await fn(handle.op) }
+    } catch (error) {
+      const crossed = typeof error === 'object' && error !== null && frame.crossed.has(error)
+      return { error, verdict: crossed ? undefined : verdictOn(error) }
+    } finally {
+      frame.ended = true
+    }
+  })
+  const ending = { engine, policy, claim, keeper, durationMs: engine.clock.monotonic() - startedAt }
+  try {
+    if ('value' in thrown) return await storeValue(ending, thrown.value)
+    const onError = handle.hasOpenHold() ? 'hold' : policy.onError
+    return await storeThrow(ending, thrown.error, thrown.verdict, onError)
+  } finally {
+    keeper.stop()
+  }
+}
+
+interface Ending {
+  readonly engine: Engine
+  readonly policy: Policy
+  readonly claim: Claim
+  readonly keeper: LeaseKeeper
+  readonly durationMs: number
+}
+
+async function storeValue<T>(ending: Ending, value: T): Promise<Ended<T>> {
+  const { engine, policy, claim } = ending
+  const outcome = valueOutcome(value, policy.codec, policy.maxValueBytes)
+  const stored = await complete(ending, outcome)
+  if (stored === 'refused') return { result: { error: claimLost() } }
+  if (stored === 'unreachable')
+    return { result: { error: new OncewardError('OUTCOME_NOT_STORED', undefined, { value }) } }
+  const { durationMs } = ending
+  engine.emit('executed', claim.id, { ...about(claim), durationMs })
+  if (outcome.kind === 'unreplayable') {
+    engine.emit('not-replayable', claim.id, { ...about(claim), message: outcome.reason })
+  }
+  return { stored: outcome, result: { value } }
+}
+
+async function storeThrow<T>(
+  ending: Ending,
+  error: unknown,
+  verdict: Verdict | undefined,
+  onError: Policy['onError'],
+): Promise<Ended<T>> {
+  if (verdict?.kind === 'no-effect') return release(ending, error, 'none')
+  if (verdict?.kind === 'final') return fail(ending, error, verdict.effect)
+  switch (onError) {
+    case 'release':
+      return release(ending, error, 'unknown')
+    case 'store':
+      return fail(ending, error, 'unknown')
+    case 'hold':
+      return hold(ending, error)
+  }
+}
+
+async function release<T>(ending: Ending, error: unknown, effect: 'none' | 'unknown'): Promise<Ended<T>> {
+  const { engine, claim } = ending
+  const stored = await settle(ending, () => engine.store.release(claim, failureOf(error, effect)))
+  if (stored === 'refused' && effect === 'unknown') return { result: { error: claimLost(error) } }
+  if (stored === 'applied') engine.emit('released', claim.id, { ...about(claim), error })
+  return { result: { error } }
+}
+
+async function fail<T>(
+  ending: Ending,
+  error: unknown,
+  effect: 'none' | 'unknown' | 'done',
+): Promise<Ended<T>> {
+  const outcome = failureOutcome(error, effect)
+  const stored = await complete(ending, outcome)
+  if (stored === 'refused') return { result: { error: claimLost(error) } }
+  if (stored === 'unreachable') {
+    return { result: { error: new OncewardError('OUTCOME_NOT_STORED', undefined, { cause: error, effect }) } }
+  }
+  ending.engine.emit('failed', ending.claim.id, {
+    ...about(ending.claim),
+    durationMs: ending.durationMs,
+    error,
+  })
+  const failed = operationFailed(failureOf(error, effect), error)
+  return { stored: outcome, result: { error: failed } }
+}
+
+async function hold<T>(ending: Ending, error: unknown): Promise<Ended<T>> {
+  const { engine, claim } = ending
+  const { name, message } = failureOf(error, 'unknown')
+  const stored = await settle(ending, () => engine.store.hold(claim, `the work threw ${name}: ${message}`))
+  if (stored === 'refused') return { result: { error: claimLost(error) } }
+  if (stored === 'applied') engine.emit('held', claim.id, { ...about(claim), error })
+  const told = `the work threw and its effect may have happened, so the operation is held: ${message}`
+  return { result: { error: new OncewardError('OUTCOME_UNKNOWN', told, { cause: error }) } }
+}
+
+function complete(ending: Ending, outcome: Outcome): Promise<Persisted> {
+  const { engine, policy, claim } = ending
+  return settle(ending, () => engine.store.complete(claim, outcome, policy.retentionMs))
+}
+
+function settle(ending: Ending, transition: () => Promise<boolean>): Promise<Persisted> {
+  return persist(ending.engine, ending.keeper, ending.policy.leaseMs, ending.claim.id, transition)
+}
+
+function about(claim: Claim): { readonly attempt: number; readonly fence: number } {
+  return { attempt: claim.attempt, fence: claim.fence }
+}
+
+function claimLost(cause?: unknown): OncewardError {
+  return new OncewardError('CLAIM_LOST', undefined, cause === undefined ? {} : { cause })
+}

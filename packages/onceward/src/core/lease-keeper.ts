@@ -1,0 +1,107 @@
+import { OncewardError } from './errors.ts'
+import type { Claim } from './operation.ts'
+import type { Engine } from './settings.ts'
+
+/** Both clocks at one moment. */
+export interface Reading {
+  readonly now: number
+  readonly monotonic: number
+}
+
+/** Keeps one claim alive while its work runs, and knows when it can no longer be sure of it. */
+export interface LeaseKeeper {
+  /** Aborts with `CLAIM_LOST`; reading it looks at the clock first. */
+  readonly signal: AbortSignal
+  /** Whether the claim may be lost by now. */
+  isLost(): boolean
+  /** Stops renewing. */
+  stop(): void
+}
+
+/** Reads both clocks. */
+export function readClock(engine: Engine): Reading {
+  return { now: engine.clock.now(), monotonic: engine.clock.monotonic() }
+}
+
+/**
+ * The part of a lease that is given up to clocks running at different speeds, in ms: 2 % and 2 ms.
+ * Clocks of one data centre differ by far less; a virtual machine that is suspended is noticed by the wall clock.
+ */
+function driftMs(leaseMs: number): number {
+  return leaseMs * 0.02 + 2
+}
+
+/**
+ * Renews a claim every third of its lease, and aborts `signal` at this process's own deadline.
+ *
+ * ```
+ *  sent ──▶ granted on the store                     lease ends on the store
+ *   │          │                                          │
+ *   ├──────────┼── leaseMs − drift ──▶ own deadline       │      the deadline counts from *before* the request was
+ *   │          └────────────── leaseMs ──────────────────▶│      sent, so it always comes first
+ * ```
+ *
+ * A renewal that answers moves the deadline to its own sending time; one that fails or never answers moves nothing.
+ */
+export function keepLease(engine: Engine, claim: Claim, leaseMs: number, sentAt: Reading): LeaseKeeper {
+  const controller = new AbortController()
+  const validMs = leaseMs - driftMs(leaseMs)
+  const beatMs = leaseMs / 3
+  let granted = sentAt
+  let cancelTimer = () => {}
+  let stopped = false
+
+  const lose = (message: string) => {
+    if (stopped || controller.signal.aborted) return
+    cancelTimer()
+    engine.emit('claim-lost', claim.id, { attempt: claim.attempt, fence: claim.fence, message })
+    controller.abort(new OncewardError('CLAIM_LOST', message))
+  }
+  const elapsedMs = () => {
+    const { now, monotonic } = readClock(engine)
+    return Math.max(now - granted.now, monotonic - granted.monotonic)
+  }
+  const isLost = () => {
+    if (!controller.signal.aborted && !stopped && elapsedMs() >= validMs) {
+      lose('the claim was not renewed in time, so another caller may be given the operation')
+    }
+    return controller.signal.aborted
+  }
+  const beat = async () => {
+    const sent = readClock(engine)
+    try {
+      const kept = await engine.store.renew(claim, leaseMs)
+      if (isLost() || stopped) return
+      if (kept) granted = sent.monotonic > granted.monotonic ? sent : granted
+      else lose('the store has given the operation to another caller, or has ended it')
+    } catch (error) {
+      if (!stopped)
+        engine.emit('renew-failed', claim.id, { attempt: claim.attempt, fence: claim.fence, error })
+    }
+  }
+  const schedule = () => {
+    const delayMs = Math.max(1, Math.min(beatMs, validMs - elapsedMs()))
+    cancelTimer = engine.timers.after(
+      delayMs,
+      () => {
+        if (stopped || isLost()) return
+        void beat()
+        schedule()
+      },
+      { background: true },
+    )
+  }
+  schedule()
+
+  return {
+    get signal() {
+      isLost()
+      return controller.signal
+    },
+    isLost,
+    stop() {
+      stopped = true
+      cancelTimer()
+    },
+  }
+}

@@ -1,0 +1,98 @@
+import { downstreamKey } from './downstream-key.ts'
+import { OncewardError } from './errors.ts'
+import type { LeaseKeeper } from './lease-keeper.ts'
+import type { Operation } from './once-types.ts'
+import type { Claim, OnCrash, StepRecord } from './operation.ts'
+import { replay, valueOutcome } from './outcomes.ts'
+import { persist } from './persist.ts'
+import type { Engine, Policy } from './settings.ts'
+
+/** The handle that the work is given, and what the engine needs to know of its steps. */
+export interface OperationHandle {
+  readonly op: Operation
+  /** Whether a step that must not be repeated was begun and has not finished. */
+  hasOpenHold(): boolean
+}
+
+/** Makes the handle of one claim. `steps` are those an earlier attempt has finished. */
+export function operationHandle(
+  engine: Engine,
+  policy: Policy,
+  claim: Claim,
+  keeper: LeaseKeeper,
+  takenOver: boolean,
+  steps: readonly StepRecord[],
+): OperationHandle {
+  const finished = new Map(steps.filter((step) => step.state === 'done').map((step) => [step.name, step]))
+  const named = new Set<string>()
+  const open = new Set<string>()
+
+  const checkpoint = async (step: StepRecord): Promise<void> => {
+    const stored = await persist(engine, keeper, policy.leaseMs, claim.id, () =>
+      engine.store.checkpoint(claim, step),
+    )
+    if (stored === 'applied') return
+    if (stored === 'refused')
+      throw new OncewardError('CLAIM_LOST', `step "${step.name}" lost the claim of its operation`)
+    // Never `none`: even where this step has not begun, the work around it may have had effects.
+    const effect = step.state === 'done' ? 'done' : 'unknown'
+    throw new OncewardError('OUTCOME_NOT_STORED', `step "${step.name}" could not be remembered`, { effect })
+  }
+
+  // A finished step is never run again: where its value could not be stored, only a person can carry on.
+  const finishedValue = (known: StepRecord): unknown => {
+    if (known.value) return replay(claim.id, { kind: 'value', value: known.value }, policy.codec)
+    open.add(known.name)
+    throw new OncewardError(
+      'OUTCOME_NOT_REPLAYABLE',
+      `step "${known.name}" is done, but its value could not be stored`,
+    )
+  }
+
+  const step = async <T>(
+    name: string,
+    fn: () => T | Promise<T>,
+    options: { readonly onCrash?: OnCrash } = {},
+  ): Promise<T> => {
+    if (typeof name !== 'string' || name === '') throw new TypeError('a step needs a name')
+    if (named.has(name))
+      throw new TypeError(`step "${name}" was run twice in one attempt; give each step its own name`)
+    named.add(name)
+    const known = finished.get(name)
+    if (known) return finishedValue(known) as T
+    keeper.signal.throwIfAborted()
+    const onCrash = options.onCrash ?? policy.onCrash
+    // Worth a round trip only where it changes what a crash means.
+    if (onCrash === 'hold' && policy.onCrash === 'rerun')
+      await checkpoint({ name, state: 'started', onCrash })
+    if (onCrash === 'hold') open.add(name)
+    const value = await fn()
+    const outcome = valueOutcome(value, policy.codec, policy.maxValueBytes)
+    if (outcome.kind === 'unreplayable') {
+      engine.emit('not-replayable', claim.id, { message: `step "${name}": ${outcome.reason}` })
+    }
+    await checkpoint({
+      name,
+      state: 'done',
+      onCrash,
+      ...(outcome.kind === 'value' ? { value: outcome.value } : {}),
+    })
+    open.delete(name)
+    return value
+  }
+
+  const op: Operation = {
+    id: claim.id,
+    scope: claim.id.scope,
+    key: claim.id.key,
+    fence: claim.fence,
+    attempt: claim.attempt,
+    takenOver,
+    get signal() {
+      return keeper.signal
+    },
+    step,
+    downstreamKey: (system) => downstreamKey(claim.id, system),
+  }
+  return { op, hasOpenHold: () => open.size > 0 }
+}

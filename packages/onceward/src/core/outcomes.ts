@@ -1,0 +1,93 @@
+import { type Codec, Unstorable } from './codec.ts'
+import { isOncewardError, OncewardError } from './errors.ts'
+import { type Effect, type Failure, MAX_NOTE_CHARS, type OperationId, type Outcome } from './operation.ts'
+
+/**
+ * Encodes the value of finished work. It never throws: the effect has happened, so a value that cannot be stored
+ * becomes an outcome that cannot be replayed.
+ */
+export function valueOutcome(value: unknown, codec: Codec, maxBytes: number): Outcome {
+  try {
+    const bytes = codec.encode(value)
+    if (bytes.byteLength <= maxBytes) return { kind: 'value', value: bytes }
+    return {
+      kind: 'unreplayable',
+      reason: `its value has ${bytes.byteLength} bytes, the most that is stored is ${maxBytes}`,
+    }
+  } catch (error) {
+    const note = error instanceof Unstorable ? error.note : undefined
+    const reason = clip(messageOf(error))
+    return note === undefined ? { kind: 'unreplayable', reason } : { kind: 'unreplayable', reason, note }
+  }
+}
+
+/** Puts an error into the form in which it is stored. */
+export function failureOf(error: unknown, effect: Effect): Failure {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+  return {
+    name: clip(error instanceof Error ? error.name : 'Error'),
+    message: clip(messageOf(error)),
+    ...(typeof code === 'string' || typeof code === 'number' ? { code: clip(String(code)) } : {}),
+    effect,
+  }
+}
+
+/** The outcome of work that ended in a final failure. */
+export function failureOutcome(error: unknown, effect: Effect): Outcome {
+  return { kind: 'failure', failure: failureOf(error, effect) }
+}
+
+/**
+ * Tells a stored outcome: answers a fresh copy of its value.
+ *
+ * @throws `OPERATION_FAILED`, `OUTCOME_NOT_REPLAYABLE`, `RECORD_CORRUPT`.
+ */
+export function replay(id: OperationId, outcome: Outcome, codec: Codec): unknown {
+  switch (outcome.kind) {
+    case 'value':
+      return decode(id, outcome.value, codec)
+    case 'failure':
+      throw operationFailed(outcome.failure, rebuilt(outcome.failure))
+    case 'unreplayable': {
+      const message = `the operation is done, but its value cannot be told again: ${outcome.reason}`
+      const note = outcome.note === undefined ? {} : { value: decode(id, outcome.note, codec) }
+      throw new OncewardError('OUTCOME_NOT_REPLAYABLE', message, note)
+    }
+  }
+}
+
+/** The error that every caller of an operation with a final failure gets. `cause` is the failure itself. */
+export function operationFailed(failure: Failure, cause: unknown): OncewardError {
+  return new OncewardError('OPERATION_FAILED', `the operation failed for good: ${failure.message}`, {
+    cause,
+    effect: failure.effect,
+  })
+}
+
+function decode(id: OperationId, bytes: Uint8Array, codec: Codec): unknown {
+  try {
+    return codec.decode(bytes)
+  } catch (error) {
+    if (isOncewardError(error)) throw error
+    throw new OncewardError(
+      'RECORD_CORRUPT',
+      `the stored outcome of operation ${id.digest} cannot be read; it is not run again`,
+      { cause: error },
+    )
+  }
+}
+
+function rebuilt(failure: Failure): Error {
+  const error = new Error(failure.message)
+  error.name = failure.name
+  return failure.code === undefined ? error : Object.assign(error, { code: failure.code })
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof Error) return error.message
+  return typeof error === 'string' ? error : 'something that is not an Error was thrown'
+}
+
+function clip(text: string): string {
+  return text.length <= MAX_NOTE_CHARS ? text : `${text.slice(0, MAX_NOTE_CHARS - 1)}…`
+}

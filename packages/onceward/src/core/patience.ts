@@ -1,0 +1,42 @@
+import { OncewardError } from './errors.ts'
+import type { Engine } from './settings.ts'
+
+/** How long one caller is willing to wait, over all that it waits for. */
+export interface Patience {
+  /** Waits for `change`, at most as long as patience lasts. Answers whether it came. @throws `ABORTED` when the caller's signal aborts. */
+  until(change: Promise<unknown>): Promise<boolean>
+  /** Frees the timer and the listener. */
+  end(): void
+}
+
+/** Starts the waiting time of one caller; its timer starts with the first wait. */
+export function createPatience(engine: Engine, waitMs: number, signal: AbortSignal | undefined): Patience {
+  let over: Promise<'over' | 'aborted'> | undefined
+  let end = () => {}
+  const start = () =>
+    new Promise<'over' | 'aborted'>((resolve) => {
+      const cancel = engine.timers.after(waitMs, () => resolve('over'))
+      const abort = () => resolve('aborted')
+      signal?.addEventListener('abort', abort, { once: true })
+      end = () => {
+        cancel()
+        signal?.removeEventListener('abort', abort)
+      }
+    })
+  return {
+    async until(change) {
+      throwIfAborted(signal)
+      if (waitMs <= 0) return false
+      over ??= start()
+      const first = await Promise.race([over, change.then(() => 'changed' as const)])
+      if (first === 'aborted') throwIfAborted(signal)
+      return first === 'changed'
+    },
+    end: () => end(),
+  }
+}
+
+/** @throws `ABORTED` (effect none) when `signal` has aborted. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new OncewardError('ABORTED', undefined, { cause: signal.reason })
+}

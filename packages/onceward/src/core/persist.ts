@@ -1,0 +1,58 @@
+import { isOncewardError } from './errors.ts'
+import type { LeaseKeeper } from './lease-keeper.ts'
+import type { OperationId } from './operation.ts'
+import type { Engine } from './settings.ts'
+
+/** What became of a transition: applied, refused because the claim is not ours any more, or the store cannot be reached. */
+export type Persisted = 'applied' | 'refused' | 'unreachable'
+
+const FIRST_PAUSE_MS = 10
+
+/**
+ * Brings a transition to the store, under the heartbeat: tries again while the claim holds, for one lease at most.
+ * Every transition answers the same when it is repeated, so a lost reply is no obstacle.
+ */
+export async function persist(
+  engine: Engine,
+  keeper: LeaseKeeper,
+  leaseMs: number,
+  id: OperationId,
+  transition: () => Promise<boolean>,
+): Promise<Persisted> {
+  const startedAt = engine.clock.monotonic()
+  let pauseMs = FIRST_PAUSE_MS
+  for (;;) {
+    try {
+      const applied = await within(engine, transition(), leaseMs)
+      return applied ? 'applied' : 'refused'
+    } catch (error) {
+      engine.emit('not-stored', id, { error })
+      const final = isOncewardError(error) && !error.retryable
+      if (final || keeper.isLost() || engine.clock.monotonic() - startedAt >= leaseMs) return 'unreachable'
+    }
+    await pause(engine, pauseMs * (0.5 + engine.random.fraction()))
+    pauseMs = Math.min(pauseMs * 2, leaseMs / 6)
+  }
+}
+
+/** Resolves after `ms`. */
+export function pause(engine: Engine, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    engine.timers.after(ms, resolve)
+  })
+}
+
+/** The store did not answer in time. */
+export class StoreTimeout extends Error {
+  override readonly name: string = 'StoreTimeout'
+}
+
+/** Bounds a store call that may never answer. @throws {@link StoreTimeout} after `ms`. */
+export function within<T>(engine: Engine, reply: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = engine.timers.after(ms, () =>
+      reject(new StoreTimeout(`the store did not answer within ${ms} ms`)),
+    )
+    reply.then(resolve, reject).finally(cancel)
+  })
+}

@@ -1,0 +1,198 @@
+import { type Asked, type AskStore, refusal, type Shared } from './attempt.ts'
+import { claim } from './claiming.ts'
+import { type Frame, runInFrame } from './context.ts'
+import { downstreamKey } from './downstream-key.ts'
+import { OncewardError, verdictOn } from './errors.ts'
+import type { JoinableStore, TransactionOperation } from './once-types.ts'
+import type { Claim, Outcome } from './operation.ts'
+import { failureOf, failureOutcome, operationFailed, replay, valueOutcome } from './outcomes.ts'
+import { known } from './room.ts'
+import type { ClaimReply, ClaimRequest, OperationStore } from './store.ts'
+
+/** The work of a transaction. */
+export type TransactionWork<T, Tx> = (tx: Tx, op: TransactionOperation) => T | Promise<T>
+
+/** How a transaction ended that was not rolled back. */
+type Committed<T> =
+  | { readonly state: 'executed'; readonly value: T; readonly outcome: Outcome }
+  | Exclude<ClaimReply, { state: 'claimed' }>
+
+/** What the work threw, told apart from what the store threw. */
+interface Thrown {
+  readonly error: unknown
+  readonly frame: Frame
+}
+
+/** Asks the store by running the whole transaction: record, business writes and outcome commit together. */
+export function askWithTransaction<T, Tx>(
+  shared: Shared,
+  asked: Asked,
+  store: JoinableStore<Tx>,
+  fn: TransactionWork<T, Tx>,
+): AskStore<T> {
+  const { engine, cache } = shared
+  const { id, fingerprint, policy } = asked
+  return async (request) => {
+    const thrown: Thrown[] = []
+    let committed: Committed<T>
+    try {
+      committed = await store.transaction((tx) => drive(store, work(store, tx, asked, request, fn, thrown)))
+    } catch (error) {
+      const byWork = thrown.find((one) => one.error === error)
+      if (byWork) await rememberFailure(shared, asked, request, byWork)
+      throw error
+    }
+    if (committed.state !== 'executed') return committed
+    engine.emit('executed', id)
+    cache.put(id.digest, known(engine, committed.outcome, fingerprint, policy.retentionMs))
+    return { state: 'executed', value: committed.value, expiresInMs: policy.retentionMs }
+  }
+}
+
+/** Runs the work inside the caller's transaction. Nothing is cached: the caller may still roll back. */
+export function runWithin<T, Tx>(
+  asked: Asked,
+  store: JoinableStore<Tx>,
+  tx: Tx,
+  request: ClaimRequest,
+  fn: (op: TransactionOperation) => T | Promise<T>,
+): T | Promise<T> {
+  store.assertInTransaction(tx)
+  const ended = store.savepoint(tx, () =>
+    drive(
+      store,
+      work(store, tx, asked, request, (_tx, op) => fn(op), []),
+    ),
+  )
+  return isPromise(ended) ? ended.then((end) => valueOf(asked, end)) : valueOf(asked, ended)
+}
+
+function valueOf<T>(asked: Asked, ended: Committed<T>): T {
+  switch (ended.state) {
+    case 'executed':
+      return ended.value
+    case 'done':
+      return replay(asked.id, ended.outcome, asked.policy.codec) as T
+    case 'running':
+      // Waiting here would hold the caller's locks against the very one that is waited for.
+      throw refusal({ outcome: 'running', id: asked.id, retryAfterMs: Math.max(1, ended.remainingMs) })
+    case 'held':
+      throw refusal({ outcome: 'held', id: asked.id, reason: ended.reason })
+    case 'reused':
+      throw refusal({ outcome: 'reused', id: asked.id })
+  }
+}
+
+/** The steps of a transaction, each yielded to a driver that is synchronous or not. */
+function* work<T, Tx>(
+  store: JoinableStore<Tx>,
+  tx: Tx,
+  asked: Asked,
+  request: ClaimRequest,
+  fn: TransactionWork<T, Tx>,
+  thrown: Thrown[],
+): Generator<unknown, Committed<T>, unknown> {
+  const reply = (yield store.claimIn(tx, request)) as ClaimReply
+  if (reply.state !== 'claimed') return reply
+  const op = transactionOperation(reply.claim, reply.takenOver)
+  const { digest } = asked.id
+  let opened: Frame | undefined
+  let value: T
+  try {
+    value = (yield runInFrame(digest, store, (frame) => {
+      opened = frame
+      return fn(tx, op)
+    })) as T
+  } catch (error) {
+    if (opened) thrown.push({ error, frame: opened })
+    throw error
+  } finally {
+    if (opened) opened.ended = true
+  }
+  const outcome = valueOutcome(value, asked.policy.codec, asked.policy.maxValueBytes)
+  const completed = yield store.completeIn(tx, reply.claim, outcome, asked.policy.retentionMs)
+  if (!completed) {
+    throw new OncewardError('CLAIM_LOST', 'the claim was lost inside the transaction, which is rolled back', {
+      effect: 'none',
+    })
+  }
+  return { state: 'executed', value, outcome }
+}
+
+/** A final failure is remembered after the transaction it rolled back: a claim and an end, with nothing in between. */
+async function rememberFailure(
+  shared: Shared,
+  asked: Asked,
+  request: ClaimRequest,
+  thrown: Thrown,
+): Promise<void> {
+  const { engine } = shared
+  const { error, frame } = thrown
+  const crossed = typeof error === 'object' && error !== null && frame.crossed.has(error)
+  const verdict = crossed ? undefined : verdictOn(error)
+  const final = verdict?.kind === 'final' || (verdict === undefined && asked.policy.onError === 'store')
+  if (!final) return
+  const { reply } = await claim(engine, { ...request, owner: engine.random.nonce() })
+  if (reply.state !== 'claimed') return
+  // Whatever the work wrote here is rolled back; only what it says itself may have happened elsewhere.
+  const effect = verdict?.kind === 'final' ? verdict.effect : 'none'
+  const completed = await engine.store.complete(
+    reply.claim,
+    failureOutcome(error, effect),
+    asked.policy.retentionMs,
+  )
+  if (completed) throw operationFailed(failureOf(error, effect), error)
+}
+
+function transactionOperation(claim: Claim, takenOver: boolean): TransactionOperation {
+  const { id, fence, attempt } = claim
+  return {
+    id,
+    scope: id.scope,
+    key: id.key,
+    fence,
+    attempt,
+    takenOver,
+    downstreamKey: (system) => downstreamKey(id, system),
+  }
+}
+
+function drive<T>(store: OperationStore, steps: Generator<unknown, T, unknown>): T | Promise<T> {
+  return store.capabilities.transactional === 'sync' ? driveSync(steps) : driveAsync(steps)
+}
+
+function driveSync<T>(steps: Generator<unknown, T, unknown>): T {
+  let step = steps.next()
+  while (!step.done) {
+    const { value } = step
+    if (isPromise(value)) {
+      value.then(undefined, () => {})
+      step = steps.throw(
+        new TypeError(
+          'the work of a transaction on this store must be synchronous: its driver would commit before a promise ' +
+            'settles. Do the asynchronous part before or after, or use run()',
+        ),
+      )
+    } else step = steps.next(value)
+  }
+  return step.value
+}
+
+async function driveAsync<T>(steps: Generator<unknown, T, unknown>): Promise<T> {
+  let step = steps.next()
+  while (!step.done) {
+    let value: unknown
+    try {
+      value = await step.value
+    } catch (error) {
+      step = steps.throw(error)
+      continue
+    }
+    step = steps.next(value)
+  }
+  return step.value
+}
+
+function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
+}
