@@ -1,13 +1,14 @@
 import { claim } from './claiming.ts'
 import { OncewardError } from './errors.ts'
 import { execute } from './execution.ts'
+import { Flag } from './flag.ts'
 import type { AttemptReply, Operation } from './once-types.ts'
 import type { OperationId, Outcome } from './operation.ts'
 import type { KnownOutcome, OutcomeCache } from './outcome-cache.ts'
 import { replay } from './outcomes.ts'
 import { createPatience, type Patience, throwIfAborted } from './patience.ts'
 import { type Held, reconcileHeld } from './reconciling.ts'
-import { known, type Room, type Rooms, watch } from './room.ts'
+import { ask, known, type Room, type Rooms, watch } from './room.ts'
 import type { Engine, Policy } from './settings.ts'
 import type { ClaimReply, ClaimRequest } from './store.ts'
 
@@ -46,12 +47,16 @@ export type AskStore<T> = (request: ClaimRequest, room: Room) => Promise<Asking<
  *
  * All callers of one key in this process share one question, one wait and one run.
  */
-export async function attempt<T>(shared: Shared, asked: Asked, ask: AskStore<T>): Promise<AttemptReply<T>> {
+export async function attempt<T>(
+  shared: Shared,
+  asked: Asked,
+  askStore: AskStore<T>,
+): Promise<AttemptReply<T>> {
   const { engine, rooms } = shared
   const room = rooms.enter(asked.id.digest)
   const patience = createPatience(engine, asked.policy.waitMs, asked.signal)
   try {
-    return await untilAnswered(shared, asked, room, patience, ask)
+    return await untilAnswered(shared, asked, room, patience, askStore)
   } finally {
     patience.end()
     rooms.leave(asked.id.digest)
@@ -63,7 +68,7 @@ async function untilAnswered<T>(
   asked: Asked,
   room: Room,
   patience: Patience,
-  ask: AskStore<T>,
+  askStore: AskStore<T>,
 ): Promise<AttemptReply<T>> {
   const { engine, cache } = shared
   const { id, policy, fingerprint } = asked
@@ -91,7 +96,7 @@ async function untilAnswered<T>(
       if (askedFor !== fingerprint || found.reply === 'claimed') continue
       answer = found.reply
     } else {
-      answer = await ask(requestOf(engine, asked, again), room)
+      answer = await askStore(requestOf(engine, asked, again), room)
       again = true
     }
 
@@ -135,27 +140,22 @@ export function askWithClaim<T>(
     return outcome
   }
   return async (request, room) => {
-    // The room is told of the run before anybody learns of the answer, so that nobody asks in between.
-    const question = async () => {
-      try {
-        const { reply, sentAt } = await claim(engine, request)
-        if (reply.state !== 'claimed') return { reply }
-        const execution = execute(engine, policy, { ...reply, sentAt }, fn)
-        const ended = execution.then(({ stored }) => {
-          delete room.running
-          return stored && remember(stored)
-        })
-        room.running = { fingerprint, ended }
-        return { reply: 'claimed' as const, execution, ended }
-      } finally {
-        delete room.asking
+    const found = await ask(room, fingerprint, async () => {
+      const { reply, sentAt } = await claim(engine, request)
+      if (reply.state !== 'claimed') return { reply }
+      const lost = new Flag()
+      const execution = execute(engine, policy, { ...reply, sentAt }, fn, lost.raise)
+      const stored = execution.then((end) => end.stored && remember(end.stored))
+      // Once the claim may be lost, the store knows more than this process does.
+      const run = { fingerprint, ended: Promise.race([stored, lost.raised]) }
+      room.running = run
+      const leave = () => {
+        if (room.running === run) delete room.running
       }
-    }
-    const asking = question()
-    room.asking = { fingerprint, answered: asking.catch((error: unknown) => ({ error })) }
-    const found = await asking
+      return { reply: 'claimed', execution, stored: run.ended.then(leave).then(() => stored) }
+    })
     if (found.reply !== 'claimed') return found.reply
-    await found.ended
+    await found.stored
     const { result } = await found.execution
     if ('error' in result) throw result.error
     return { state: 'executed', value: result.value, expiresInMs: retentionMs }

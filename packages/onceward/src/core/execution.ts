@@ -1,12 +1,12 @@
 import { runInFrame } from './context.ts'
 import { OncewardError, type Verdict, verdictOn } from './errors.ts'
 import { keepLease, type LeaseKeeper, type Reading } from './lease-keeper.ts'
-import type { Operation } from './once-types.ts'
+import type { OnError, Operation } from './once-types.ts'
 import type { Claim, Outcome, StepRecord } from './operation.ts'
 import { operationHandle } from './operation-handle.ts'
 import { failureOf, failureOutcome, operationFailed, valueOutcome } from './outcomes.ts'
 import { type Persisted, persist } from './persist.ts'
-import type { Engine, Policy } from './settings.ts'
+import { type Engine, onErrorOf, type Policy } from './settings.ts'
 
 /** A claim that was granted, and all that is needed to work under it. */
 export interface Grant {
@@ -24,17 +24,19 @@ export interface Ended<T> {
   readonly result: { readonly value: T } | { readonly error: unknown }
 }
 
-/** Runs the work under a claim and stores how it ended. It never rejects. */
+/** Runs the work under a claim and stores how it ended. It never rejects; `onLost` is called when the claim may be lost. */
 export async function execute<T>(
   engine: Engine,
   policy: Policy,
   grant: Grant,
   fn: (op: Operation) => T | Promise<T>,
+  onLost: () => void,
 ): Promise<Ended<T>> {
   const { claim } = grant
   const startedAt = engine.clock.monotonic()
   engine.emit(grant.takenOver ? 'taken-over' : 'claimed', claim.id, about(claim))
   const keeper = keepLease(engine, claim, policy.leaseMs, grant.sentAt)
+  keeper.signal.addEventListener('abort', onLost, { once: true })
   const handle = operationHandle(engine, policy, claim, keeper, grant.takenOver, grant.steps)
   const thrown = await runInFrame(claim.id.digest, engine.store, async (frame) => {
     try {
@@ -49,7 +51,7 @@ export async function execute<T>(
   const ending = { engine, policy, claim, keeper, durationMs: engine.clock.monotonic() - startedAt }
   try {
     if ('value' in thrown) return await storeValue(ending, thrown.value)
-    const onError = handle.hasOpenHold() ? 'hold' : policy.onError
+    const onError = handle.hasOpenHold() ? 'hold' : onErrorOf(policy)
     return await storeThrow(ending, thrown.error, thrown.verdict, onError)
   } finally {
     keeper.stop()
@@ -83,7 +85,7 @@ async function storeThrow<T>(
   ending: Ending,
   error: unknown,
   verdict: Verdict | undefined,
-  onError: Policy['onError'],
+  onError: OnError,
 ): Promise<Ended<T>> {
   if (verdict?.kind === 'no-effect') return release(ending, error, 'none')
   if (verdict?.kind === 'final') return fail(ending, error, verdict.effect)

@@ -16,18 +16,18 @@ export function valueOutcome(value: unknown, codec: Codec, maxBytes: number): Ou
     }
   } catch (error) {
     const note = error instanceof Unstorable ? error.note : undefined
-    const reason = clip(messageOf(error))
+    const reason = messageOf(error)
     return note === undefined ? { kind: 'unreplayable', reason } : { kind: 'unreplayable', reason, note }
   }
 }
 
 /** Puts an error into the form in which it is stored. */
 export function failureOf(error: unknown, effect: Effect): Failure {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+  const code = textOf(() => (error as { code?: unknown }).code, '')
   return {
-    name: clip(error instanceof Error ? error.name : 'Error'),
-    message: clip(messageOf(error)),
-    ...(typeof code === 'string' || typeof code === 'number' ? { code: clip(String(code)) } : {}),
+    name: textOf(() => (error as Error).name, 'Error'),
+    message: messageOf(error),
+    ...(code === '' ? {} : { code }),
     effect,
   }
 }
@@ -83,9 +83,19 @@ function rebuilt(failure: Failure): Error {
   return failure.code === undefined ? error : Object.assign(error, { code: failure.code })
 }
 
+/** What is thrown may be anything, also an object whose fields throw. */
+function textOf(read: () => unknown, fallback: string): string {
+  try {
+    const text = read()
+    return typeof text === 'string' || typeof text === 'number' ? clip(String(text)) : fallback
+  } catch {
+    return fallback
+  }
+}
+
 function messageOf(error: unknown): string {
-  if (error instanceof Error) return error.message
-  return typeof error === 'string' ? error : 'something that is not an Error was thrown'
+  if (typeof error === 'string') return clip(error)
+  return textOf(() => (error as Error).message, 'something that is not an Error was thrown')
 }
 
 function clip(text: string): string {

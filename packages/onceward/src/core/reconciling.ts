@@ -80,8 +80,10 @@ async function ask(
     signal: controller.signal,
     downstreamKey: (system) => downstreamKey(id, system),
   }
-  const answer = async (): Promise<Reconciliation> =>
-    (await policy.reconcile?.(operation)) ?? { outcome: 'unknown' }
+  const answer = async (): Promise<Reconciliation> => {
+    const given: Promise<Reconciliation> | Reconciliation | undefined = policy.reconcile?.(operation)
+    return (await given) ?? { outcome: 'unknown' }
+  }
   try {
     return await within(engine, answer(), policy.reconcileTimeoutMs)
   } catch (error) {

@@ -46,6 +46,22 @@ export function createRooms(): Rooms {
   }
 }
 
+/**
+ * Asks a question that all callers of the room share. What the question sets in the room (a run) is there before
+ * anybody learns of the answer, so that nobody asks in between.
+ */
+export async function ask<A extends { readonly reply: Extract<Answered, { reply: unknown }>['reply'] }>(
+  room: Room,
+  fingerprint: string | undefined,
+  question: () => Promise<A>,
+): Promise<A> {
+  const asking = question().finally(() => {
+    delete room.asking
+  })
+  room.asking = { fingerprint, answered: asking.catch((error: unknown) => ({ error })) }
+  return asking
+}
+
 /** How long to wait before looking again, in ms: soon at first, for a change between the question and the watch. */
 const LOOK_AGAIN_MS = { pushed: { first: 10, most: 1000 }, polled: { first: 5, most: 100 } }
 

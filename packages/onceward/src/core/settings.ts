@@ -1,13 +1,19 @@
 import type { Clock, Random, Timers } from './clock.ts'
 import type { Codec } from './codec.ts'
 import { createEmitter, type Emit } from './observer.ts'
-import type { OnceOptions, OperationPolicy } from './once-types.ts'
+import type { OnceOptions, OnError, OperationPolicy } from './once-types.ts'
 import type { OperationCatalog, OperationStore } from './store.ts'
 import { systemClock, systemRandom, systemTimers } from './system.ts'
 import { valueCodec } from './value-codec.ts'
 
 /** A policy with every default filled in. */
-export type Policy = Required<Omit<OperationPolicy, 'reconcile'>> & Pick<OperationPolicy, 'reconcile'>
+export type Policy = Required<Omit<OperationPolicy, 'reconcile' | 'onError'>> &
+  Pick<OperationPolicy, 'reconcile' | 'onError'>
+
+/** What an unmarked throw means: one question, "what if the outcome is unknown", has one answer unless the user gives two. */
+export function onErrorOf(policy: Policy): OnError {
+  return policy.onError ?? (policy.onCrash === 'rerun' ? 'release' : 'hold')
+}
 
 /** What all parts of one instance share. */
 export interface Engine {
@@ -47,7 +53,7 @@ const OPTION_FIELDS: readonly string[] = [
 
 const CALL_FIELDS: readonly string[] = [...POLICY_FIELDS, 'key', 'input', 'scope', 'signal', 'allowVolatile']
 
-const DEFAULTS: Omit<Policy, 'onError' | 'codec'> = {
+const DEFAULTS: Omit<Policy, 'codec'> = {
   leaseMs: 30_000,
   retentionMs: 86_400_000,
   onCrash: 'hold',
@@ -85,7 +91,7 @@ export function engineOf(options: OnceOptions): Engine {
 
 /** Fills in the defaults of an instance's policy. @throws `TypeError` for a value that makes no sense. */
 export function policyOf(options: OperationPolicy): Policy {
-  return merge({ ...DEFAULTS, onError: 'hold', codec: valueCodec }, options)
+  return merge({ ...DEFAULTS, codec: valueCodec }, options)
 }
 
 /** Narrows a policy for one call. @throws `TypeError` for an unknown field or a value that makes no sense. */
@@ -97,10 +103,6 @@ export function callPolicy(base: Policy, call: OperationPolicy): Policy {
 function merge(base: Policy, given: OperationPolicy): Policy {
   const policy: Record<string, unknown> = { ...base }
   for (const field of POLICY_FIELDS) if (given[field] !== undefined) policy[field] = given[field]
-  // One question, "what if the outcome is unknown", has one answer unless the user gives two.
-  if (given.onError === undefined && given.onCrash !== undefined) {
-    policy['onError'] = given.onCrash === 'rerun' ? 'release' : 'hold'
-  }
   return checked(policy as unknown as Policy)
 }
 
@@ -111,7 +113,7 @@ function checked(policy: Policy): Policy {
   atLeast('maxValueBytes', policy.maxValueBytes, 0)
   atLeast('reconcileTimeoutMs', policy.reconcileTimeoutMs, 1)
   oneOf('onCrash', policy.onCrash, ['hold', 'rerun'])
-  oneOf('onError', policy.onError, ['hold', 'release', 'store'])
+  oneOf('onError', onErrorOf(policy), ['hold', 'release', 'store'])
   oneOf('whenRunning', policy.whenRunning, ['wait', 'reject'])
   isCodec(policy.codec)
   if (policy.reconcile !== undefined && typeof policy.reconcile !== 'function') {

@@ -6,7 +6,8 @@ import { OncewardError, verdictOn } from './errors.ts'
 import type { JoinableStore, TransactionOperation } from './once-types.ts'
 import type { Claim, Outcome } from './operation.ts'
 import { failureOf, failureOutcome, operationFailed, replay, valueOutcome } from './outcomes.ts'
-import { known } from './room.ts'
+import { ask, known } from './room.ts'
+import { onErrorOf } from './settings.ts'
 import type { ClaimReply, ClaimRequest, OperationStore } from './store.ts'
 
 /** The work of a transaction. */
@@ -32,20 +33,30 @@ export function askWithTransaction<T, Tx>(
 ): AskStore<T> {
   const { engine, cache } = shared
   const { id, fingerprint, policy } = asked
-  return async (request) => {
+  return async (request, room) => {
     const thrown: Thrown[] = []
-    let committed: Committed<T>
-    try {
-      committed = await store.transaction((tx) => drive(store, work(store, tx, asked, request, fn, thrown)))
-    } catch (error) {
-      const byWork = thrown.find((one) => one.error === error)
-      if (byWork) await rememberFailure(shared, asked, request, byWork)
-      throw error
+    const found = await ask(room, fingerprint, async () => {
+      try {
+        const committed = await store.transaction((tx) =>
+          drive(store, work(store, tx, asked, request, fn, thrown)),
+        )
+        if (committed.state !== 'executed') return { reply: committed }
+        cache.put(id.digest, known(engine, committed.outcome, fingerprint, policy.retentionMs))
+        return { reply: 'claimed', value: committed.value }
+      } catch (error) {
+        // What the work threw is for its own caller; what the store threw is for all who asked.
+        const byWork = thrown.find((one) => one.error === error)
+        if (byWork === undefined) throw error
+        return { reply: 'claimed', byWork }
+      }
+    })
+    if (found.reply !== 'claimed') return found.reply
+    if ('byWork' in found) {
+      await rememberFailure(shared, asked, request, found.byWork)
+      throw found.byWork.error
     }
-    if (committed.state !== 'executed') return committed
     engine.emit('executed', id)
-    cache.put(id.digest, known(engine, committed.outcome, fingerprint, policy.retentionMs))
-    return { state: 'executed', value: committed.value, expiresInMs: policy.retentionMs }
+    return { state: 'executed', value: found.value, expiresInMs: policy.retentionMs }
   }
 }
 
@@ -64,10 +75,10 @@ export function runWithin<T, Tx>(
       work(store, tx, asked, request, (_tx, op) => fn(op), []),
     ),
   )
-  return isPromise(ended) ? ended.then((end) => valueOf(asked, end)) : valueOf(asked, ended)
+  return isPromise(ended) ? ended.then((end) => answerOf(asked, end)) : answerOf(asked, ended)
 }
 
-function valueOf<T>(asked: Asked, ended: Committed<T>): T {
+function answerOf<T>(asked: Asked, ended: Committed<T>): T {
   switch (ended.state) {
     case 'executed':
       return ended.value
@@ -130,7 +141,7 @@ async function rememberFailure(
   const { error, frame } = thrown
   const crossed = typeof error === 'object' && error !== null && frame.crossed.has(error)
   const verdict = crossed ? undefined : verdictOn(error)
-  const final = verdict?.kind === 'final' || (verdict === undefined && asked.policy.onError === 'store')
+  const final = verdict?.kind === 'final' || (verdict === undefined && onErrorOf(asked.policy) === 'store')
   if (!final) return
   const { reply } = await claim(engine, { ...request, owner: engine.random.nonce() })
   if (reply.state !== 'claimed') return

@@ -203,6 +203,15 @@ export function isExpired(record: OperationRecord, now: number): boolean {
   return record.expiresAt !== undefined && now >= record.expiresAt
 }
 
+/**
+ * Whether an expired record may be removed. One whose fence is not yet below what a fresh record would get stays a
+ * little longer, so that fences keep increasing even where a record is forgotten within its own millisecond, or where
+ * the clock was set back.
+ */
+export function isForgettable(record: OperationRecord, now: number): boolean {
+  return isExpired(record, now) && record.fence < Math.floor(now * 1000)
+}
+
 /** Whether a lapse of this running record makes it held rather than free to take over. */
 function lapseHolds(record: OperationRecord): boolean {
   return (

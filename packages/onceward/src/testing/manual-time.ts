@@ -16,7 +16,7 @@ interface Timer {
 }
 
 /** Makes a clock with its timers for tests. It starts at `startMs`, in ms since the epoch. */
-export function manualTime(startMs = Date.UTC(2026, 0, 1)): ManualTime {
+export function manualTime(startMs: number = Date.UTC(2026, 0, 1)): ManualTime {
   let now = startMs
   const timers = new Set<Timer>()
   const due = (until: number) => {

@@ -130,6 +130,18 @@ describe('a claim that lapsed', () => {
     expect(await other.run({ key: 'k' }, () => 'third')).toEqual(second)
   })
 
+  it('lets duplicates in its own process go on to the store, which knows more', async () => {
+    const { once, time } = bench({ leaseMs, onCrash: 'rerun' }, (store) => ({
+      ...store,
+      renew: () => new Promise(() => {}),
+    }))
+    void once.run({ key: 'k' }, () => new Promise(() => {})).catch(() => {})
+    await time.advance(1)
+    const second = once.run({ key: 'k' }, (op) => op.attempt)
+    await time.advance(leaseMs + 1)
+    expect(await second).toBe(2)
+  })
+
   it('wakes a waiting duplicate when it lapses', async () => {
     const { once, store, time } = bench({ leaseMs, onCrash: 'rerun' }, (store) => ({
       ...store,

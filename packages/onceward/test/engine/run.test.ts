@@ -168,6 +168,24 @@ describe('work that throws', () => {
     })
   })
 
+  it('keeps the onError of the instance when a call changes onCrash', async () => {
+    const { once } = bench({ onError: 'store' })
+    const work = once.run({ key: 'k', onCrash: 'rerun' }, () => Promise.reject(new Error('boom')))
+    await expect(work).rejects.toMatchObject({ code: 'OPERATION_FAILED' })
+  })
+
+  it('survives an error whose fields throw', async () => {
+    const { once } = bench()
+    const hostile = Object.defineProperty(new Error(), 'message', {
+      get() {
+        throw new Error('getter')
+      },
+    })
+    await expect(once.run({ key: 'k' }, () => Promise.reject(hostile))).rejects.toMatchObject({
+      code: 'OUTCOME_UNKNOWN',
+    })
+  })
+
   it('stores any throw with onError store, as a failure of unknown effect', async () => {
     const { once } = bench({ onError: 'store' })
     await expect(once.run({ key: 'k' }, () => Promise.reject(new Error('boom')))).rejects.toMatchObject({
@@ -220,7 +238,10 @@ describe('outcomes that cannot be stored', () => {
   ])('keeps %s as done, gives it to its own caller and never runs again', async (_, make) => {
     const { once } = bench({ maxValueBytes: 100 })
     let effects = 0
-    const value = await once.run({ key: 'k' }, () => (effects++, make()))
+    const value = await once.run({ key: 'k' }, () => {
+      effects++
+      return make()
+    })
     expect(value).toBeDefined()
     await expect(once.run({ key: 'k' }, () => effects++)).rejects.toMatchObject({
       code: 'OUTCOME_NOT_REPLAYABLE',

@@ -14,7 +14,10 @@ describe('steps', () => {
     const ran: string[] = []
     const work = (fail: boolean) =>
       once.run({ key: 'k' }, async (op) => {
-        const reserved = await op.step('reserve', () => (ran.push('reserve'), new Date(7)))
+        const reserved = await op.step('reserve', () => {
+          ran.push('reserve')
+          return new Date(7)
+        })
         await op.step('charge', () => {
           ran.push('charge')
           if (fail) throw new Error('timeout')
@@ -54,7 +57,10 @@ describe('steps', () => {
     let charges = 0
     const work = (fail: boolean) =>
       once.run({ key: 'k' }, async (op) => {
-        await op.step('charge', () => (charges++, () => {}))
+        await op.step('charge', () => {
+          charges++
+          return () => {}
+        })
         if (fail) throw new Error('later')
       })
     await expect(work(true)).rejects.toThrow('later')
@@ -165,7 +171,10 @@ describe('reconcile', () => {
       scope: 's',
       clock: time,
       timers: time,
-      reconcile: () => (others++, { outcome: 'not-happened' }),
+      reconcile: () => {
+        others++
+        return { outcome: 'not-happened' }
+      },
     })
     const first = once.run({ key: 'k' }, () => 'ran')
     await time.advance(1)
