@@ -12,8 +12,9 @@ export {
   type OncewardErrorOptions,
 } from './errors.ts'
 export { callerScope, MAX_KEY_BYTES, MAX_SCOPE_BYTES, operationId } from './identity.ts'
-export { deriveKey, type Key } from './key.ts'
+export { deriveKey, type Key, type KeyOptions, type VolatileField } from './key.ts'
 export { CHANNEL, type Observer, type OnceEvent } from './observer.ts'
 export type * from './once-types.ts'
 export type * from './operation.ts'
 export type * from './store.ts'
+export { valueCodec } from './value-codec.ts'

@@ -4,7 +4,7 @@ import { bytesOf, nameOf, read } from './canonical-text.ts'
 import type { Codec } from './codec.ts'
 import { bytesType, errorType, kindOf } from './value-kind.ts'
 import { revive } from './value-revive.ts'
-import { MAX_DEPTH, MAX_HOLES, Walk } from './value-walk.ts'
+import { MAX_DEPTH, MAX_HOLES, MAX_PARTS, Walk } from './value-walk.ts'
 
 /**
  * The default codec: JSON text in UTF-8, so that stored values can be read by people, with tags for what JSON has no
@@ -49,14 +49,18 @@ const TAGGED_DEPTH = 2 * MAX_DEPTH + 2
 /** Whether `JSON.parse(JSON.stringify(value))` is the value again: most are, and cost no more than that. */
 function isJson(value: unknown): boolean {
   try {
-    return isJsonAt(value, 0)
+    return isJsonAt(value, 0, { partsLeft: MAX_PARTS })
   } catch {
     // A getter has thrown; the walk with a path will meet it again and say where.
     return false
   }
 }
 
-function isJsonAt(value: unknown, depth: number): boolean {
+interface Budget {
+  partsLeft: number
+}
+
+function isJsonAt(value: unknown, depth: number, budget: Budget): boolean {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -64,21 +68,28 @@ function isJsonAt(value: unknown, depth: number): boolean {
     case 'number':
       return Number.isFinite(value) && (value !== 0 || !Object.is(value, -0))
     case 'object':
-      return value === null || (depth < MAX_DEPTH && isJsonContainer(value, depth + 1))
+      return value === null || (depth < MAX_DEPTH && isJsonContainer(value, depth + 1, budget))
     default:
       return false
   }
 }
 
-function isJsonContainer(value: object, depth: number): boolean {
+function isJsonContainer(value: object, depth: number, budget: Budget): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
+  const names = Object.keys(value)
+  budget.partsLeft -= names.length + 1
+  if (budget.partsLeft < 0) return false
   if (prototype === Array.prototype && Array.isArray(value)) {
-    for (let index = 0; index < value.length; index += 1) if (!isJsonAt(value[index], depth)) return false
-    return Object.keys(value).length === value.length
-  }
-  if (prototype !== Object.prototype) return false
-  for (const name of Object.keys(value)) {
-    if (!isJsonAt((value as Record<string, unknown>)[name], depth)) return false
+    if (names.length !== value.length) return false
+    for (let index = 0; index < value.length; index += 1) {
+      if (!isJsonAt(value[index], depth, budget)) return false
+    }
+  } else if (prototype === Object.prototype) {
+    for (const name of names) {
+      if (!isJsonAt((value as Record<string, unknown>)[name], depth, budget)) return false
+    }
+  } else {
+    return false
   }
   return Object.getOwnPropertySymbols(value).length === 0
 }

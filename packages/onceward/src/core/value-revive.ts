@@ -140,8 +140,9 @@ function reviveBytes(type: string, text: string, walk: Walk): ArrayBufferView | 
   const bytes = Buffer.from(text, 'base64')
   // Buffer reads what it can of any text; only what it writes the same way again was written by us.
   if (bytes.toString('base64') !== text) throw malformed(walk)
-  if (type === 'Buffer') return bytes
+  // Small Buffers share one pool; a decoded value has memory of its own.
   const { buffer } = new Uint8Array(bytes)
+  if (type === 'Buffer') return Buffer.from(buffer)
   if (type === 'ArrayBuffer') return buffer
   if (!Object.hasOwn(BYTES_TYPES, type)) throw malformed(walk)
   const View: BytesType = BYTES_TYPES[type as keyof typeof BYTES_TYPES]

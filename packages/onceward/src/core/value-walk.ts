@@ -2,7 +2,7 @@
 export const MAX_DEPTH = 1000
 
 /** How many parts one value may have in all, so that shared references cannot multiply into a walk without end. */
-export const MAX_PARTS = 10_000_000
+export const MAX_PARTS = 4_000_000
 
 /** How many holes a list may have. */
 export const MAX_HOLES = 100_000
