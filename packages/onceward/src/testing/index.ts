@@ -1,3 +1,4 @@
+export { catalogConformance } from './catalog-conformance.ts'
 export {
   type CaseResult,
   type ConformanceCase,
@@ -14,5 +15,22 @@ export {
   type FaultPointsOptions,
   faultPoints,
 } from './fault-points.ts'
+export { httpConformance } from './http-conformance.ts'
+export type {
+  AppRequest,
+  AppResponse,
+  HttpApplication,
+  HttpCapability,
+  HttpConformanceOptions,
+  HttpSetup,
+  HttpSetupOptions,
+  HttpTarget,
+  StartHttp,
+} from './http-target.ts'
 export { storeConformance } from './store-conformance.ts'
 export type { OpenedStore, StoreHarness } from './store-harness.ts'
+export {
+  type OpenedTransactionalStore,
+  type TransactionHarness,
+  transactionConformance,
+} from './transaction-conformance.ts'

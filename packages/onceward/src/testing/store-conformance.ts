@@ -1,8 +1,13 @@
 import type { OperationStore } from '../core/store.ts'
 import type { ConformanceCase } from './conformance-case.ts'
 import { claimCases } from './store-cases/claims.ts'
+import { fenceCases } from './store-cases/fences.ts'
+import { heldCases } from './store-cases/held.ts'
+import { identityCases } from './store-cases/identities.ts'
 import { lapseCases } from './store-cases/lapses.ts'
+import { outcomeCases } from './store-cases/outcomes.ts'
 import { staleOwnerCases } from './store-cases/stale-owners.ts'
+import { watchCases } from './store-cases/watching.ts'
 import { bindCases, type StoreHarness } from './store-harness.ts'
 
 /**
@@ -16,5 +21,14 @@ import { bindCases, type StoreHarness } from './store-harness.ts'
 export function storeConformance<S extends OperationStore>(
   harness: StoreHarness<S>,
 ): readonly ConformanceCase[] {
-  return bindCases(harness, [...claimCases, ...staleOwnerCases, ...lapseCases])
+  return bindCases(harness, [
+    ...claimCases,
+    ...staleOwnerCases,
+    ...lapseCases,
+    ...fenceCases,
+    ...heldCases,
+    ...outcomeCases,
+    ...identityCases,
+    ...watchCases,
+  ])
 }

@@ -21,14 +21,16 @@ export interface StoreHarness<S extends OperationStore = OperationStore> {
   open(): Promise<OpenedStore<S>>
   /** The short lease of the cases, in ms. Default 1,000 with `advance`, 400 on real time: raise it for a slow server. */
   readonly unitMs?: number
-  /** Cases not asked of this store: name and reason. */
+  /** Cases of this suite not asked of this store: name and reason. A name that no case has is a `TypeError`. */
   readonly skip?: Readonly<Record<string, string>>
   /** The model case: how many command sequences (default 100 with `advance`, 20 on real time), or `false` for none. */
   readonly model?: false | { readonly runs?: number; readonly seed?: number }
 }
 
 /** What one case works with. */
-export interface Rig<S> {
+export interface Rig<S, Opened = OpenedStore<S>> {
+  /** What the harness opened. */
+  readonly opened: Opened
   /** One connection… */
   readonly a: S
   /** …and another one. */
@@ -45,18 +47,18 @@ export interface Rig<S> {
 }
 
 /** A case, before it is bound to a harness. */
-export interface StoreCase<S> {
+export interface StoreCase<S, Opened = OpenedStore<S>> {
   readonly name: string
   /** Why it cannot be asked of a store with these capabilities; nothing when it can. */
   readonly unless?: (capabilities: StoreCapabilities) => string | undefined
   readonly timeoutMs?: number
-  run(rig: Rig<S>): Promise<void>
+  run(rig: Rig<S, Opened>): Promise<void>
 }
 
 /** Binds cases to a harness: each opens its own store and closes it whatever happens. */
-export function bindCases<S extends OperationStore>(
-  harness: StoreHarness<S>,
-  cases: readonly StoreCase<S>[],
+export function bindCases<S extends OperationStore, Opened extends OpenedStore<S> = OpenedStore<S>>(
+  harness: Omit<StoreHarness<S>, 'open'> & { open(): Promise<Opened> },
+  cases: readonly StoreCase<S, Opened>[],
 ): readonly ConformanceCase[] {
   const bound = cases.map((one): ConformanceCase => {
     const reason = one.unless?.(harness.capabilities)
@@ -74,18 +76,20 @@ export function bindCases<S extends OperationStore>(
       },
     }
   })
-  const mine = new Set(bound.map((one) => one.name))
-  const skips = Object.entries(harness.skip ?? {}).filter(([name]) => mine.has(name))
-  return withSkips(bound, Object.fromEntries(skips))
+  return withSkips(bound, harness.skip)
 }
 
 /** How much longer than asked a case waits on real time, so that coarse clocks agree that it has gone by. */
 const MARGIN_MS = 15
 
 /** The settings of one opened store. */
-export function rigOf<S extends OperationStore>(harness: StoreHarness<S>, opened: OpenedStore<S>): Rig<S> {
+function rigOf<S extends OperationStore, Opened extends OpenedStore<S>>(
+  harness: Pick<StoreHarness<S>, 'unitMs'>,
+  opened: Opened,
+): Rig<S, Opened> {
   const exactTime = opened.advance !== undefined
   return {
+    opened,
     a: opened.stores[0],
     b: opened.stores[1],
     stores: opened.stores,

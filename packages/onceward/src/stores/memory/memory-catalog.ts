@@ -1,6 +1,7 @@
 import {
   checkedLimit,
   type ListPosition,
+  MAX_PAGE,
   MIN_DIGEST_PREFIX,
   matches,
   parseCursor,
@@ -9,7 +10,8 @@ import {
 import type { Clock } from '../../core/clock.ts'
 import type { OperationRecord } from '../../core/operation.ts'
 import type { AuditEntry, OperationCatalog } from '../../core/store.ts'
-import { isExpired, sweep } from '../../core/transitions.ts'
+import { isExpired, isForgettable, sweep } from '../../core/transitions.ts'
+import { copyOf } from './copy-of.ts'
 
 /** The catalog over a map of records. Its work grows with the number of records. */
 export function memoryCatalog(
@@ -31,21 +33,22 @@ export function memoryCatalog(
       const page = found.slice(0, limit)
       const last = page.at(-1)
       return found.length > limit && last
-        ? { records: page, cursor: toCursor(positionOf(last)) }
-        : { records: page }
+        ? { records: copyOf(page), cursor: toCursor(positionOf(last)) }
+        : { records: copyOf(page) }
     },
     async find(digest) {
       const exact = records.get(digest)
-      if (exact) return isExpired(exact, clock.now()) ? undefined : exact
+      if (exact) return isExpired(exact, clock.now()) ? undefined : copyOf(exact)
       if (digest.length < MIN_DIGEST_PREFIX) return undefined
       const found = live(clock.now()).filter((record) => record.id.digest.startsWith(digest))
-      return found.length === 1 ? found[0] : undefined
+      return found.length === 1 ? copyOf(found[0]) : undefined
     },
     async sweep(limit) {
       const now = clock.now()
+      const most = checkedLimit(limit ?? MAX_PAGE)
       let held = 0
       for (const record of records.values()) {
-        if (held === checkedLimit(limit ?? 1000)) break
+        if (held === most) break
         const write = sweep(record, now)
         if (write === undefined) continue
         records.set(record.id.digest, write)
@@ -56,10 +59,11 @@ export function memoryCatalog(
     },
     async purge(limit) {
       const now = clock.now()
+      const most = checkedLimit(limit ?? MAX_PAGE)
       let purged = 0
       for (const record of records.values()) {
-        if (purged === checkedLimit(limit ?? 1000)) break
-        if (!isExpired(record, now)) continue
+        if (purged === most) break
+        if (!isForgettable(record, now)) continue
         records.delete(record.id.digest)
         purged++
       }

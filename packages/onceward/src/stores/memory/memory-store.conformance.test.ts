@@ -1,6 +1,11 @@
 import { describe, it } from 'vitest'
 import type { Clock } from '../../core/clock.ts'
-import { registerCases, type StoreHarness, storeConformance } from '../../testing/index.ts'
+import {
+  catalogConformance,
+  registerCases,
+  type StoreHarness,
+  storeConformance,
+} from '../../testing/index.ts'
 import { type MemoryStore, memoryStore } from './memory-store.ts'
 
 const harness: StoreHarness<MemoryStore> = {
@@ -20,3 +25,5 @@ const harness: StoreHarness<MemoryStore> = {
 }
 
 describe('the memory store', () => registerCases(it, storeConformance(harness)))
+
+describe('the catalog of the memory store', () => registerCases(it, catalogConformance(harness)))

@@ -4,6 +4,7 @@ import type { AuditEntry, OperationCatalog, OperationStore, StoreCapabilities } 
 import { systemClock } from '../../core/system.ts'
 import { type Atomically, transitionMethods } from '../../core/transition-port.ts'
 import { createWaitingRoom } from '../../core/waiting-room.ts'
+import { copyOf } from './copy-of.ts'
 import { memoryCatalog } from './memory-catalog.ts'
 
 /** Options of {@link memoryStore}. */
@@ -42,10 +43,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
     const transition = step(records.get(digest), clock.now())
     if (transition.audit) audit.splice(0, Math.max(0, audit.push(transition.audit) - MAX_AUDIT))
     if (transition.write) {
-      records.set(digest, transition.write)
+      records.set(digest, copyOf(transition.write))
       if (transition.write.state !== 'running') room.wake(digest)
     }
-    return transition.reply
+    return copyOf(transition.reply)
   }
 
   return {
