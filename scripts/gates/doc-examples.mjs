@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import ts from 'typescript-6'
 import { CACHE, filesBelow, ROOT } from '../house/paths.mjs'
 import { runNode, runTool } from '../house/run.mjs'
+import { LIST } from './exported-names.mjs'
 
 /** What examples may use without saying where it comes from. */
 const PRELUDE = 'scripts/gates/doc-prelude.d.ts'
@@ -104,11 +105,14 @@ function writeProject(folder, examples) {
     .filter((subpath) => subpath !== './package.json')
     .map((subpath) => subpath.replace(/^\./, 'onceward'))
   const publicNames = readPublicNames()
+  const homes = new Map(
+    Object.entries(exports).map(([subpath, target]) => [target.default, subpath.replace(/^\./, 'onceward')]),
+  )
   const names = new Map()
   for (const [index, example] of examples.entries()) {
     const name = `example-${index}.ts`
     names.set(name, example)
-    const imports = example.fromComment ? missingImports(example.code, publicNames) : ''
+    const imports = example.fromComment ? missingImports(example, publicNames, homes) : ''
     // On one line with the first of the example, so that line numbers stay true.
     writeFileSync(join(folder, name), `${imports}${example.code}\nexport {}\n`)
   }
@@ -133,37 +137,41 @@ function writeProject(folder, examples) {
   return names
 }
 
-/** From the list of exported names: name → the subpath it is imported from, the shortest if there are several. */
+/**
+ * From the list of exported names: name → the subpaths that export it.
+ *
+ * @returns {Map<string, { subpath: string, typeOnly: boolean }[]>}
+ */
 function readPublicNames() {
   const names = new Map()
-  for (const line of readFileSync(join(ROOT, 'packages/onceward/exported-names.txt'), 'utf8')
-    .trim()
-    .split('\n')) {
+  for (const line of readFileSync(join(ROOT, LIST), 'utf8').trim().split('\n')) {
     const [subpath = '', name = '', kind] = line.split(' ')
-    if (!names.has(name)) names.set(name, { subpath, typeOnly: kind === 'type' })
+    names.set(name, [...(names.get(name) ?? []), { subpath, typeOnly: kind === 'type' }])
   }
   return names
 }
 
-/** A doc comment shows how a name is used, right where it is exported, and so leaves its import out. */
-function missingImports(
-  /** @type {string} */ code,
-  /** @type {Map<string, { subpath: string, typeOnly: boolean }>} */ names,
-) {
+/**
+ * A doc comment shows how a name is used, right where it is exported, and so leaves its import out: it is taken from
+ * the subpath whose file this is, else from the first that has it.
+ *
+ * @param {Example} example
+ * @param {ReturnType<typeof readPublicNames>} names
+ * @param {Map<string, string>} homes Built file → subpath.
+ */
+function missingImports({ code, file }, names, homes) {
+  const home = homes.get(file.replace(/^.*\/src\//, './dist/').replace(/\.ts$/, '.js'))
   const imported = [...code.matchAll(/\bimport\b[^'"]*['"]/g)].join(' ')
-  const used = new Set(
-    code.replace(/'[^'\n]*'|"[^"\n]*"|\/\/.*$/gm, '').match(/(?<![.\w$])[A-Za-z_$][\w$]*(?!\s*:)/g),
-  )
+  const plain = code.replace(/'[^'\n]*'|"[^"\n]*"|\/\/.*$/gm, '')
+  const used = new Set(plain.match(/(?<![.\w$])[A-Za-z_$][\w$]*(?!\s*:)/g))
+  const isDeclared = (/** @type {string} */ name) =>
+    new RegExp(`\\b(?:const|let|function|class)\\s+${name}\\b|\\b${name}\\b.*\\bfrom\\b`).test(code)
   return [...used]
-    .filter(
-      (name) =>
-        names.has(name) &&
-        !imported.includes(name) &&
-        !new RegExp(`\\b(?:const|let|function|class)\\s+${name}\\b`).test(code),
-    )
+    .filter((name) => names.has(name) && !imported.includes(name) && !isDeclared(name))
     .map((name) => {
-      const { subpath, typeOnly } = /** @type {{ subpath: string, typeOnly: boolean }} */ (names.get(name))
-      return `import ${typeOnly ? 'type ' : ''}{ ${name} } from '${subpath}'; `
+      const places = names.get(name) ?? []
+      const place = places.find(({ subpath }) => subpath === home) ?? places[0]
+      return `import ${place?.typeOnly ? 'type ' : ''}{ ${name} } from '${place?.subpath}'; `
     })
     .join('')
 }

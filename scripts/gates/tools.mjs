@@ -1,5 +1,5 @@
 /** Gates that are a locked tool's own verdict. */
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { CACHE } from '../house/paths.mjs'
 import { runNpm, runTool } from '../house/run.mjs'
@@ -71,15 +71,19 @@ export const attw = {
         })
         if (packed.code !== 0) return verdictOf(packed)
       }
-      for (const archive of ['onceward', 'onceward-server']) {
-        const { version } = JSON.parse(
-          readFileSync(join(root, 'packages', archive.replace('onceward-', ''), 'package.json'), 'utf8'),
-        )
-        const file = join(folder, `${archive}-${version}.tgz`)
-        problems.push(
-          ...verdictOf(await runTool('attw', [file, '--profile', 'esm-only', '--no-color', '--no-emoji']))
-            .problems,
-        )
+      for (const name of ['onceward', 'onceward-server']) {
+        const file = readdirSync(folder).find((archive) => new RegExp(`^${name}-\\d`).test(archive))
+        if (file === undefined) return { problems: [...problems, `npm pack made no archive of ${name}`] }
+        const ran = await runTool('attw', [
+          join(folder, file),
+          '--profile',
+          'esm-only',
+          '--no-color',
+          '--no-emoji',
+        ])
+        problems.push(...verdictOf(ran).problems)
+        // Said by the checker without a failing exit code.
+        if (/does not contain types/i.test(ran.output)) problems.push(`${name} has no types`)
       }
       return { problems }
     } finally {

@@ -28,6 +28,7 @@ export const trackedFiles = {
   async run(root) {
     const problems = []
     const files = await listFiles(root)
+    if (files.length === 0) return { problems: ['no files were found'] }
     for (const file of files.filter((name) => TEXT.test(name))) {
       const lines = readFileSync(join(root, file), 'utf8').split('\n')
       for (const [index, line] of lines.entries()) {
