@@ -1,0 +1,54 @@
+import { isOncewardError } from 'onceward'
+import { DEFAULTS } from '../config/gateway-options.ts'
+import { loadConfig } from '../config/load-config.ts'
+import { withoutCredentials } from '../config/print-config.ts'
+import { CommandError, exitCodeOf } from '../exit-codes.ts'
+import { type CatalogStore, createStore } from '../store/create-store.ts'
+
+/** What a command is given by the process it runs in. */
+export interface CommandContext {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** The folder relative paths start from. */
+  readonly folder: string
+  out(text: string): void
+  err(text: string): void
+}
+
+/** The options all commands on a store share. */
+export interface StoreOptions {
+  readonly store?: string
+  readonly config?: string
+  readonly json?: boolean
+}
+
+/**
+ * Opens the store that flags, environment or file name, runs `work` on it and closes it.
+ *
+ * @throws `CommandError`; what the store says is put behind its name.
+ */
+export async function withStore<T>(
+  context: CommandContext,
+  options: StoreOptions,
+  create: boolean,
+  work: (store: CatalogStore, url: string) => Promise<T>,
+): Promise<T> {
+  const { config } = await loadConfig({
+    flags: options.store === undefined ? {} : { store: options.store },
+    environment: context.environment,
+    folder: context.folder,
+    ...(options.config === undefined ? {} : { file: options.config }),
+  })
+  const url = config.store ?? DEFAULTS.store ?? ''
+  let store: CatalogStore | undefined
+  try {
+    store = await createStore(url, { create })
+    return await work(store, url)
+  } catch (error) {
+    if (!isOncewardError(error)) throw error
+    throw new CommandError(exitCodeOf(error), `--store ${withoutCredentials(url)}: ${error.message}`, {
+      cause: error,
+    })
+  } finally {
+    await store?.close()
+  }
+}

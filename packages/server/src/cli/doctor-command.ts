@@ -1,0 +1,56 @@
+import type { Finding } from 'onceward'
+import { upstreamAnswers } from '../admin/admin-app.ts'
+import { EXIT, usageError } from '../exit-codes.ts'
+import { type CommandContext, type StoreOptions, withStore } from './context.ts'
+import { printable } from './printable.ts'
+
+/** Options of `onceward doctor`. */
+export interface DoctorOptions extends StoreOptions {
+  readonly upstream?: string
+}
+
+/** `onceward doctor`: looks for what would weaken the guarantees; answers the exit code. */
+export async function doctor(context: CommandContext, options: DoctorOptions): Promise<number> {
+  if (options.upstream !== undefined && !/^https?:\/\/./.test(options.upstream)) {
+    throw usageError(`--upstream ${printable(options.upstream)}: give an http:// or https:// URL`)
+  }
+  return withStore(context, options, false, async (store) => {
+    const findings: Finding[] = [...(await store.doctor())]
+    const { held, oldestHeldMs } = await store.stats()
+    findings.push(
+      held === 0
+        ? { level: 'ok', check: 'held', message: 'No operation is held.' }
+        : {
+            level: 'warn',
+            check: 'held',
+            message: `${held} held, the oldest for ${Math.round(oldestHeldMs / 1000)} s; see onceward ls --state held.`,
+          },
+    )
+    if (options.upstream !== undefined) {
+      const answers = await upstreamAnswers(new URL(options.upstream))
+      findings.push({
+        level: answers ? 'ok' : 'fail',
+        check: 'upstream',
+        message: answers
+          ? 'The upstream accepts connections.'
+          : 'The upstream does not accept connections; start it.',
+      })
+    }
+    if (options.json) context.out(`${JSON.stringify(findings, null, 2)}\n`)
+    else
+      for (const { level, check, message } of findings)
+        context.out(printable(`${level.padEnd(4)}  ${check}: ${message}`) + '\n')
+    return findings.some((finding) => finding.level === 'fail') ? EXIT.failure : EXIT.ok
+  })
+}
+
+/** `onceward migrate`: brings the schema up to date, making the file when it is not there. */
+export async function migrate(context: CommandContext, options: StoreOptions): Promise<void> {
+  await withStore(context, options, true, async (store) => {
+    const applied = await store.migrate()
+    if (options.json) return context.out(`${JSON.stringify({ applied })}\n`)
+    return context.out(
+      applied.length === 0 ? 'nothing to do: the schema is up to date\n' : `applied ${applied.join(', ')}\n`,
+    )
+  })
+}

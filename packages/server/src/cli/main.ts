@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { run } from './program.ts'
+
+// A reader that has seen enough (`onceward ls | head`) is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+})
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string
+}
+
+run(
+  process.argv.slice(2),
+  {
+    environment: process.env,
+    folder: process.cwd(),
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+  },
+  {
+    onStop(callback) {
+      process.on('SIGTERM', callback)
+      process.on('SIGINT', callback)
+    },
+    exitNow: (code) => process.exit(code),
+  },
+  version,
+).then(
+  (code) => {
+    process.exitCode = code
+  },
+  (error: unknown) => {
+    process.stderr.write(`onceward: ${String(error)}\n`)
+    process.exitCode = 1
+  },
+)

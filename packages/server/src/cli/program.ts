@@ -1,0 +1,103 @@
+import { Command, CommanderError } from 'commander'
+import { settings } from '../config/settings.ts'
+import { EXIT, exitCodeOf } from '../exit-codes.ts'
+import type { CommandContext } from './context.ts'
+import { doctor, migrate } from './doctor-command.ts'
+import { runGateway, type Signals } from './gateway-command.ts'
+import { list } from './list-command.ts'
+import { printable } from './printable.ts'
+import { resolve } from './resolve-command.ts'
+import { show } from './show-command.ts'
+
+/**
+ * Runs one command line and answers its exit code. An error is one line on stderr that names the mend.
+ *
+ * @param args - What follows the program's name.
+ */
+export async function run(
+  args: readonly string[],
+  context: CommandContext,
+  signals: Signals,
+  version: string,
+): Promise<number> {
+  let code: number = EXIT.ok
+  const program = new Command('onceward')
+    .description('Makes an operation take effect once: the gateway, and the operator’s commands.')
+    .version(version)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => context.out(text),
+      writeErr: (text) => context.err(text),
+      // What is wrong and what was probably meant come in two lines; a person or a log wants one.
+      outputError: (text) => context.err(`onceward: ${oneLine(text.replace(/^error: /, ''))}\n`),
+    })
+  const storeCommand = (name: string, about: string): Command =>
+    program
+      .command(name)
+      .description(about)
+      .option(
+        '--store <url>',
+        'sqlite:FILE; default: ONCEWARD_STORE, the config file, sqlite:.onceward/onceward.sqlite',
+      )
+      .option('--config <file>', 'read the store from this file')
+      .option('--json', 'print JSON')
+
+  const gateway = program.command('gateway').description('run the gateway before an HTTP service')
+  for (const setting of settings()) {
+    if (setting.flag === undefined) continue
+    if (setting.kind === 'boolean') gateway.option(setting.flag, setting.about)
+    else if (setting.kind === 'list') gateway.option(`${setting.flag} <item>`, setting.about, collect)
+    else gateway.option(`${setting.flag} <${setting.kind === 'number' ? 'n' : 'text'}>`, setting.about)
+  }
+  gateway
+    .option('--config <file>', 'read the configuration from this file instead of onceward.config.json')
+    .option('--print-config', 'print the merged configuration and where each value comes from, and end')
+    .action(async (flags: Record<string, unknown>) => {
+      code = await runGateway(context, flags, signals)
+    })
+
+  storeCommand('ls', 'list operations, one a line: id, scope, key, state, attempt, fence, age')
+    .option('--state <state>', 'running, done, held or released')
+    .option('--scope <scope>', 'the scope as stored, or the caller alone')
+    .option('--key-prefix <text>', 'operations whose key starts so')
+    .option('--limit <n>', 'at most so many', '100')
+    .action((options) => list(context, options))
+  storeCommand('show', 'tell everything about one operation but the bytes of its outcome')
+    .argument('<id>', 'the id, or a beginning that only one has')
+    .action((id: string, options) => show(context, id, options))
+  storeCommand('resolve', 'decide a held operation; audited')
+    .argument('<id>', 'the id, or a beginning that only one has')
+    .requiredOption('--as <decision>', 'done, failed or release (nothing happened: it may run again)')
+    .requiredOption('--reason <text>', 'why, for the audit')
+    .option('--actor <name>', 'who decides; default: $USER')
+    .option('--fence <n>', 'the fence you have seen; another one is a conflict. Default: the one found now')
+    .option('--status <n>', 'with --as done: the status duplicates get')
+    .option('--body-file <file>', 'with --as done: the body duplicates get')
+    .option('--header <field>', 'with --as done: "Name: value", repeatable', collect)
+    .option('--value <json>', 'with --as done, for operations of the library: the value duplicates get')
+    .action((id: string, options) => resolve(context, id, options))
+  storeCommand('doctor', 'look for what would weaken the guarantees')
+    .option('--upstream <url>', 'see whether this service can be reached, too')
+    .action(async (options) => {
+      code = await doctor(context, options)
+    })
+  storeCommand('migrate', 'bring the schema up to date').action((options) => migrate(context, options))
+
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return code
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    const message = error instanceof Error ? error.message : String(error)
+    context.err(`onceward: ${oneLine(message)}\n`)
+    return exitCodeOf(error)
+  }
+}
+
+function oneLine(text: string): string {
+  return printable(text.trim().replace(/\s*\n\s*/g, ' '))
+}
+
+function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value]
+}

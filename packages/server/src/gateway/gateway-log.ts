@@ -1,0 +1,27 @@
+import { type DestinationStream, destination, type Logger, pino } from 'pino'
+
+/** The logger of the gateway, and how to bring its last lines out. */
+export interface GatewayLog {
+  readonly log: Logger
+  flush(): void
+}
+
+/** How many bytes wait for a reader of stderr before lines are dropped: a full pipe must not stop payments. */
+const MAX_WAITING_BYTES = 1_048_576
+
+/** Logs JSON lines to stderr. stdout is left to the one line that says where the gateway listens. */
+export function createLog(level: string, stream?: DestinationStream): GatewayLog {
+  const options = { level, base: { service: 'onceward' }, timestamp: pino.stdTimeFunctions.isoTime }
+  if (stream) return { log: pino(options, stream), flush: () => {} }
+  const stderr = destination({ dest: 2, sync: false, maxLength: MAX_WAITING_BYTES })
+  return {
+    log: pino(options, stderr),
+    flush() {
+      try {
+        stderr.flushSync()
+      } catch {
+        // stderr is gone; there is nobody left to tell.
+      }
+    },
+  }
+}

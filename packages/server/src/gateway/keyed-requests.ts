@@ -1,0 +1,224 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Once } from 'onceward'
+import { createGuard, type Guard, type KeyedRequest, type SendAnswer } from 'onceward/http'
+import type { Logger } from 'pino'
+import type { Dispatcher } from 'undici'
+import type { RoutePolicy } from '../config/gateway-options.ts'
+import { usageError } from '../exit-codes.ts'
+import type { CallerOf } from './caller.ts'
+import { keyDeriver } from './derived-key.ts'
+import { flat, pairsOf } from './header-pairs.ts'
+import { sendProblem } from './problem.ts'
+import { readBody } from './read-body.ts'
+import type { RouteMatch } from './route-table.ts'
+import { askUpstream, UpstreamError } from './upstream-work.ts'
+
+/** What handling a keyed request takes. */
+export interface KeyedContext {
+  readonly once: Once
+  readonly callerOf: CallerOf
+  readonly upstream: Dispatcher
+  readonly log: Logger
+  readonly maxNewKeys: number
+}
+
+/** One request on its way through the guard. */
+export interface KeyedExchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly route: RouteMatch
+  readonly path: string
+  readonly query: string
+  readonly trusted: boolean
+  /** The header for the upstream, without key, body length and claim. */
+  readonly forwarded: () => string[]
+}
+
+/** Handles a request through the guard; answers `pass` when it is not one for the guard. */
+export type KeyedHandler = (exchange: KeyedExchange) => 'pass' | Promise<void>
+
+interface RouteGuard {
+  readonly guard: Guard
+  /** The key that was derived for a request that carried none. */
+  readonly derived: WeakMap<KeyedRequest, string>
+}
+
+/**
+ * Makes the handler of keyed requests, with one guard for each policy.
+ *
+ * @throws `CommandError` (usage) when a policy makes no sense to the guard.
+ */
+export function keyedHandler(context: KeyedContext, policies: readonly RoutePolicy[]): KeyedHandler {
+  const guards = new Map<RoutePolicy, RouteGuard>()
+  for (const policy of policies) {
+    if (policy.key !== 'ignored') guards.set(policy, routeGuard(context, policy))
+  }
+  return (exchange) => {
+    const found = guards.get(exchange.route.policy)
+    if (found === undefined) return 'pass'
+    const { request, response } = exchange
+    const admission = found.guard.admit({
+      method: request.method ?? '',
+      target: exchange.path + exchange.query,
+      headers: pairsOf(request.rawHeaders),
+    })
+    switch (admission.kind) {
+      case 'pass':
+        return 'pass'
+      case 'refuse':
+        logAnswer(context.log, exchange, admission.answer, 0)
+        return Promise.resolve(send(response, admission.answer, !request.complete))
+      case 'keyed':
+        return handle(context, exchange, found, admission.request)
+    }
+  }
+}
+
+async function handle(
+  context: KeyedContext,
+  exchange: KeyedExchange,
+  { guard, derived }: RouteGuard,
+  keyed: KeyedRequest,
+): Promise<void> {
+  const { request, response, route, trusted } = exchange
+  const started = performance.now()
+  const finish = (answer: SendAnswer): void => {
+    logAnswer(context.log, exchange, answer, performance.now() - started)
+    send(response, answer, !request.complete)
+  }
+  const caller = await context.callerOf(route.policy.scope, request, trusted)
+  if (caller === undefined || caller === '') return finish(guard.refuse('SCOPE_MISSING'))
+  const read = await readBody(request, guard.maxBodyBytes)
+  if (read.kind === 'gone') return
+  if (read.kind === 'too-large') return finish(guard.refuse('BODY_TOO_LARGE'))
+  const left = new AbortController()
+  const onClose = (): void => left.abort()
+  response.once('close', onClose)
+  try {
+    const answer = await guard.handle({
+      request: keyed,
+      caller,
+      body: read.body,
+      signal: left.signal,
+      work: (op) => {
+        const key = keyed.key ?? derived.get(keyed)
+        if (op === undefined)
+          context.log.warn({ route: route.name }, 'the store is down: forwarded without protection')
+        return askUpstream(
+          {
+            dispatcher: context.upstream,
+            method: keyed.method,
+            path: exchange.path + exchange.query,
+            headers: [...exchange.forwarded(), ...(key === undefined ? [] : ['Idempotency-Key', key])],
+            body: read.body,
+            maxResponseBytes: guard.maxResponseBytes,
+            response,
+            passThroughHeaders: (headers) => guard.passThroughHeaders(keyed, headers),
+          },
+          op,
+        )
+      },
+    })
+    if (answer.kind === 'send') return finish(answer)
+    context.log.warn(
+      { route: route.name, operation: answer.operation?.digest, status: response.statusCode },
+      'the response is larger than what is stored: passed through, not replayable',
+    )
+  } catch (error) {
+    failed(context, exchange, error)
+  } finally {
+    response.off('close', onClose)
+  }
+}
+
+/** Answers for work that threw: the guard has released or held the operation already. */
+function failed(context: KeyedContext, exchange: KeyedExchange, error: unknown): void {
+  const { route, response } = exchange
+  if (!(error instanceof UpstreamError)) {
+    context.log.error({ route: route.name, err: error }, 'a keyed request failed inside the gateway')
+    sendProblem(response, {
+      status: 500,
+      code: 'gateway-failed',
+      title: 'Internal Server Error',
+      detail: 'The gateway failed; whether the work was done is unknown.',
+      retryable: false,
+      effect: 'unknown',
+    })
+    return
+  }
+  const { failure } = error
+  const again = failure.neverSent || route.policy.onServerError === 'release'
+  context.log.warn(
+    { route: route.name, code: failure.code, status: failure.status, err: error.cause },
+    failure.neverSent ? 'upstream not reached: released' : 'upstream gave no whole answer',
+  )
+  sendProblem(response, {
+    status: failure.status,
+    code: failure.code,
+    title: failure.status === 504 ? 'Gateway Timeout' : 'Bad Gateway',
+    detail: failure.detail,
+    retryable: again,
+    effect: failure.neverSent ? 'none' : 'unknown',
+    ...(again ? { retryAfterSeconds: 1 } : {}),
+  })
+}
+
+/** Sends a whole answer. */
+export function send(response: ServerResponse, answer: SendAnswer, close: boolean): void {
+  if (response.destroyed || response.headersSent) return
+  const bodiless = answer.status === 204 || answer.status === 304
+  const fields = flat(answer.headers)
+  if (!bodiless) fields.push('Content-Length', String(answer.body.byteLength))
+  if (close) fields.push('Connection', 'close')
+  response.writeHead(answer.status, fields)
+  response.end(bodiless ? undefined : answer.body)
+}
+
+function routeGuard(context: KeyedContext, policy: RoutePolicy): RouteGuard {
+  const derived = new WeakMap<KeyedRequest, string>()
+  const derive = typeof policy.key === 'object' ? keyDeriver(policy.key) : undefined
+  try {
+    const guard = createGuard({
+      once: context.once,
+      requireKey: policy.key === 'required',
+      waitMs: policy.waitMs,
+      maxBodyBytes: policy.maxBodyBytes,
+      maxResponseBytes: policy.maxResponseBytes,
+      onServerError: policy.onServerError,
+      failOpen: policy.failOpen,
+      replayHeaders: policy.replayHeaders,
+      leaseMs: policy.leaseMs,
+      retentionMs: policy.retentionMs,
+      onCrash: policy.onCrash,
+      ...(context.maxNewKeys === 0 ? {} : { quota: { newKeys: context.maxNewKeys, perMs: 60_000 } }),
+      ...(derive === undefined
+        ? {}
+        : {
+            deriveKey: (request, body) => {
+              const key = derive(request, body)
+              if (key !== undefined) derived.set(request, key)
+              return key
+            },
+          }),
+    })
+    return { guard, derived }
+  } catch (error) {
+    if (error instanceof TypeError) throw usageError(error.message)
+    throw error
+  }
+}
+
+function logAnswer(log: Logger, exchange: KeyedExchange, answer: SendAnswer, durationMs: number): void {
+  log.info(
+    {
+      method: exchange.request.method,
+      route: exchange.route.name,
+      operation: answer.operation?.digest,
+      status: answer.status,
+      from: answer.from,
+      code: answer.code,
+      ms: Math.round(durationMs),
+    },
+    'keyed request',
+  )
+}

@@ -1,0 +1,122 @@
+import { readFile } from 'node:fs/promises'
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
+import type { GatewayOptions } from '../config/gateway-options.ts'
+import { usageError } from '../exit-codes.ts'
+import { badRequest, headerTooLarge, rawProblem, tooSlow } from './problem.ts'
+
+/** The longest request header that is read, in bytes. */
+const MAX_HEADER_BYTES = 16_384
+
+/** A server, and what it takes to end it well. */
+export interface PublicServer {
+  readonly server: Server
+  /** Answers what comes from now on with `Connection: close`, and stops accepting. Resolves when all answers are out. */
+  drain(): Promise<void>
+  /** Cuts what is left. */
+  cut(): void
+}
+
+/**
+ * Makes the server of the public port on Node's strict parser.
+ *
+ * All header lines are let through to the framing check: Node would silently drop those beyond a limit. The body has
+ * its own watch, so that a large upload may take longer than a slow one.
+ */
+export async function publicServer(
+  options: Pick<GatewayOptions, 'tls' | 'headersTimeoutMs'>,
+  handle: {
+    onRequest(request: IncomingMessage, response: ServerResponse): void
+    onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  },
+): Promise<PublicServer> {
+  const settings: ServerOptions = {
+    insecureHTTPParser: false,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: options.headersTimeoutMs,
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.min(1000, Math.ceil(options.headersTimeoutMs / 2)),
+    keepAliveTimeout: 10_000,
+    requireHostHeader: true,
+    noDelay: true,
+  }
+  const server = options.tls
+    ? createTlsServer({ ...settings, ...(await tlsFiles(options.tls)) })
+    : createServer(settings)
+  server.maxHeadersCount = 0
+  let draining = false
+  const busy = new Map<Duplex, ServerResponse>()
+  const upgraded = new Set<Duplex>()
+
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const { socket } = request
+    busy.set(socket, response)
+    response.once('close', () => {
+      if (busy.get(socket) === response) busy.delete(socket)
+    })
+    if (draining) response.shouldKeepAlive = false
+    handle.onRequest(request, response)
+  })
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    upgraded.add(socket)
+    socket.once('close', () => upgraded.delete(socket))
+    if (draining) socket.destroy()
+    else handle.onUpgrade(request, socket, head)
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    // Once an answer has begun, an error text would become part of it.
+    if (!socket.writable || busy.get(socket)?.headersSent) return void socket.destroy()
+    socket.end(rawProblem(clientProblem(error)), () => socket.destroy())
+  })
+
+  return {
+    server,
+    drain() {
+      draining = true
+      for (const response of busy.values()) response.shouldKeepAlive = false
+      return new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeIdleConnections()
+        for (const socket of upgraded) socket.destroy()
+      })
+    },
+    cut() {
+      server.closeAllConnections()
+      for (const socket of upgraded) socket.destroy()
+    },
+  }
+}
+
+function clientProblem(error: NodeJS.ErrnoException): ReturnType<typeof badRequest> {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return headerTooLarge(`The header is longer than ${MAX_HEADER_BYTES} bytes.`)
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return tooSlow('The header came too slowly.')
+    default:
+      return badRequest('The request is not well-formed HTTP.')
+  }
+}
+
+async function tlsFiles(tls: NonNullable<GatewayOptions['tls']>): Promise<Record<string, unknown>> {
+  const read = async (flag: string, file: string): Promise<Buffer> => {
+    try {
+      return await readFile(file)
+    } catch (error) {
+      throw usageError(
+        `${flag} ${file}: cannot be read (${(error as NodeJS.ErrnoException).code}); check the path`,
+      )
+    }
+  }
+  const files = { cert: await read('--tls-cert', tls.cert), key: await read('--tls-key', tls.key) }
+  // Without a certificate the connection still stands; the routes that tell callers by one turn it away.
+  if (tls.ca === undefined) return files
+  return { ...files, ca: await read('--tls-ca', tls.ca), requestCert: true, rejectUnauthorized: false }
+}

@@ -1,0 +1,208 @@
+import type { Server } from 'node:http'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { getRequestListener } from '@hono/node-server'
+import { createOnce, isOncewardError } from 'onceward'
+import { responseCodec } from 'onceward/http'
+import { adminApp, upstreamAnswers } from '../admin/admin-app.ts'
+import type { GatewayOptions } from '../config/gateway-options.ts'
+import { withoutCredentials } from '../config/print-config.ts'
+import { CommandError, EXIT, exitCodeOf } from '../exit-codes.ts'
+import { type CatalogStore, createStore } from '../store/create-store.ts'
+import { callers } from './caller.ts'
+import { END_TO_END } from './framing.ts'
+import type { GatewayLog } from './gateway-log.ts'
+import { startHealing } from './healing-loop.ts'
+import { keyedHandler } from './keyed-requests.ts'
+import { NAMESPACE } from './namespace.ts'
+import { publicServer } from './public-server.ts'
+import { createReconciler, RECONCILE_TIMEOUT_MS } from './reconciler.ts'
+import { type RequestHandler, requestHandler } from './request-handler.ts'
+import { routeTable } from './route-table.ts'
+import { trustedPeers } from './trusted-peers.ts'
+import { openUpstream } from './upstream.ts'
+
+/** A running gateway. */
+export interface Gateway {
+  /** Where clients send requests: `http://127.0.0.1:8080`. */
+  readonly url: string
+  /** Where `/healthz` and `/readyz` are. */
+  readonly adminUrl: string
+  /**
+   * Stops accepting, lets what runs finish for at most `shutdownMs`, and frees everything. Answers whether all of it
+   * finished; what was cut stays claimed, and is held or rerun after its lease, by route.
+   */
+  stop(): Promise<boolean>
+}
+
+/**
+ * Starts a gateway. What is wrong with the options is told before anything is opened, the ports are taken before the
+ * store is touched, and a start that fails closes what it has opened.
+ *
+ * @throws `CommandError`: usage for options that do not go together, store for a store that cannot be used, failure
+ *   for a port that is taken.
+ */
+export async function startGateway(options: GatewayOptions, { log, flush }: GatewayLog): Promise<Gateway> {
+  const routes = routeTable(options.routes, options.defaults)
+  const trusted = trustedPeers(options.trustProxy)
+  const callerOf = await callers(options.jwt)
+  const policies = [options.defaults, ...options.routes.map((route) => route.policy)]
+  const scopeFields = new Set(policies.flatMap(({ scope }) => (scope.kind === 'header' ? [scope.name] : [])))
+
+  let handler: RequestHandler | undefined
+  const front = await publicServer(options, {
+    onRequest: (request, response) => {
+      if (handler) handler.onRequest(request, response)
+      else response.writeHead(503, { 'Retry-After': '1', Connection: 'close' }).end()
+    },
+    onUpgrade: (request, socket, head) => {
+      if (handler) handler.onUpgrade(request, socket, head)
+      else socket.destroy()
+    },
+  })
+  const undo: (() => unknown)[] = [flush]
+  let draining = false
+  let admin: ReturnType<typeof getRequestListener> | undefined
+  const adminServer = createServer((request, response) => {
+    if (admin) void admin(request, response)
+    else response.writeHead(503).end()
+  })
+  try {
+    await listen(front.server, options.host, options.port, '--port')
+    undo.push(
+      () => front.cut(),
+      () => front.server.close(),
+    )
+    await listen(adminServer, options.adminHost, options.adminPort, '--admin-port')
+    undo.push(
+      () => adminServer.closeAllConnections(),
+      () => adminServer.close(),
+    )
+    const store = await openStore(options.store)
+    undo.push(() => store.close())
+
+    const reconciler = createReconciler(routes, NAMESPACE)
+    undo.push(() => reconciler.close())
+    const upstream = openUpstream(options.upstream, options.upstreamTimeoutMs)
+    undo.push(() => upstream.destroy())
+    const once = createOnce({
+      store,
+      scope: NAMESPACE,
+      codec: responseCodec,
+      reconcile: reconciler.reconcile,
+      reconcileTimeoutMs: RECONCILE_TIMEOUT_MS,
+    })
+    const keyed = keyedHandler(
+      { once, callerOf, upstream: upstream.keyed, log, maxNewKeys: options.maxNewKeys },
+      policies,
+    )
+    admin = getRequestListener(
+      adminApp({ store, upstream: options.upstream, draining: () => draining }).fetch,
+    )
+    handler = requestHandler({
+      options,
+      upstream,
+      routes,
+      keyed,
+      trusted,
+      rules: {
+        scopeFields,
+        // The name a TLS service is asked under must be its own; a plain one sees the name its client used.
+        host: options.upstream.protocol === 'https:' ? options.upstream.host : undefined,
+      },
+      limits: { maxHeaders: options.maxHeaders, endToEnd: new Set([...END_TO_END, ...scopeFields]) },
+      log,
+    })
+    const healing = startHealing(once, store, log)
+    const url = urlOf(front.server, options.host, options.tls === undefined ? 'http' : 'https')
+    const adminUrl = urlOf(adminServer, options.adminHost, 'http')
+    log.info(
+      { url, admin: adminUrl, upstream: options.upstream.origin, store: withoutCredentials(options.store) },
+      'the gateway is ready',
+    )
+    void upstreamAnswers(options.upstream).then((answers) => {
+      if (!answers) log.warn({ upstream: options.upstream.origin }, 'the upstream cannot be reached yet')
+    })
+    const unprotected = options.routes.filter((route) => route.policy.failOpen).map((route) => route.name)
+    if (unprotected.length > 0)
+      log.warn({ routes: unprotected }, 'these routes run unprotected while the store is down')
+
+    return {
+      url,
+      adminUrl,
+      async stop() {
+        draining = true
+        const finished = await finishedWithin(options.shutdownMs, async () => {
+          await Promise.all([front.drain(), healing.stop()])
+          await once.close()
+        })
+        if (!finished)
+          log.warn('not everything finished in time; what was cut is held or rerun after its lease')
+        front.cut()
+        adminServer.close()
+        adminServer.closeAllConnections()
+        await Promise.all([upstream.destroy(), reconciler.close()])
+        await store.close()
+        log.info('the gateway has stopped')
+        flush()
+        return finished
+      },
+    }
+  } catch (error) {
+    for (const step of undo.reverse()) await step()
+    throw error
+  }
+}
+
+async function openStore(url: string): Promise<CatalogStore> {
+  const store = await createStore(url, { create: true })
+  try {
+    await store.migrate()
+    return store
+  } catch (error) {
+    await store.close()
+    if (!isOncewardError(error)) throw error
+    throw new CommandError(exitCodeOf(error), `--store ${withoutCredentials(url)}: ${error.message}`, {
+      cause: error,
+    })
+  }
+}
+
+function listen(server: Server, host: string, port: number, flag: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: NodeJS.ErrnoException): void => {
+      const reasons: Readonly<Record<string, string>> = {
+        EADDRINUSE: `port ${port} on ${host} is in use; choose another with ${flag}, or 0 for a free one`,
+        EACCES: `port ${port} on ${host} needs rights this user lacks; choose one above 1023 with ${flag}`,
+        EADDRNOTAVAIL: `${host} is not an address of this machine; choose another with --host`,
+        ENOTFOUND: `${host} is not a known host; choose another with --host`,
+      }
+      reject(
+        new CommandError(
+          EXIT.failure,
+          reasons[error.code ?? ''] ?? `cannot listen on ${host}: ${error.message}`,
+        ),
+      )
+    }
+    server.once('error', onError)
+    server.listen(port, host, () => {
+      server.off('error', onError)
+      resolve()
+    })
+  })
+}
+
+function urlOf(server: Server, host: string, scheme: string): string {
+  const { port } = server.address() as AddressInfo
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+async function finishedWithin(ms: number, work: () => Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), ms)
+  })
+  const finished = await Promise.race([work().then(() => true as const), late])
+  clearTimeout(timer)
+  return finished
+}

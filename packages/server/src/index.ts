@@ -1,0 +1,7 @@
+export type { Config, PolicyConfig, RouteConfig } from './config/config-schema.ts'
+export { type GatewayOptions, gatewayOptions } from './config/gateway-options.ts'
+export { type ConfigSources, type LoadedConfig, loadConfig } from './config/load-config.ts'
+export { CommandError, EXIT } from './exit-codes.ts'
+export { createLog, type GatewayLog } from './gateway/gateway-log.ts'
+export { type Gateway, startGateway } from './gateway/start-gateway.ts'
+export { type CatalogStore, type CreateStoreOptions, createStore } from './store/create-store.ts'
