@@ -28,7 +28,7 @@ export type ExpressMiddleware = (
 export function idempotency<Request extends IncomingMessage = IncomingMessage>(
   options: IdempotencyOptions<Request>,
 ): ExpressMiddleware {
-  const serve = createNodeServe(options)
+  const { serve } = createNodeServe(options)
   return (req, res, next) => {
     const exchange = { req: req as NodeRequest, res, request: req as Request, next: () => next() }
     Promise.resolve(serve(exchange)).catch(next)

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { verdictOn } from '../core/errors.ts'
 import { responsePairs, setPairs, writeHeadPairs } from './node-headers.ts'
 import type { NodeRequest, NodeResponse } from './node-types.ts'
@@ -66,12 +67,15 @@ export function captureNodeResponse(
     finished: (actual) => hasEnded || actual,
     destroyed: () => false,
     _closed: () => false,
-    socket: (actual) => (isGone ? null : actual),
+    socket: (actual) => aliveSocket(actual, () => holding),
   })
+  // A parser that finds the socket closed takes the body for lost, and the handler would run without it.
+  const requestShadows = shadow(req, { socket: (actual) => aliveSocket(actual, () => holding) })
 
   const letGo = (): void => {
     holding = false
     shadows.remove()
+    requestShadows.remove()
     if (destroyedWith) real.destroyRequest.call(req, destroyedWith.error)
   }
   const captured = (): HeaderPairs => {
@@ -239,6 +243,31 @@ function callbackOf(args: readonly unknown[]): (() => void) | undefined {
 function headersSent(): Error {
   return Object.assign(new Error('Cannot write headers after they are sent to the client'), {
     code: 'ERR_HTTP_HEADERS_SENT',
+  })
+}
+
+/**
+ * A socket that seems alive: those who watch it to give up when the client goes (`on-finished`, and with it Koa and
+ * `send`) would break the work off.
+ */
+function aliveSocket(actual: unknown, holding: () => boolean): unknown {
+  if (typeof actual !== 'object' || actual === null) return actual
+  return new Proxy(actual as Socket, {
+    get(socket, name) {
+      if (holding()) {
+        if (name === 'writable' || name === 'readable') return true
+        if (name === 'destroyed') return false
+        if (name === 'on' || name === 'once' || name === 'addListener' || name === 'prependListener') {
+          return function listen(this: unknown, event: string, listener: () => void) {
+            if (event !== 'close' && event !== 'error') socket[name](event, listener)
+            return this
+          }
+        }
+      }
+      const value: unknown = Reflect.get(socket, name, socket)
+      return typeof value === 'function' ? value.bind(socket) : value
+    },
+    set: (socket, name, value) => Reflect.set(socket, name, value, socket),
   })
 }
 

@@ -2,13 +2,13 @@ import { ERRORS, OncewardError, verdictOn } from '../core/errors.ts'
 import { callerOf } from './caller.ts'
 import { createGuard, type Guard } from './guard.ts'
 import type { IdempotencyOptions, OnServerError } from './guard-options.ts'
-import { CONSUMED_BODY, readNodeBody } from './node-body.ts'
+import { CONSUMED_BODY, type LeftBody, readNodeBody } from './node-body.ts'
 import { captureNodeResponse, type NodeCapture, sendNodeAnswer } from './node-capture.ts'
 import { requestPairs } from './node-headers.ts'
 import type { NodeRequest, NodeResponse } from './node-types.ts'
 import { attachOperation } from './operation-of.ts'
 import { problemAnswer } from './problem.ts'
-import type { Handling, KeyedRequest, SendAnswer } from './types.ts'
+import type { KeyedRequest, SendAnswer } from './types.ts'
 
 /** One request of a framework that stands on `node:http`. */
 export interface NodeExchange<Request> {
@@ -16,26 +16,34 @@ export interface NodeExchange<Request> {
   readonly res: NodeResponse
   /** What `scope` and the handler know as the request. */
   readonly request: Request & object
-  /** The body, where the framework has read it; absent: it is read from `req` and put back. */
-  readonly body?: Handling['body']
+  /** Where a parser may have left the body. Default: `req`. */
+  readonly left?: LeftBody
   /** Runs what comes next. A rejection is a throw of the handler that nobody has answered. */
   next(capture?: NodeCapture): unknown
   /** Called before something is sent that the framework does not know of. */
   takeOver?(): void
 }
 
-/** Guards exchanges. It rejects for what is no answer of the handler: a `scope` that throws, a body that is gone. */
-export type NodeServe<Request> = (exchange: NodeExchange<Request>) => Promise<void> | void
+/** The one way in which all frameworks on `node:http` are served. */
+export interface NodeServe<Request> {
+  /** Guards an exchange. It rejects for what is no answer of the handler: a `scope` that throws, a body that is gone. */
+  serve(exchange: NodeExchange<Request>): Promise<void> | void
+  /** Keeps the bytes of the body for `serve`, before a parser consumes them; answers a refusal when they are too many. */
+  keepBody(req: NodeRequest): Promise<SendAnswer | undefined> | undefined
+}
 
-/** Makes the one way in which all frameworks on `node:http` are served. */
+/** Makes a {@link NodeServe}. */
 export function createNodeServe<Request>(options: IdempotencyOptions<Request>): NodeServe<Request> {
   const caller = callerOf(options.scope)
   const guard = createGuard(options)
   const onServerError = options.onServerError ?? 'hold'
-  return (exchange) => {
-    const { req, request } = exchange
+  const admit = (req: NodeRequest) => {
     const target = req.originalUrl ?? req.url ?? '/'
-    const admission = guard.admit({ method: req.method ?? 'GET', target, headers: requestPairs(req) })
+    return guard.admit({ method: req.method ?? 'GET', target, headers: requestPairs(req) })
+  }
+  const serveOne = (exchange: NodeExchange<Request>): Promise<void> | void => {
+    const { req, request } = exchange
+    const admission = admit(req)
     if (admission.kind === 'pass') return void exchange.next()
     if (admission.kind === 'refuse') return send(exchange, admission.answer)
     return Promise.resolve(caller(request)).then((who) =>
@@ -43,6 +51,16 @@ export function createNodeServe<Request>(options: IdempotencyOptions<Request>): 
         ? serve(guard, onServerError, exchange, admission.request, who)
         : send(exchange, guard.refuse('SCOPE_MISSING')),
     )
+  }
+  return {
+    serve: serveOne,
+    keepBody(req) {
+      const admission = admit(req)
+      if (admission.kind !== 'keyed') return undefined
+      return readNodeBody(req, guard.maxBodyBytes).then(({ kind }) =>
+        kind === 'too-large' ? guard.refuse('BODY_TOO_LARGE') : undefined,
+      )
+    },
   }
 }
 
@@ -54,9 +72,7 @@ async function serve<Request>(
   caller: string,
 ): Promise<void> {
   const { req, res } = exchange
-  const reading = exchange.body
-    ? ({ kind: 'body', body: exchange.body } as const)
-    : await readNodeBody(req, guard.maxBodyBytes)
+  const reading = await readNodeBody(req, guard.maxBodyBytes, exchange.left)
   if (reading.kind === 'aborted') return
   if (reading.kind === 'too-large') return send(exchange, guard.refuse('BODY_TOO_LARGE'))
   if (reading.kind === 'consumed') throw new TypeError(CONSUMED_BODY)

@@ -26,7 +26,7 @@ export interface NodeMiddleware {
  * createServer(idempotency({ once, scope: 'public' })((req, res) => res.end('paid'))).listen(3000)
  */
 export function idempotency(options: IdempotencyOptions<IncomingMessage>): NodeMiddleware {
-  const serve = createNodeServe(options)
+  const { serve } = createNodeServe(options)
   const guard = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => unknown): void => {
     const exchange = { req: req as NodeRequest, res, request: req, next: () => next() }
     Promise.resolve(serve(exchange)).catch(next)

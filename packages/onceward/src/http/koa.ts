@@ -1,0 +1,82 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IdempotencyOptions } from './guard-options.ts'
+import type { NodeCapture } from './node-capture.ts'
+import { createNodeServe } from './node-serve.ts'
+import type { NodeRequest } from './node-types.ts'
+
+export type { IdempotencyOptions } from './guard-options.ts'
+export { operationOf } from './operation-of.ts'
+
+/** What is used of Koa's context. */
+export interface KoaContext {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly originalUrl: string
+  readonly request: { readonly rawBody?: unknown; readonly body?: unknown }
+  respond?: boolean
+  body: unknown
+  onerror(error: Error): void
+}
+
+/** A middleware of Koa. `Context` is what `scope` is given; name Koa's own type there. */
+export type KoaMiddleware<Context extends KoaContext> = (
+  ctx: Context,
+  next: () => Promise<unknown>,
+) => Promise<void>
+
+/**
+ * Makes requests with an `Idempotency-Key` take effect once, in Koa.
+ *
+ * Mount it after authentication, so that nobody gets a replay who may not ask, and before or after body parsers.
+ * A handler that throws `noEffect(error)` releases; any other 5xx follows `onServerError`.
+ *
+ * @throws `TypeError` for options that make no sense; `scope` is required.
+ * @example
+ * app.use(idempotency({ once, scope: (ctx) => ctx.state.user?.id }))
+ */
+export function idempotency<Context extends KoaContext = KoaContext>(
+  options: IdempotencyOptions<Context>,
+): KoaMiddleware<Context> {
+  const { serve } = createNodeServe(options)
+  return (ctx, next) =>
+    new Promise((resolve, reject) => {
+      const run = async (capture?: NodeCapture): Promise<void> => {
+        if (capture) ignoreLostClient(ctx)
+        try {
+          await next()
+          if (capture) watchBody(ctx.body, capture)
+          resolve()
+        } catch (error) {
+          capture?.judge(error)
+          // Koa answers it, through its error handler: that answer is the response.
+          reject(error)
+        }
+      }
+      const takeOver = (): void => {
+        ctx.respond = false
+      }
+      const req = Object.assign(ctx.req, { originalUrl: ctx.originalUrl }) as NodeRequest
+      const exchange = { req, res: ctx.res, request: ctx, left: ctx.request, next: run, takeOver }
+      Promise.resolve(serve(exchange)).then(() => {
+        if (ctx.respond === false) resolve()
+      }, reject)
+    })
+}
+
+/** Koa would answer 500 when the connection breaks, while the handler is still at work. */
+function ignoreLostClient(ctx: KoaContext): void {
+  const { socket } = ctx.req
+  const answer = ctx.onerror
+  ctx.onerror = (error) => {
+    if (error === null || error === undefined || error !== socket.errored) answer.call(ctx, error)
+  }
+}
+
+/** Koa leaves a response unfinished whose stream breaks after the first chunk. */
+function watchBody(body: unknown, capture: NodeCapture): void {
+  const stream = body as
+    | { once?(event: 'error', listener: (error: unknown) => void): void }
+    | null
+    | undefined
+  if (typeof stream?.once === 'function') stream.once('error', capture.fail)
+}
