@@ -143,7 +143,7 @@ function complete(ending: Ending, outcome: Outcome): Promise<Persisted> {
 }
 
 function settle(ending: Ending, transition: () => Promise<boolean>): Promise<Persisted> {
-  return persist(ending.engine, ending.keeper, ending.policy.leaseMs, ending.claim.id, transition)
+  return persist(ending.engine, ending.policy.leaseMs, ending.claim.id, transition)
 }
 
 function about(claim: Claim): { readonly attempt: number; readonly fence: number } {

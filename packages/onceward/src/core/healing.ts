@@ -1,4 +1,5 @@
 import type { OperationRecord } from './operation.ts'
+import { within } from './persist.ts'
 import { isOwnScope, reconcileHeld } from './reconciling.ts'
 import type { Engine, Policy } from './settings.ts'
 
@@ -14,16 +15,18 @@ export async function heal(
   engine: Engine,
   policy: Policy,
 ): Promise<{ readonly swept: number; readonly settled: number }> {
-  const { store } = engine
+  const { store, storeTimeoutMs } = engine
   if (store.sweep === undefined || store.list === undefined) {
     throw new TypeError('heal needs a store with a catalog (capability "listing")')
   }
   let swept = 0
-  for (let more = PAGE; more === PAGE; swept += more) more = await store.sweep(PAGE)
+  for (let more = PAGE; more === PAGE; swept += more)
+    more = await within(engine, store.sweep(PAGE), storeTimeoutMs)
   let settled = 0
   let cursor: string | undefined
   do {
-    const page = await store.list({ state: 'held', limit: PAGE, ...(cursor === undefined ? {} : { cursor }) })
+    const query = { state: 'held' as const, limit: PAGE, ...(cursor === undefined ? {} : { cursor }) }
+    const page = await within(engine, store.list(query), storeTimeoutMs)
     for (const record of page.records) {
       if (isOwnScope(record.id.scope, engine.scope) && (await reconcileRecord(engine, policy, record)))
         settled++

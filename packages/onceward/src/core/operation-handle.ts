@@ -28,9 +28,7 @@ export function operationHandle(
   const open = new Set<string>()
 
   const checkpoint = async (step: StepRecord): Promise<void> => {
-    const stored = await persist(engine, keeper, policy.leaseMs, claim.id, () =>
-      engine.store.checkpoint(claim, step),
-    )
+    const stored = await persist(engine, policy.leaseMs, claim.id, () => engine.store.checkpoint(claim, step))
     if (stored === 'applied') return
     if (stored === 'refused')
       throw new OncewardError('CLAIM_LOST', `step "${step.name}" lost the claim of its operation`)

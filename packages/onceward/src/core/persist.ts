@@ -1,5 +1,4 @@
 import { isOncewardError } from './errors.ts'
-import type { LeaseKeeper } from './lease-keeper.ts'
 import type { OperationId } from './operation.ts'
 import type { Engine } from './settings.ts'
 
@@ -8,13 +7,18 @@ export type Persisted = 'applied' | 'refused' | 'unreachable'
 
 const FIRST_PAUSE_MS = 10
 
+/** A store that never answers is asked so many times within one lease. */
+const TRIES = 3
+
 /**
- * Brings a transition to the store, under the heartbeat: tries again while the claim holds, for one lease at most.
- * Every transition answers the same when it is repeated, so a lost reply is no obstacle.
+ * Brings a transition to the store, under the heartbeat: tries again for one lease at most.
+ *
+ * Every transition answers the same when it is repeated, so a lost reply is no obstacle. It goes on when the claim may
+ * be lost meanwhile: a heartbeat after the end is refused too, and only the store can tell that end from another
+ * caller's claim. A stale claim changes nothing there.
  */
 export async function persist(
   engine: Engine,
-  keeper: LeaseKeeper,
   leaseMs: number,
   id: OperationId,
   transition: () => Promise<boolean>,
@@ -23,12 +27,12 @@ export async function persist(
   let pauseMs = FIRST_PAUSE_MS
   for (;;) {
     try {
-      const applied = await within(engine, transition(), leaseMs)
+      const applied = await within(engine, transition(), leaseMs / TRIES)
       return applied ? 'applied' : 'refused'
     } catch (error) {
       engine.emit('not-stored', id, { error })
       const final = isOncewardError(error) && !error.retryable
-      if (final || keeper.isLost() || engine.clock.monotonic() - startedAt >= leaseMs) return 'unreachable'
+      if (final || engine.clock.monotonic() - startedAt >= leaseMs) return 'unreachable'
     }
     await pause(engine, pauseMs * (0.5 + engine.random.fraction()))
     pauseMs = Math.min(pauseMs * 2, leaseMs / 6)

@@ -27,24 +27,22 @@ export async function reconcileHeld(
   const { reconcile, reconcileTimeoutMs } = policy
   if (reconcile === undefined || held.mayAskInMs > 0) return false
   const { fence, attempt, asks } = held
+  // All callers of a room wait for this: a store that never answers must not keep them.
+  const bounded = <T>(reply: Promise<T>): Promise<T> => within(engine, reply, engine.storeTimeoutMs)
   try {
     const turn = { fence, asks, quietMs: reconcileTimeoutMs + BACK_OFF_MS.first, holding: false }
-    if (!(await engine.store.takeTurn(id, turn))) return false
+    if (!(await bounded(engine.store.takeTurn(id, turn)))) return false
     const finding = await ask(engine, policy, id, held, input)
     const as = decision(finding, policy)
     if (as === undefined) {
       engine.emit('reconcile-unknown', id, { attempt, fence })
       const quietMs =
         Math.min(BACK_OFF_MS.most, BACK_OFF_MS.first * 2 ** asks) * (0.75 + engine.random.fraction() / 2)
-      await engine.store.takeTurn(id, { fence, asks: asks + 1, quietMs, holding: true })
+      await bounded(engine.store.takeTurn(id, { fence, asks: asks + 1, quietMs, holding: true }))
       return false
     }
-    const reply = await engine.store.resolve(id, {
-      fence,
-      as,
-      actor: 'reconcile',
-      reason: `answered ${finding.outcome}`,
-    })
+    const decided = { fence, as, actor: 'reconcile', reason: `answered ${finding.outcome}` }
+    const reply = await bounded(engine.store.resolve(id, decided))
     if (reply.state === 'resolved')
       engine.emit('reconciled', id, { attempt, fence, message: finding.outcome })
     // A conflict means that somebody else has decided: that settles it too.
