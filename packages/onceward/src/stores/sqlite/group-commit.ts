@@ -1,0 +1,209 @@
+import type { OperationRecord } from '../../core/operation.ts'
+import type { Atomically } from '../../core/transition-port.ts'
+import type { Transition } from '../../core/transitions.ts'
+import { isBusy, sqliteFailure } from '../../drivers/sqlite/index.ts'
+import { copyOfRecord } from './copy-of-record.ts'
+import { type Found, recordTable } from './record-table.ts'
+import { rowMemory } from './row-memory.ts'
+import type { StoreContext } from './store-context.ts'
+import { closedError, lockedError, pauseMs, undo } from './write-lock.ts'
+
+/** The most transitions in one transaction, so that the event loop is not held up for long. */
+const MAX_BATCH = 512
+
+/** One transition that waits for its commit. */
+interface Job {
+  readonly digest: string
+  readonly step: (found: OperationRecord | undefined, now: number) => Transition<unknown>
+  readonly resolve: (reply: never) => void
+  readonly reject: (error: unknown) => void
+  readonly giveUpAt: number
+}
+
+/** What the transitions of one batch have decided, before anybody is told. */
+interface Batch {
+  readonly settle: (() => void)[]
+  readonly writes: Map<string, Found>
+  readonly changes: number
+}
+
+/** Transitions of many callers in few transactions. */
+export interface GroupCommit {
+  readonly submit: Atomically
+  /** Commits what waits, as far as the lock can be had at once, and refuses the rest and all that comes later. */
+  close(): void
+}
+
+/**
+ * Gathers the transitions that are asked for within one turn of the event loop and commits them in one transaction.
+ *
+ *     callers    c1 c2 c3 ─┐                 ┌─ replies to c1 c2 c3, each its own
+ *     event loop ──────────┴─ BEGIN … COMMIT ┴──────────────▶
+ *
+ * - A lone transition is sent at the end of the turn in which it was asked for: nothing waits for company.
+ * - Nobody is answered before COMMIT has returned. When it fails, everybody in the batch is told so.
+ * - A transition sees what those before it in the batch have written. One that throws changes nothing, and the others
+ *   are committed without it.
+ * - Time is read under the write lock, so it never runs against the order of the commits.
+ */
+export function groupCommit(context: StoreContext, onEnded: (digest: string) => void): GroupCommit {
+  const { connection, clock, timers } = context
+  const table = recordTable(connection)
+  const memory = rowMemory(connection)
+  let queue: Job[] = []
+  let scheduled = false
+  let busyTries = 0
+
+  const schedule = () => {
+    if (scheduled) return
+    scheduled = true
+    // After the callbacks of this turn: every request that has just arrived joins, and nothing else is waited for.
+    setImmediate(flush)
+  }
+
+  function flush(): void {
+    scheduled = false
+    if (queue.length === 0) return
+    const batch = begin() ? queue.splice(0, MAX_BATCH) : []
+    if (batch.length > 0) run(batch)
+    if (queue.length > 0 && busyTries === 0) schedule()
+  }
+
+  /** Answers whether the write lock is held; otherwise has arranged what comes next. */
+  function begin(): boolean {
+    try {
+      if (connection.tryBegin()) {
+        busyTries = 0
+        return true
+      }
+    } catch (error) {
+      for (const job of queue.splice(0)) job.reject(sqliteFailure(error, connection.path))
+      return false
+    }
+    retryLater()
+    return false
+  }
+
+  function retryLater(): void {
+    const now = clock.monotonic()
+    const late = queue.filter((job) => job.giveUpAt <= now)
+    queue = queue.filter((job) => job.giveUpAt > now)
+    for (const job of late) job.reject(lockedError(context))
+    if (queue.length === 0) {
+      busyTries = 0
+      return
+    }
+    if (scheduled) return
+    scheduled = true
+    timers.after(pauseMs(context, busyTries++), flush)
+  }
+
+  function run(batch: readonly Job[]): void {
+    let decided: Batch
+    try {
+      decided = decide(batch)
+    } catch (error) {
+      undo(context)
+      memory.forgetAll()
+      if (batch.length > 1) runOneByOne(batch)
+      else for (const job of batch) job.reject(sqliteFailure(error, connection.path))
+      return
+    }
+    try {
+      connection.commit()
+    } catch (error) {
+      undo(context)
+      memory.forgetAll()
+      if (isBusy(error)) {
+        queue.unshift(...batch)
+        retryLater()
+        return
+      }
+      for (const job of batch) job.reject(sqliteFailure(error, connection.path))
+      return
+    }
+    memory.committed(decided.writes, decided.changes)
+    for (const settle of decided.settle) settle()
+    for (const [digest, found] of decided.writes) {
+      if ('record' in found && found.record.state !== 'running') onEnded(digest)
+    }
+  }
+
+  /** One of them cannot be written: the others must not suffer for it. */
+  function runOneByOne(batch: readonly Job[]): void {
+    const later: Job[] = []
+    for (const job of batch) {
+      let begun = false
+      try {
+        begun = later.length === 0 && connection.tryBegin()
+      } catch (error) {
+        job.reject(sqliteFailure(error, connection.path))
+        continue
+      }
+      if (begun) run([job])
+      else later.push(job)
+    }
+    queue.unshift(...later)
+    if (later.length > 0) retryLater()
+  }
+
+  function decide(batch: readonly Job[]): Batch {
+    memory.check()
+    const before = table.changes
+    const now = clock.now()
+    const found = load(batch)
+    const writes = new Map<string, Found>()
+    const told = new Set<string>()
+    const settle = batch.map((job) => {
+      const at = writes.get(job.digest) ?? found.get(job.digest)
+      try {
+        if (at && 'fault' in at) throw at.fault
+        // Nobody may get the bytes of another's answer.
+        const record = at && told.has(job.digest) ? copyOfRecord(at.record) : at?.record
+        told.add(job.digest)
+        const { reply, write, audit } = job.step(record, now)
+        if (write) writes.set(job.digest, { row: at?.row ?? NO_ROW, record: write })
+        if (audit) table.writeAudit(audit)
+        return () => job.resolve(reply as never)
+      } catch (error) {
+        return () => job.reject(error)
+      }
+    })
+    for (const [digest, { row, ...written }] of writes) {
+      if ('record' in written) {
+        const stored = table.write(written.record, found.get(digest))
+        writes.set(digest, { row: stored, record: written.record })
+      }
+    }
+    return { settle, writes, changes: table.changes - before }
+  }
+
+  function load(batch: readonly Job[]): Map<string, Found> {
+    const unknown = new Set<string>()
+    const remembered = new Map<string, Found>()
+    for (const { digest } of batch) {
+      const known = memory.get(digest)
+      if (known) remembered.set(digest, known)
+      else unknown.add(digest)
+    }
+    const found = table.read([...unknown])
+    for (const [digest, known] of remembered) found.set(digest, known)
+    return found
+  }
+
+  return {
+    submit: (digest, step) =>
+      new Promise((resolve, reject) => {
+        if (context.isClosed()) return reject(closedError(context))
+        queue.push({ digest, step, resolve, reject, giveUpAt: clock.monotonic() + context.busyTimeoutMs })
+        schedule()
+      }),
+    close() {
+      flush()
+      for (const job of queue.splice(0)) job.reject(closedError(context))
+    },
+  }
+}
+
+/** The row of a record that is not stored yet. */
+const NO_ROW = 0

@@ -1,0 +1,39 @@
+-- One row an operation. Times are ms since the epoch, `fence` is a whole number below 2^53.
+-- `body` is JSON: what is never searched for. `payload` holds the stored bytes, one after another; `body` has their lengths.
+CREATE TABLE onceward_operations (
+  id          INTEGER PRIMARY KEY,
+  digest      TEXT    NOT NULL UNIQUE,
+  scope       TEXT    NOT NULL,
+  key         TEXT    NOT NULL,
+  state       TEXT    NOT NULL,
+  fence       INTEGER NOT NULL,
+  created_at  INTEGER NOT NULL,
+  updated_at  INTEGER NOT NULL,
+  lease_until INTEGER NOT NULL,
+  sweep_at    INTEGER,
+  expires_at  INTEGER,
+  body        TEXT    NOT NULL,
+  payload     BLOB
+);
+
+-- Listings, newest first.
+CREATE INDEX onceward_operations_by_age ON onceward_operations (created_at DESC, digest);
+
+-- The few that are not done: listings by state, and the counts.
+CREATE INDEX onceward_operations_open ON onceward_operations (state, created_at DESC, digest) WHERE state <> 'done';
+
+-- Claims that become held when they lapse.
+CREATE INDEX onceward_operations_to_sweep ON onceward_operations (sweep_at) WHERE sweep_at IS NOT NULL;
+
+-- What will be forgotten.
+CREATE INDEX onceward_operations_to_purge ON onceward_operations (expires_at) WHERE expires_at IS NOT NULL;
+
+-- The decisions on held operations, kept when the operation is gone. `entry` is JSON.
+CREATE TABLE onceward_audit (
+  id     INTEGER PRIMARY KEY,
+  at     INTEGER NOT NULL,
+  digest TEXT    NOT NULL,
+  entry  TEXT    NOT NULL
+);
+
+CREATE INDEX onceward_audit_by_digest ON onceward_audit (digest);

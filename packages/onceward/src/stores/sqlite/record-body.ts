@@ -1,0 +1,116 @@
+import type { Failure, HistoryEntry, OnCrash, StepRecord } from '../../core/operation.ts'
+
+/** An outcome in `body`; its bytes are in the payload. */
+export type StoredOutcome =
+  | { readonly kind: 'value'; readonly length: number }
+  | { readonly kind: 'failure'; readonly failure: Failure }
+  | { readonly kind: 'unreplayable'; readonly reason: string; readonly length: number | null }
+
+/** What the `body` column holds, as JSON. */
+export interface StoredBody {
+  /** Scope and key, where a column cannot hold them. */
+  readonly id: readonly [scope: string, key: string] | undefined
+  readonly fingerprint: string | undefined
+  readonly onCrash: OnCrash
+  readonly owner: string | undefined
+  readonly attempt: number
+  readonly retentionMs: number
+  readonly outcome: StoredOutcome | undefined
+  readonly heldReason: string | undefined
+  readonly asks: number
+  readonly nextAskAt: number
+  /** The last member is the length of the value in the payload; steps come after each other, before the outcome. */
+  readonly steps: readonly (readonly [
+    name: string,
+    state: StepRecord['state'],
+    onCrash: OnCrash,
+    length: number | null,
+  ])[]
+  readonly duplicates: number
+  readonly history: readonly (readonly [
+    at: number,
+    event: HistoryEntry['event'],
+    attempt: number,
+    fence: number,
+    note?: string,
+  ])[]
+}
+
+/** Reads a `body`. @throws `TypeError` or `SyntaxError` for one that this store did not write. */
+export function parseBody(json: string): StoredBody {
+  const body: unknown = JSON.parse(json)
+  if (!isObject(body)) throw new TypeError('body is not an object')
+  for (const field of ['attempt', 'retentionMs', 'asks', 'nextAskAt', 'duplicates']) {
+    if (typeof body[field] !== 'number') throw new TypeError(`body.${field} is not a number`)
+  }
+  for (const field of ['fingerprint', 'owner', 'heldReason']) {
+    if (!isOptionalText(body[field])) throw new TypeError(`body.${field} is not text`)
+  }
+  if (!isOnCrash(body['onCrash'])) throw new TypeError('body.onCrash is neither hold nor rerun')
+  if (!isListOf(body['steps'], isStep)) throw new TypeError('body.steps is not a list of steps')
+  if (!isListOf(body['history'], isEvent)) throw new TypeError('body.history is not a list of events')
+  if (body['outcome'] !== undefined && !isOutcome(body['outcome'])) {
+    throw new TypeError('body.outcome is no outcome')
+  }
+  if (body['id'] !== undefined && !isListOf(body['id'], isText)) throw new TypeError('body.id is not a pair')
+  return body as unknown as StoredBody
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isListOf(value: unknown, isItem: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.every(isItem)
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string'
+}
+
+function isOptionalText(value: unknown): boolean {
+  return value === undefined || typeof value === 'string'
+}
+
+function isOnCrash(value: unknown): boolean {
+  return value === 'hold' || value === 'rerun'
+}
+
+function isLength(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) >= 0
+}
+
+function isStep(value: unknown): boolean {
+  if (!Array.isArray(value)) return false
+  const [name, state, onCrash, length]: readonly unknown[] = value
+  const known = state === 'started' || state === 'done'
+  return isText(name) && known && isOnCrash(onCrash) && (length === null || isLength(length))
+}
+
+function isEvent(value: unknown): boolean {
+  if (!Array.isArray(value)) return false
+  const [at, event, attempt, fence, note]: readonly unknown[] = value
+  const numbers = [at, attempt, fence].every((part) => typeof part === 'number')
+  return numbers && isText(event) && isOptionalText(note)
+}
+
+function isOutcome(value: unknown): boolean {
+  if (!isObject(value)) return false
+  switch (value['kind']) {
+    case 'value':
+      return isLength(value['length'])
+    case 'failure':
+      return isFailure(value['failure'])
+    case 'unreplayable':
+      return isText(value['reason']) && (value['length'] === null || isLength(value['length']))
+    default:
+      return false
+  }
+}
+
+function isFailure(value: unknown): boolean {
+  if (!isObject(value)) return false
+  const { name, message, code, effect } = value
+  const known = effect === 'none' || effect === 'unknown' || effect === 'done'
+  return isText(name) && isText(message) && isOptionalText(code) && known
+}

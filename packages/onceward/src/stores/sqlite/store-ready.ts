@@ -1,0 +1,90 @@
+import { isBusy, sqliteFailure } from '../../drivers/sqlite/index.ts'
+import { assertSchema, migrateSchema, SCHEMA_VERSION, schemaVersion } from './sqlite-schema.ts'
+import type { StoreContext } from './store-context.ts'
+import { lockedError, pauseMs } from './write-lock.ts'
+
+/** When a commit counts as safe. */
+export type Synchronous = 'full' | 'normal'
+
+/** How a store is brought up. */
+export interface ReadyOptions {
+  /** Whether the store has opened the file itself, so that its journal mode is the store's to choose. */
+  readonly opened: boolean
+  readonly autoMigrate: boolean
+  readonly synchronous: Synchronous
+}
+
+/** The first use of a store. */
+export interface Ready {
+  isReady(): boolean
+  /** Sets the connection up and sees to the schema. A failure is tried again by the next caller. */
+  await(): Promise<void>
+  /** Sets the connection up, whatever the schema. */
+  configure(): Promise<void>
+}
+
+const LEVEL = { normal: 1, full: 2 }
+
+/** Brings a store up, once, however many callers come at the same time. */
+export function prepareStore(context: StoreContext, options: ReadyOptions): Ready {
+  const { connection } = context
+  let ready = false
+  const configure = onceAtATime(async () => {
+    const steps = [() => setSynchronous(context, options.synchronous)]
+    // Changes the file, and cannot be had while others use it: tried until they are gone.
+    if (options.opened) steps.unshift(() => void connection.value('PRAGMA journal_mode = WAL'))
+    await whileBusy(context, () => {
+      for (const step of steps) step()
+    })
+  })
+  const prepare = onceAtATime(async () => {
+    try {
+      await configure()
+      const outdated = await whileBusy(context, () => schemaVersion(connection) < SCHEMA_VERSION)
+      if (outdated && options.autoMigrate) await migrateSchema(context)
+      await whileBusy(context, () => assertSchema(connection))
+      ready = true
+    } catch (error) {
+      throw sqliteFailure(error, connection.path)
+    }
+  })
+  return { isReady: () => ready, await: prepare, configure }
+}
+
+/** Repeats what other connections hinder, between pauses in which the event loop goes on. */
+async function whileBusy<T>(context: StoreContext, body: () => T): Promise<T> {
+  const { clock, timers } = context
+  const giveUpAt = clock.monotonic() + context.busyTimeoutMs
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return body()
+    } catch (error) {
+      if (!isBusy(error)) throw error
+      if (clock.monotonic() >= giveUpAt) throw lockedError(context)
+    }
+    await new Promise<void>((resolve) => timers.after(pauseMs(context, attempt), resolve))
+  }
+}
+
+/** `full` leaves a safer level of a given handle as it is. SQLite refuses to change the level inside a transaction. */
+function setSynchronous({ connection }: StoreContext, wanted: Synchronous): void {
+  const found = Number(connection.value('PRAGMA synchronous'))
+  if (found === LEVEL[wanted] || (wanted === 'full' && found > LEVEL.full)) return
+  if (connection.inTransaction())
+    throw Object.assign(new Error('a transaction is open'), { errcode: SQLITE_BUSY })
+  connection.exec(wanted === 'full' ? 'PRAGMA synchronous = FULL' : 'PRAGMA synchronous = NORMAL')
+}
+
+const SQLITE_BUSY = 5
+
+/** Lets concurrent callers share one run; a run that succeeded is the last. */
+function onceAtATime(run: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined
+  return () => {
+    running ??= run().catch((error: unknown) => {
+      running = undefined
+      throw error
+    })
+    return running
+  }
+}
