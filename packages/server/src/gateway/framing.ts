@@ -75,6 +75,7 @@ export function framingFault(
       }
     }
   }
+  if (hosts === 0 && request.httpVersion === '1.1') return bad('The request has no Host field.')
   if (hosts > 1) return bad('The request has more than one Host field.')
   if (lengths > 1 || encodings > 1 || (lengths > 0 && encodings > 0)) {
     return bad('The length of the body is given more than once.')

@@ -44,7 +44,8 @@ export async function publicServer(
     requestTimeout: 0,
     connectionsCheckingInterval: Math.min(1000, Math.ceil(options.headersTimeoutMs / 2)),
     keepAliveTimeout: 10_000,
-    requireHostHeader: true,
+    // Checked with the rest of the framing, where the refusal is a problem document.
+    requireHostHeader: false,
     noDelay: true,
   }
   const server = options.tls

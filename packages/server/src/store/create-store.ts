@@ -57,7 +57,8 @@ async function openSqlite(file: string, options: CreateStoreOptions): Promise<Ca
   }
   // Loaded when it is used: commands on other stores do not need the driver to be there.
   const { sqliteStore } = await import('onceward/sqlite')
-  return sqliteStore(file)
+  // Commands that look must not change what they look at; the gateway and `migrate` bring the schema up to date.
+  return sqliteStore(file, { create: options.create, autoMigrate: options.create })
 }
 
 async function makeFolder(file: string): Promise<void> {
