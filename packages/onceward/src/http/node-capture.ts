@@ -156,7 +156,8 @@ export function captureNodeResponse(
   }
   Object.assign(res, patched)
   req.destroy = (error) => {
-    if (!holding) return real.destroyRequest.call(req, error)
+    // A stream destroys itself at its end: readers (`for await`, `finished`) wait for the close that follows.
+    if (!holding || (req.readableEnded && req.complete)) return real.destroyRequest.call(req, error)
     destroyedWith = { error }
     return req
   }
