@@ -1,0 +1,33 @@
+import { createOnce } from '../../src/core/create-once.ts'
+import type { IdempotencyOptions } from '../../src/http/guard-options.ts'
+import { memoryStore } from '../../src/stores/memory/index.ts'
+import type { HttpSetup } from '../../src/testing/http-target.ts'
+
+/** The options of a middleware for a case, over an empty memory store of its own. */
+export interface Guarded<Request> {
+  readonly options: IdempotencyOptions<Request>
+  close(): Promise<void>
+}
+
+/** Turns what a case asks for into options; `header` reads a field of the framework's request. */
+export function guarded<Request>(
+  { options, wrapStore = (store) => store }: HttpSetup,
+  header: (request: Request, name: string) => string | undefined,
+): Guarded<Request> {
+  const store = wrapStore(memoryStore())
+  const { scope, quota, storeTimeoutMs, ...rest } = options
+  const once = createOnce({
+    store,
+    scope: 'conformance',
+    ...(storeTimeoutMs === undefined ? {} : { storeTimeoutMs }),
+  })
+  return {
+    options: {
+      ...rest,
+      once,
+      scope: scope === 'public' ? 'public' : (request) => header(request, scope.header),
+      ...(quota === undefined ? {} : { quota: { newKeys: quota, perMs: 60_000 } }),
+    },
+    close: () => store.close(),
+  }
+}
