@@ -1,5 +1,6 @@
 import type { OperationStore } from '../core/store.ts'
 import type { ConformanceCase } from './conformance-case.ts'
+import { modelCase } from './model/model-case.ts'
 import { claimCases } from './store-cases/claims.ts'
 import { fenceCases } from './store-cases/fences.ts'
 import { heldCases } from './store-cases/held.ts'
@@ -30,5 +31,6 @@ export function storeConformance<S extends OperationStore>(
     ...outcomeCases,
     ...identityCases,
     ...watchCases,
+    modelCase(harness.model),
   ])
 }

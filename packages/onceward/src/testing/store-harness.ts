@@ -21,9 +21,11 @@ export interface StoreHarness<S extends OperationStore = OperationStore> {
   open(): Promise<OpenedStore<S>>
   /** The short lease of the cases, in ms. Default 1,000 with `advance`, 400 on real time: raise it for a slow server. */
   readonly unitMs?: number
+  /** How long a wake or a close may take at most, in ms of real time. Default 5,000. */
+  readonly patienceMs?: number
   /** Cases of this suite not asked of this store: name and reason. A name that no case has is a `TypeError`. */
   readonly skip?: Readonly<Record<string, string>>
-  /** The model case: how many command sequences (default 100 with `advance`, 20 on real time), or `false` for none. */
+  /** The model case: how many command sequences (default 100 with `advance`, 10 on real time), or `false` for none. */
   readonly model?: false | { readonly runs?: number; readonly seed?: number }
 }
 
@@ -40,6 +42,8 @@ export interface Rig<S, Opened = OpenedStore<S>> {
   readonly unitMs: number
   /** A time that does not end within a case. In ms. */
   readonly longMs: number
+  /** How long a wake or a close may take at most, in ms of real time. */
+  readonly patienceMs: number
   /** Whether time stands still between two calls of `pass`. */
   readonly exactTime: boolean
   /** Lets `ms` go by on the clock of the store. */
@@ -84,7 +88,7 @@ const MARGIN_MS = 15
 
 /** The settings of one opened store. */
 function rigOf<S extends OperationStore, Opened extends OpenedStore<S>>(
-  harness: Pick<StoreHarness<S>, 'unitMs'>,
+  harness: Pick<StoreHarness<S>, 'unitMs' | 'patienceMs'>,
   opened: Opened,
 ): Rig<S, Opened> {
   const exactTime = opened.advance !== undefined
@@ -95,6 +99,7 @@ function rigOf<S extends OperationStore, Opened extends OpenedStore<S>>(
     stores: opened.stores,
     unitMs: harness.unitMs ?? (exactTime ? 1000 : 400),
     longMs: 3_600_000,
+    patienceMs: harness.patienceMs ?? 5_000,
     exactTime,
     pass: async (ms) => {
       if (opened.advance) await opened.advance(ms)

@@ -1,5 +1,4 @@
 import { describe, it } from 'vitest'
-import type { Clock } from '../../core/clock.ts'
 import {
   catalogConformance,
   registerCases,
@@ -8,12 +7,11 @@ import {
 } from '../../testing/index.ts'
 import { type MemoryStore, memoryStore } from './memory-store.ts'
 
-const harness: StoreHarness<MemoryStore> = {
+const onManualTime: StoreHarness<MemoryStore> = {
   capabilities: memoryStore().capabilities,
   async open() {
     let now = Date.UTC(2026, 0, 1)
-    const clock: Clock = { now: () => now, monotonic: () => now }
-    const store = memoryStore({ clock })
+    const store = memoryStore({ clock: { now: () => now, monotonic: () => now } })
     return {
       stores: [store, store],
       advance: (ms) => {
@@ -24,6 +22,18 @@ const harness: StoreHarness<MemoryStore> = {
   },
 }
 
-describe('the memory store', () => registerCases(it, storeConformance(harness)))
+const onRealTime: StoreHarness<MemoryStore> = {
+  capabilities: memoryStore().capabilities,
+  unitMs: 100,
+  model: { runs: 3 },
+  async open() {
+    const store = memoryStore()
+    return { stores: [store, store], close: () => store.close() }
+  },
+}
 
-describe('the catalog of the memory store', () => registerCases(it, catalogConformance(harness)))
+describe('the memory store', () => registerCases(it, storeConformance(onManualTime)))
+describe('the memory store on real time', () => registerCases(it, storeConformance(onRealTime)))
+describe('the catalog of the memory store', () => registerCases(it, catalogConformance(onManualTime)))
+describe('the catalog of the memory store on real time', () =>
+  registerCases(it, catalogConformance(onRealTime)))

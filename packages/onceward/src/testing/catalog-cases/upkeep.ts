@@ -59,14 +59,14 @@ export const upkeepCases: readonly StoreCase<CatalogStore>[] = [
   {
     name: 'a sweep wakes those who wait',
     unless: unlessPush,
-    async run({ a, unitMs, pass }) {
+    async run({ a, unitMs, patienceMs, pass }) {
       const id = someId()
       await claimed(a, id, { leaseMs: unitMs })
       const stop = new AbortController()
       const woken = a.watch?.(id, stop.signal)
       await pass(unitMs)
       await a.sweep()
-      await within(10_000, 'a sweep wakes those who wait', Promise.resolve(woken))
+      await within(patienceMs, 'a sweep wakes those who wait', Promise.resolve(woken))
       stop.abort()
     },
   },

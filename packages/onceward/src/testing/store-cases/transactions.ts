@@ -256,12 +256,12 @@ export function transactionCases<Tx>(): readonly StoreCase<Store<Tx>, Opened<Tx>
       name: 'a commit wakes those who wait',
       unless: unlessPush,
       timeoutMs: 20_000,
-      async run({ a, opened }) {
+      async run({ a, opened, patienceMs }) {
         const id = someId()
         const stop = new AbortController()
         const woken = a.watch?.(id, stop.signal)
         await a.transaction((tx) => order(a, opened, tx, asks(id)))
-        await within(10_000, 'a commit wakes those who wait', Promise.resolve(woken))
+        await within(patienceMs, 'a commit wakes those who wait', Promise.resolve(woken))
         stop.abort()
       },
     },

@@ -4,9 +4,6 @@ import type { OperationStore } from '../../core/store.ts'
 import { asks, claimed, decides, heldBy, LONG_MS, outcomeOf, someId, within } from '../case-kit.ts'
 import { type StoreCase, unlessPush } from '../store-harness.ts'
 
-/** How long a wake, or the answer of a closed store, may take, in ms. */
-const DEADLINE_MS = 10_000
-
 /** Waiting for a change, and the end of a store. */
 export const watchCases: readonly StoreCase<OperationStore>[] = [
   {
@@ -32,8 +29,8 @@ export const watchCases: readonly StoreCase<OperationStore>[] = [
     (change): StoreCase<OperationStore> => ({
       name: `watch wakes every watcher on ${change}, on this connection and on another`,
       unless: unlessPush,
-      timeoutMs: DEADLINE_MS * 2,
-      async run({ a, b }) {
+      timeoutMs: 60_000,
+      async run({ a, b, patienceMs }) {
         const id = someId()
         const claim = change === 'resolve' ? await heldBy(a, id) : await claimed(a, id)
         const stop = new AbortController()
@@ -42,7 +39,7 @@ export const watchCases: readonly StoreCase<OperationStore>[] = [
         else if (change === 'release') await a.release(claim)
         else if (change === 'hold') await a.hold(claim, 'no reply')
         else await a.resolve(id, decides(claim.fence, { state: 'released' }))
-        await within(DEADLINE_MS, `every watcher is woken by ${change}`, Promise.all(watching))
+        await within(patienceMs, `every watcher is woken by ${change}`, Promise.all(watching))
         stop.abort()
       },
     }),
@@ -50,8 +47,8 @@ export const watchCases: readonly StoreCase<OperationStore>[] = [
   {
     name: 'no wake is missed by a watcher that subscribed before it looked',
     unless: unlessPush,
-    timeoutMs: DEADLINE_MS * 2,
-    async run({ a, b }) {
+    timeoutMs: 60_000,
+    async run({ a, b, patienceMs }) {
       for (let round = 0; round < 20; round++) {
         const id = someId()
         const claim = await claimed(a, id)
@@ -62,7 +59,7 @@ export const watchCases: readonly StoreCase<OperationStore>[] = [
           b.complete(claim, outcomeOf('receipt'), LONG_MS),
         ])
         if (reply.state === 'running')
-          await within(DEADLINE_MS, 'a change between looking and waiting wakes', woken)
+          await within(patienceMs, 'a change between looking and waiting wakes', woken)
         stop.abort()
         await woken
       }
@@ -71,25 +68,25 @@ export const watchCases: readonly StoreCase<OperationStore>[] = [
   {
     name: 'watch resolves on abort, also on one that came before, and never rejects',
     unless: unlessPush,
-    async run({ a }) {
+    async run({ a, patienceMs }) {
       const id = someId()
       await claimed(a, id)
       const stop = new AbortController()
       const watching = [watch(a, id, stop.signal), watch(a, id, stop.signal), watch(a, someId(), stop.signal)]
       stop.abort(new Error('no longer interested'))
-      await within(DEADLINE_MS, 'an abort ends the waiting', Promise.all(watching))
-      await within(DEADLINE_MS, 'an earlier abort ends the waiting', watch(a, id, stop.signal))
+      await within(patienceMs, 'an abort ends the waiting', Promise.all(watching))
+      await within(patienceMs, 'an earlier abort ends the waiting', watch(a, id, stop.signal))
     },
   },
   {
     name: 'after close nothing hangs: waiting ends, and a call answers or rejects with an OncewardError',
-    timeoutMs: DEADLINE_MS * 2,
-    async run({ a, b }) {
+    timeoutMs: 60_000,
+    async run({ a, b, patienceMs }) {
       const id = someId()
       const claim = await claimed(a, id)
       const waiting = a.watch?.(id, new AbortController().signal)
-      await within(DEADLINE_MS, 'close comes to its end', a.close())
-      if (waiting) await within(DEADLINE_MS, 'close ends the waiting', waiting)
+      await within(patienceMs, 'close comes to its end', a.close())
+      if (waiting) await within(patienceMs, 'close ends the waiting', waiting)
       const calls: readonly (() => Promise<unknown>)[] = [
         () => a.claim(asks(someId())),
         () => a.get(id),
@@ -108,15 +105,17 @@ export const watchCases: readonly StoreCase<OperationStore>[] = [
             `a closed store rejects with an OncewardError, not with ${String(error)}`,
           )
         })
-        await within(DEADLINE_MS, 'a closed store answers', answer)
+        await within(patienceMs, 'a closed store answers', answer)
       }
-      await within(DEADLINE_MS, 'closing twice is harmless', a.close())
-      await within(DEADLINE_MS, 'the other connection closes too', b.close())
+      await within(patienceMs, 'closing twice is harmless', a.close())
+      await within(patienceMs, 'the other connection closes too', b.close())
     },
   },
 ]
 
 function watch(store: OperationStore, id: ReturnType<typeof someId>, signal: AbortSignal): Promise<void> {
   assert.ok(store.watch, 'a store with push has watch')
-  return store.watch(id, signal)
+  return store
+    .watch(id, signal)
+    .catch((error: unknown) => assert.fail(`watch never rejects, not even with ${String(error)}`))
 }
