@@ -14,9 +14,11 @@ await part('install', ensureInstalled)
 // Nothing can be said about packages that do not build.
 if (rows.length === 0) await part('build', ensureBuilt)
 if (rows.length === 0) {
+  const { fetchNodes, runNodeLanes } = await import('./tests/node-lanes.mjs')
+  const nodes = fetchNodes()
   await part('gates', async () => (await import('./tests/run-gates.mjs')).runGates())
   await part('vitest', async () => (await import('./tests/run-vitest.mjs')).runVitest({ env }))
-  await part('smoke tests', async () => (await import('./tests/node-lanes.mjs')).runNodeLanes({ env }))
+  await part('smoke tests', () => runNodeLanes({ env, nodes }))
 }
 
 const sum = sumUp(rows, { requireAll })

@@ -33,7 +33,7 @@ const BUILT_ON = /** @type {Record<string, string[]>} */ ({
 
 /**
  * @typedef {{ specifier: string | undefined, typeOnly: boolean, dynamic: boolean, line: number }} Import
- *   `specifier` is missing where it is computed.
+ *   `specifier` is missing where it is computed; `dynamic` means within an expression or a type.
  */
 
 /**
@@ -198,7 +198,7 @@ export function importsOf(path) {
     else if (ts.isExportDeclaration(node) && node.moduleSpecifier)
       add(node, node.moduleSpecifier, node.isTypeOnly)
     else if (ts.isImportTypeNode(node)) {
-      add(node, ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined, true)
+      add(node, ts.isLiteralTypeNode(node.argument) ? node.argument.literal : undefined, true, true)
     } else if (ts.isCallExpression(node) && loads(node.expression)) add(node, node.arguments[0], false, true)
     ts.forEachChild(node, visit)
   }

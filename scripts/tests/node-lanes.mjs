@@ -9,17 +9,17 @@ import { totalsOfTap } from './tally.mjs'
  * Runs the smoke tests of the built packages on this Node and on each pinned one.
  * The tests use `node --test` alone, so that they need nothing that an older or newer Node might lack.
  *
- * @param {{ env: NodeJS.ProcessEnv }} options
+ * @param {{ env: NodeJS.ProcessEnv, nodes: ReturnType<typeof fetchNodes> }} options
  * @returns {Promise<import('./tally.mjs').Row[]>}
  */
-export async function runNodeLanes({ env }) {
+export async function runNodeLanes({ env, nodes }) {
   const files = smokeFiles()
   if (files.length === 0) return [row('smoke tests', { failed: 1, note: 'there are none' })]
   const rows = [await smoke(`smoke on Node ${process.versions.node}`, process.execPath, files, env)]
-  for (const { version, integrity } of pinned()) {
+  for (const { version, fetched } of nodes) {
     const part = `smoke on Node ${version}`
     const started = performance.now()
-    const node = await fetchNode(version, integrity)
+    const node = await fetched
     if ('skipped' in node) rows.push(row(part, { skips: [{ name: part, reason: node.skipped }] }))
     else if ('problem' in node) rows.push(row(part, { failed: 1, note: node.problem }))
     else rows.push(await smoke(part, node.path, files, env, started))
@@ -71,6 +71,18 @@ async function smoke(part, node, files, env, started = performance.now()) {
 /** @param {Partial<import('./tally.mjs').Row>} given @param {string} part */
 function row(part, given) {
   return { part, passed: 0, failed: 0, skips: [], ms: 0, ...given }
+}
+
+/**
+ * Begins to fetch the pinned Node releases. On a slow line that takes minutes, so it runs beside the tests.
+ *
+ * @returns {{ version: string, fetched: ReturnType<typeof fetchNode> }[]}
+ */
+export function fetchNodes() {
+  return pinned().map(({ version, integrity }) => ({
+    version,
+    fetched: fetchNode(version, integrity).catch((error) => ({ problem: `Node ${version}: ${error}` })),
+  }))
 }
 
 /** The Node releases we test on beside the one that runs us, with the digest of their archive for this machine. */
