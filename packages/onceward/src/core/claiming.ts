@@ -1,6 +1,6 @@
 import { isOncewardError, OncewardError } from './errors.ts'
-import { type Reading, readClock } from './lease-keeper.ts'
-import { pause, within } from './persist.ts'
+import { isSpent, type Reading, readClock } from './lease-keeper.ts'
+import { pause, StoreTimeout, within } from './persist.ts'
 import type { Engine } from './settings.ts'
 import type { ClaimReply, ClaimRequest } from './store.ts'
 
@@ -27,7 +27,11 @@ export async function claim(engine: Engine, request: ClaimRequest): Promise<Clai
     try {
       const asked = engine.store.claim(request)
       pending.push(asked)
-      return { reply: await within(engine, asked, engine.storeTimeoutMs), sentAt }
+      const reply = await within(engine, asked, engine.storeTimeoutMs)
+      // Work must not begin under a claim that others may have found lapsed by now: the store is asked what became of it.
+      if (reply.state === 'claimed' && isSpent(engine, request.leaseMs, sentAt))
+        throw new StoreTimeout('the grant came too late')
+      return { reply, sentAt }
     } catch (error) {
       const spentMs = engine.clock.monotonic() - startedAt
       const pointless = isOncewardError(error) && !error.retryable

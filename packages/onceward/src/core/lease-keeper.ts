@@ -31,6 +31,22 @@ function driftMs(leaseMs: number): number {
   return leaseMs * 0.02 + 2
 }
 
+/** How long this process may count on a lease, in ms. */
+function countOnMs(leaseMs: number): number {
+  return leaseMs - driftMs(leaseMs)
+}
+
+/** The time since a reading, in ms, by whichever clock has moved further. */
+function sinceMs(engine: Engine, reading: Reading): number {
+  const { now, monotonic } = readClock(engine)
+  return Math.max(now - reading.now, monotonic - reading.monotonic)
+}
+
+/** Whether a claim that was asked for at `sentAt` may have lapsed before its grant was heard of. */
+export function isSpent(engine: Engine, leaseMs: number, sentAt: Reading): boolean {
+  return sinceMs(engine, sentAt) >= countOnMs(leaseMs)
+}
+
 /**
  * Renews a claim every third of its lease, and aborts `signal` at this process's own deadline.
  *
@@ -45,7 +61,7 @@ function driftMs(leaseMs: number): number {
  */
 export function keepLease(engine: Engine, claim: Claim, leaseMs: number, sentAt: Reading): LeaseKeeper {
   const controller = new AbortController()
-  const validMs = leaseMs - driftMs(leaseMs)
+  const validMs = countOnMs(leaseMs)
   const beatMs = leaseMs / 3
   let granted = sentAt
   let cancelTimer = () => {}
@@ -57,10 +73,7 @@ export function keepLease(engine: Engine, claim: Claim, leaseMs: number, sentAt:
     engine.emit('claim-lost', claim.id, { attempt: claim.attempt, fence: claim.fence, message })
     controller.abort(new OncewardError('CLAIM_LOST', message))
   }
-  const elapsedMs = () => {
-    const { now, monotonic } = readClock(engine)
-    return Math.max(now - granted.now, monotonic - granted.monotonic)
-  }
+  const elapsedMs = () => sinceMs(engine, granted)
   const isLost = () => {
     if (!controller.signal.aborted && !stopped && elapsedMs() >= validMs) {
       lose('the claim was not renewed in time, so another caller may be given the operation')
