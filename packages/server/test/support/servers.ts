@@ -118,3 +118,16 @@ export async function until<T>(condition: () => T | Promise<T>, ms = 10_000): Pr
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
 }
+
+/** Whether nobody accepts connections there any more. */
+export function refusesConnections(url: string): Promise<boolean> {
+  const { hostname, port } = new URL(url)
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), hostname)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(false)
+    })
+    socket.once('error', () => resolve(true))
+  })
+}
