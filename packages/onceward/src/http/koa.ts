@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { IdempotencyOptions } from './guard-options.ts'
+import type { LeftBody } from './node-body.ts'
 import type { NodeCapture } from './node-capture.ts'
 import { createNodeServe } from './node-serve.ts'
 import type { NodeRequest } from './node-types.ts'
@@ -12,7 +13,8 @@ export interface KoaContext {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly originalUrl: string
-  readonly request: { readonly rawBody?: unknown; readonly body?: unknown }
+  /** Body parsers leave `rawBody` and `body` on it. */
+  readonly request: object
   respond?: boolean
   body: unknown
   onerror(error: Error): void
@@ -56,7 +58,7 @@ export function idempotency<Context extends KoaContext = KoaContext>(
         ctx.respond = false
       }
       const req = Object.assign(ctx.req, { originalUrl: ctx.originalUrl }) as NodeRequest
-      const exchange = { req, res: ctx.res, request: ctx, left: ctx.request, next: run, takeOver }
+      const exchange = { req, res: ctx.res, request: ctx, left: ctx.request as LeftBody, next: run, takeOver }
       Promise.resolve(serve(exchange)).then(() => {
         if (ctx.respond === false) resolve()
       }, reject)

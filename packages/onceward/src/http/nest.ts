@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyReplyLike } from './fastify.ts'
 import type { IdempotencyOptions } from './guard-options.ts'
+import type { NodeCapture } from './node-capture.ts'
 import { createNodeServe } from './node-serve.ts'
 import type { NodeRequest } from './node-types.ts'
 
@@ -13,14 +14,30 @@ export interface NestContext {
   switchToHttp(): { getRequest<T>(): T; getResponse<T>(): T }
 }
 
-/** What is used of Nest's call handler. `Stream` is an rxjs `Observable`, which is only handed on. */
-export interface NestCallHandler<Stream> {
+/** What is used of Nest's call handler. */
+export interface NestCallHandler<Stream extends ObservableLike> {
   handle(): Stream
+}
+
+/** What is used of an rxjs `Observable`. */
+export interface ObservableLike {
+  subscribe(observer: ObserverLike): unknown
+}
+
+/** What is used of an rxjs `Observer`. */
+export interface ObserverLike {
+  // biome-ignore lint/suspicious/noExplicitAny: the values of a stream are only handed on
+  next(value: any): void
+  error(error: unknown): void
+  complete(): void
 }
 
 /** A Nest interceptor: `app.useGlobalInterceptors(…)`, or `@UseInterceptors(…)` on a controller or a route. */
 export interface NestInterceptor {
-  intercept<Stream>(context: NestContext, next: NestCallHandler<Stream>): Promise<Stream>
+  intercept<Stream extends ObservableLike>(
+    context: NestContext,
+    next: NestCallHandler<Stream>,
+  ): Promise<Stream>
 }
 
 type NestRequest = { readonly raw?: IncomingMessage; readonly rawBody?: unknown; readonly body?: unknown }
@@ -32,8 +49,7 @@ type NestResponse = ServerResponse | (FastifyReplyLike & { readonly raw: ServerR
  * It is an interceptor, so Nest's guards (authentication, roles) always run before it. Create the application with
  * `{ rawBody: true }` to compare bodies by their bytes; without it JSON counts by its canonical form.
  *
- * Limit: Nest turns what a handler throws into a response out of sight. A handler whose failure did nothing says so by
- * the response field `Onceward-Effect: none`, else a 5xx follows `onServerError`.
+ * A handler that throws `noEffect(error)` releases; any other 5xx follows `onServerError`.
  *
  * @throws `TypeError` for options that make no sense; `scope` is required.
  * @example
@@ -44,7 +60,10 @@ export function idempotency<Request extends object = NestRequest>(
 ): NestInterceptor {
   const { serve } = createNodeServe(options)
   return {
-    intercept<Stream>(context: NestContext, next: NestCallHandler<Stream>): Promise<Stream> {
+    intercept<Stream extends ObservableLike>(
+      context: NestContext,
+      next: NestCallHandler<Stream>,
+    ): Promise<Stream> {
       if (context.getType() !== 'http') return Promise.resolve(next.handle())
       const http = context.switchToHttp()
       const request = http.getRequest<Request & NestRequest & NodeRequest>()
@@ -56,7 +75,10 @@ export function idempotency<Request extends object = NestRequest>(
           res: 'raw' in response ? response.raw : response,
           request,
           left: request,
-          next: () => resolve(next.handle()),
+          next(capture?: NodeCapture) {
+            const stream = next.handle()
+            resolve(capture ? watched(stream, capture.judge) : stream)
+          },
           takeOver() {
             if (!('raw' in response)) return
             response.hijack()
@@ -69,4 +91,19 @@ export function idempotency<Request extends object = NestRequest>(
       })
     },
   }
+}
+
+/** The same stream; `onError` sees an error before Nest's exception filters answer it. */
+function watched<Stream extends ObservableLike>(stream: Stream, onError: (error: unknown) => void): Stream {
+  const Same = stream.constructor as new (subscribe: (observer: ObserverLike) => unknown) => Stream
+  return new Same((observer) =>
+    stream.subscribe({
+      next: (value) => observer.next(value),
+      error(error) {
+        onError(error)
+        observer.error(error)
+      },
+      complete: () => observer.complete(),
+    }),
+  )
 }

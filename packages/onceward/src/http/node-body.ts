@@ -12,7 +12,7 @@ export type BodyReading =
   | { readonly kind: 'consumed' }
 
 /** The mend for a body that cannot be told from others any more. */
-export const CONSUMED_BODY =
+export const CONSUMED_BODY: string =
   'the request body was read before idempotency() could; mount it before the parser, or let the parser keep the bytes ' +
   'as req.rawBody, for example express.json({ verify: (req, res, bytes) => { req.rawBody = bytes } })'
 

@@ -100,7 +100,9 @@ function withBody(request: Request, body: Uint8Array): Request {
   const { url, method, headers, signal, redirect } = request
   const init: RequestInit = { method, headers, signal, redirect, body: body as Uint8Array<ArrayBuffer> }
   const Same = request.constructor as typeof Request
-  return typeof Same === 'function' && Same.prototype instanceof Request ? new Same(url, init) : new Request(url, init)
+  return typeof Same === 'function' && Same.prototype instanceof Request
+    ? new Same(url, init)
+    : new Request(url, init)
 }
 
 function webResponse({ status, headers, body }: SendAnswer): Response {
