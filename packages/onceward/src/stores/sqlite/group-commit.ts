@@ -8,9 +8,6 @@ import { rowMemory } from './row-memory.ts'
 import type { StoreContext } from './store-context.ts'
 import { closedError, lockedError, pauseMs, undo } from './write-lock.ts'
 
-/** The most transitions in one transaction, so that the event loop is not held up for long. */
-const MAX_BATCH = 512
-
 /** One transition that waits for its commit. */
 interface Job {
   readonly digest: string
@@ -64,7 +61,7 @@ export function groupCommit(context: StoreContext, onEnded: (digest: string) => 
   function flush(): void {
     scheduled = false
     if (queue.length === 0) return
-    const batch = begin() ? queue.splice(0, MAX_BATCH) : []
+    const batch = begin() ? queue.splice(0, context.maxBatch) : []
     if (batch.length > 0) run(batch)
     if (queue.length > 0 && busyTries === 0) schedule()
   }

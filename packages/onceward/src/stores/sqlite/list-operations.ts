@@ -1,4 +1,4 @@
-import { checkedLimit, type ListPosition, matches, parseCursor, toCursor } from '../../core/catalog-query.ts'
+import { checkedLimit, matches, parseCursor, toCursor } from '../../core/catalog-query.ts'
 import type { OperationRecord, OperationState } from '../../core/operation.ts'
 import type { ListPage, ListQuery } from '../../core/store.ts'
 import { isExpired } from '../../core/transitions.ts'
@@ -8,13 +8,10 @@ import type { StoreContext } from './store-context.ts'
 /** The most rows one statement walks over, so that a rare match in a large table does not hold up the event loop. */
 const MAX_WALK = 4000
 
-const ORDER = 'ORDER BY created_at DESC, digest'
-const AFTER = 'created_at <= ? AND (created_at < ? OR digest > ?)'
-const UNTIL = 'created_at >= ? AND (created_at > ? OR digest <= ?)'
-const FILTERS = `(? IS NULL OR scope = ?) AND (? IS NULL OR substr(CAST(key AS BLOB), 1, ?) = ?)
-  AND (expires_at IS NULL OR expires_at > ?)`
+const FILTERS = `created_at <= ? AND (? IS NULL OR scope = ?)
+  AND (? IS NULL OR substr(CAST(key AS BLOB), 1, ?) = ?) AND (expires_at IS NULL OR expires_at > ?)`
 
-/** What one listing walks: everything by age, or the few of one state. The texts are fixed. */
+/** What a listing walks: every row, or the few of one state, by the index of what is not done. The texts are fixed. */
 const WALKS: Readonly<Record<OperationState | 'any', { readonly end: string; readonly rows: string }>> = {
   any: walk('TRUE'),
   done: walk("state = 'done'"),
@@ -24,20 +21,18 @@ const WALKS: Readonly<Record<OperationState | 'any', { readonly end: string; rea
 }
 
 function walk(condition: string): { readonly end: string; readonly rows: string } {
-  const from = `FROM onceward_operations WHERE ${condition} AND ${AFTER}`
+  const scanned = condition.includes('<>') ? condition : 'TRUE'
   return {
-    end: `SELECT created_at, digest ${from} ${ORDER} LIMIT 1 OFFSET ${MAX_WALK - 1}`,
-    rows: `SELECT ${COLUMNS} ${from} AND ${UNTIL} AND ${FILTERS} ${ORDER} LIMIT ?`,
+    end: `SELECT id FROM onceward_operations WHERE ${scanned} AND id < ? ORDER BY id DESC LIMIT 1 OFFSET ${MAX_WALK - 1}`,
+    rows: `SELECT id, ${COLUMNS} FROM onceward_operations WHERE ${condition} AND id < ? AND id >= ? AND ${FILTERS}
+      ORDER BY id DESC LIMIT ?`,
   }
 }
 
-/** Where the oldest record would be, and beyond. */
-const LAST: ListPosition = { createdAt: Number.MIN_SAFE_INTEGER, digest: '' }
-
 /**
- * Reads one page. It walks the index in bounded stretches and lets other work run between them.
+ * Reads one page, from the newest row to the oldest. It walks in bounded stretches and lets other work run between them.
  *
- * Limit: listing by scope or key prefix looks at every record of the chosen state and age until the page is full.
+ * Limit: listing by scope, key prefix or age looks at every record of the chosen state until the page is full.
  */
 export async function listOperations(context: StoreContext, query: ListQuery): Promise<ListPage> {
   const { connection, clock } = context
@@ -45,50 +40,44 @@ export async function listOperations(context: StoreContext, query: ListQuery): P
   const limit = checkedLimit(query.limit)
   const { end, rows } = WALKS[query.state ?? 'any'] ?? unknownState(query.state)
   const filters = filterValues(query, now)
-  const found: OperationRecord[] = []
-  let from = startOf(query, now)
+  const found: { readonly row: number; readonly record: OperationRecord }[] = []
+  let before = query.cursor === undefined ? Number.MAX_SAFE_INTEGER : rowOf(query.cursor)
   for (;;) {
-    const stretchEnd = connection.prepare(end).get(from.createdAt, from.createdAt, from.digest) as
-      | { readonly created_at: number; readonly digest: string }
-      | undefined
-    const until = stretchEnd ? { createdAt: stretchEnd.created_at, digest: stretchEnd.digest } : LAST
-    const page = connection
-      .prepare(rows)
-      .all(...bounds(from), ...bounds(until), ...filters, limit + 1 - found.length) as Row[]
+    const stretch = connection.prepare(end).get(before) as { readonly id: number } | undefined
+    const from = stretch?.id ?? 0
+    const page = connection.prepare(rows).all(before, from, ...filters, limit + 1 - found.length) as Row[]
     for (const row of page) {
       const record = fromRow(row, connection.path)
       // The columns narrow the search; what they cannot hold exactly is decided here.
-      if (matches(record, query, now) && !isExpired(record, now)) found.push(record)
+      if (matches(record, query, now) && !isExpired(record, now))
+        found.push({ row: Number(row['id']), record })
     }
-    if (found.length > limit || !stretchEnd) break
-    from = until
+    if (found.length > limit || from === 0) break
+    before = from
     await new Promise<void>((resolve) => setImmediate(resolve))
     if (context.isClosed()) break
   }
-  const records = found.slice(0, limit)
-  const last = records.at(-1)
-  return found.length > limit && last
-    ? { records, cursor: toCursor({ createdAt: last.createdAt, digest: last.id.digest }) }
-    : { records }
+  const page = found.slice(0, limit)
+  const records = page.map((one) => one.record)
+  const last = page.at(-1)
+  return found.length > limit && last ? { records, cursor: cursorAt(last.row, last.record) } : { records }
 }
 
-function bounds({ createdAt, digest }: ListPosition): [number, number, string] {
-  return [createdAt, createdAt, digest]
+/** The row takes the place of the time in a cursor: rows are numbered in the order of creation. */
+function cursorAt(row: number, { id }: OperationRecord): string {
+  return toCursor({ createdAt: row, digest: id.digest })
 }
 
-/** After the cursor, and no younger than asked for. */
-function startOf(query: ListQuery, now: number): ListPosition {
-  const youngest = query.olderThanMs === undefined ? Number.MAX_SAFE_INTEGER : now - query.olderThanMs
-  const start = { createdAt: youngest, digest: '' }
-  if (query.cursor === undefined) return start
-  const cursor = parseCursor(query.cursor)
-  return cursor.createdAt <= youngest ? cursor : start
+function rowOf(cursor: string): number {
+  return parseCursor(cursor).createdAt
 }
 
-function filterValues({ scope, keyPrefix }: ListQuery, now: number): (string | number | Uint8Array | null)[] {
+function filterValues(query: ListQuery, now: number): (string | number | Uint8Array | null)[] {
+  const { scope, keyPrefix, olderThanMs } = query
+  const youngest = olderThanMs === undefined ? Number.MAX_SAFE_INTEGER : now - olderThanMs
   const inScope = scope === undefined ? null : columnText(scope)
   const prefix = keyPrefix === undefined ? null : Buffer.from(columnText(keyPrefix))
-  return [inScope, inScope, prefix, prefix?.length ?? 0, prefix, now]
+  return [youngest, inScope, inScope, prefix, prefix?.length ?? 0, prefix, now]
 }
 
 function unknownState(state: unknown): never {

@@ -17,16 +17,19 @@ export interface StoredBody {
   readonly retentionMs: number
   readonly outcome: StoredOutcome | undefined
   readonly heldReason: string | undefined
-  readonly asks: number
-  readonly nextAskAt: number
+  /** This and the following are left out while they are 0 or empty, as most are. */
+  readonly asks: number | undefined
+  readonly nextAskAt: number | undefined
+  readonly duplicates: number | undefined
   /** The last member is the length of the value in the payload; steps come after each other, before the outcome. */
-  readonly steps: readonly (readonly [
-    name: string,
-    state: StepRecord['state'],
-    onCrash: OnCrash,
-    length: number | null,
-  ])[]
-  readonly duplicates: number
+  readonly steps:
+    | readonly (readonly [
+        name: string,
+        state: StepRecord['state'],
+        onCrash: OnCrash,
+        length: number | null,
+      ])[]
+    | undefined
   readonly history: readonly (readonly [
     at: number,
     event: HistoryEntry['event'],
@@ -40,14 +43,18 @@ export interface StoredBody {
 export function parseBody(json: string): StoredBody {
   const body: unknown = JSON.parse(json)
   if (!isObject(body)) throw new TypeError('body is not an object')
-  for (const field of ['attempt', 'retentionMs', 'asks', 'nextAskAt', 'duplicates']) {
+  for (const field of ['attempt', 'retentionMs']) {
     if (typeof body[field] !== 'number') throw new TypeError(`body.${field} is not a number`)
   }
+  for (const field of ['asks', 'nextAskAt', 'duplicates']) {
+    if (!isOptional(body[field], 'number')) throw new TypeError(`body.${field} is not a number`)
+  }
   for (const field of ['fingerprint', 'owner', 'heldReason']) {
-    if (!isOptionalText(body[field])) throw new TypeError(`body.${field} is not text`)
+    if (!isOptional(body[field], 'string')) throw new TypeError(`body.${field} is not text`)
   }
   if (!isOnCrash(body['onCrash'])) throw new TypeError('body.onCrash is neither hold nor rerun')
-  if (!isListOf(body['steps'], isStep)) throw new TypeError('body.steps is not a list of steps')
+  if (body['steps'] !== undefined && !isListOf(body['steps'], isStep))
+    throw new TypeError('body.steps is not a list of steps')
   if (!isListOf(body['history'], isEvent)) throw new TypeError('body.history is not a list of events')
   if (body['outcome'] !== undefined && !isOutcome(body['outcome'])) {
     throw new TypeError('body.outcome is no outcome')
@@ -68,8 +75,8 @@ function isText(value: unknown): boolean {
   return typeof value === 'string'
 }
 
-function isOptionalText(value: unknown): boolean {
-  return value === undefined || typeof value === 'string'
+function isOptional(value: unknown, type: 'string' | 'number'): boolean {
+  return value === undefined || typeof value === type
 }
 
 function isOnCrash(value: unknown): boolean {
@@ -91,7 +98,7 @@ function isEvent(value: unknown): boolean {
   if (!Array.isArray(value)) return false
   const [at, event, attempt, fence, note]: readonly unknown[] = value
   const numbers = [at, attempt, fence].every((part) => typeof part === 'number')
-  return numbers && isText(event) && isOptionalText(note)
+  return numbers && isText(event) && isOptional(note, 'string')
 }
 
 function isOutcome(value: unknown): boolean {
@@ -112,5 +119,5 @@ function isFailure(value: unknown): boolean {
   if (!isObject(value)) return false
   const { name, message, code, effect } = value
   const known = effect === 'none' || effect === 'unknown' || effect === 'done'
-  return isText(name) && isText(message) && isOptionalText(code) && known
+  return isText(name) && isText(message) && isOptional(code, 'string') && known
 }

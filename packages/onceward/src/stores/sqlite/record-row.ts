@@ -63,7 +63,7 @@ function readRow(row: Row): OperationRecord {
   }
   const [scope, key] = body.id ?? [text(row, 'scope'), text(row, 'key')]
   const expiresAt = row['expires_at'] === null ? undefined : number(row, 'expires_at')
-  const steps = body.steps.map(([name, stepState, onCrash, length]): StepRecord => {
+  const steps = (body.steps ?? []).map(([name, stepState, onCrash, length]): StepRecord => {
     const step = { name, state: stepState, onCrash }
     return length === null ? step : { ...step, value: takeBytes(length) }
   })
@@ -86,10 +86,10 @@ function readRow(row: Row): OperationRecord {
     ...(expiresAt === undefined ? {} : { expiresAt }),
     ...(outcome === undefined ? {} : { outcome }),
     ...(body.heldReason === undefined ? {} : { heldReason: body.heldReason }),
-    asks: body.asks,
-    nextAskAt: body.nextAskAt,
+    asks: body.asks ?? 0,
+    nextAskAt: body.nextAskAt ?? 0,
     steps,
-    duplicates: body.duplicates,
+    duplicates: body.duplicates ?? 0,
     history: body.history.map(readEvent),
   }
 }
@@ -101,7 +101,7 @@ function bodyOf(record: OperationRecord, payload: Uint8Array[]): StoredBody {
     payload.push(bytes)
     return bytes.length
   }
-  const steps = record.steps.map((step): StoredBody['steps'][number] => [
+  const steps = record.steps.map((step): NonNullable<StoredBody['steps']>[number] => [
     step.name,
     step.state,
     step.onCrash,
@@ -117,10 +117,10 @@ function bodyOf(record: OperationRecord, payload: Uint8Array[]): StoredBody {
     retentionMs: record.retentionMs,
     outcome: record.outcome && writeOutcome(record.outcome, lengthOf),
     heldReason: record.heldReason,
-    asks: record.asks,
-    nextAskAt: record.nextAskAt,
-    steps,
-    duplicates: record.duplicates,
+    asks: record.asks || undefined,
+    nextAskAt: record.nextAskAt || undefined,
+    duplicates: record.duplicates || undefined,
+    steps: steps.length > 0 ? steps : undefined,
     history: record.history.map(({ at, event, attempt, fence, note }) =>
       note === undefined ? [at, event, attempt, fence] : [at, event, attempt, fence, note],
     ),

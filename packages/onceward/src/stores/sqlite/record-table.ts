@@ -24,8 +24,7 @@ const SELECT_MANY = `SELECT id, ${COLUMNS} FROM onceward_operations WHERE digest
 const INSERT = `INSERT INTO onceward_operations (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 const UPDATE = `UPDATE onceward_operations SET state = ?, fence = ?, updated_at = ?, lease_until = ?, sweep_at = ?,
   expires_at = ?, body = ?, payload = ? WHERE id = ?`
-/** Apart from {@link UPDATE}, because naming a column rewrites its indexes, changed or not. */
-const UPDATE_CREATED = 'UPDATE onceward_operations SET created_at = ? WHERE id = ?'
+const DELETE = 'DELETE FROM onceward_operations WHERE id = ?'
 const INSERT_AUDIT = 'INSERT INTO onceward_audit (at, digest, entry) VALUES (?, ?, ?)'
 
 /** Makes the table of a connection. */
@@ -58,13 +57,14 @@ export function recordTable(connection: SqliteConnection): RecordTable {
     },
     write(record, found) {
       const values = toRow(record)
-      if (found === undefined) {
+      if (found === undefined) return run(INSERT, ...values)
+      const sameLife = 'record' in found && found.record.createdAt === record.createdAt
+      if (!sameLife) {
+        run(DELETE, found.row)
         return run(INSERT, ...values)
       }
-      const [, , , state = null, fence = null, created = null, ...rest] = values
+      const [, , , state = null, fence = null, , ...rest] = values
       run(UPDATE, state, fence, ...rest, found.row)
-      const kept = 'record' in found && found.record.createdAt === record.createdAt
-      if (!kept) run(UPDATE_CREATED, created, found.row)
       return found.row
     },
     writeAudit(entry) {

@@ -7,7 +7,8 @@ import type { StoreContext } from './store-context.ts'
 /** Less free space than this is worth a warning, in bytes. */
 const LITTLE_SPACE = 256 * 1024 * 1024
 
-const LAPSED = `SELECT count(*) AS count FROM onceward_operations WHERE sweep_at IS NOT NULL AND sweep_at <= ?`
+const LAPSED = `SELECT count(*) AS count FROM onceward_operations
+  WHERE state = 'running' AND state <> 'done' AND sweep_at <= ?`
 const EXPIRED = `SELECT count(*) AS count FROM onceward_operations WHERE expires_at IS NOT NULL AND expires_at <= ?`
 const LEVELS = ['OFF', 'NORMAL', 'FULL', 'EXTRA']
 

@@ -5,32 +5,60 @@ import { describe, it } from 'vitest'
 import { openSqlite, type SqliteHandle } from '../../drivers/sqlite/index.ts'
 import {
   catalogConformance,
+  type OpenedTransactionalStore,
   registerCases,
-  type StoreHarness,
   storeConformance,
+  type TransactionHarness,
+  transactionConformance,
 } from '../../testing/index.ts'
 import { manualTime } from '../../testing/manual-time.ts'
 import { type SqliteStore, type SqliteStoreOptions, sqliteStore } from './index.ts'
 
-/** How a connection to a file is made. */
-type Connect = (path: string, options: SqliteStoreOptions) => Promise<SqliteStore>
+/** Makes a store on a file, and tells what is to be closed beside it. */
+type Connect = (
+  path: string,
+  options: SqliteStoreOptions,
+) => { readonly store: SqliteStore; readonly given?: SqliteHandle }
 
-function harness(connect: Connect): StoreHarness<SqliteStore> {
+const byPath =
+  (fixed: SqliteStoreOptions = {}): Connect =>
+  (path, options) => ({ store: sqliteStore(path, { ...options, ...fixed }) })
+
+const byHandle =
+  (open: (path: string) => SqliteHandle): Connect =>
+  (path, options) => {
+    const given = open(path)
+    given.exec('PRAGMA journal_mode = WAL')
+    return { store: sqliteStore(given, options), given }
+  }
+
+function harness(connect: Connect, modelRuns: number): TransactionHarness<SqliteStore, SqliteHandle> {
   return {
     capabilities: { durable: true, transactional: 'sync', push: true, listing: true, fencing: true },
-    async open() {
+    model: { runs: modelRuns },
+    async open(): Promise<OpenedTransactionalStore<SqliteStore, SqliteHandle>> {
       const folder = await mkdtemp(join(tmpdir(), 'onceward-sqlite-'))
-      // The clock of the store is moved by hand; its poller and its pauses run on real timers.
+      const path = join(folder, 'operations.sqlite')
+      // The clock of the records is moved by hand; pauses and polling run on real time.
       const time = manualTime()
       const clock = { now: time.now, monotonic: () => performance.now() }
-      const path = join(folder, 'operations.sqlite')
-      const stores = [await connect(path, { clock }), await connect(path, { clock })] as const
+      const [a, b] = [connect(path, { clock }), connect(path, { clock })]
+      await a.store.migrate()
+      const other = openSqlite(path)
+      other.exec('CREATE TABLE business (text TEXT)')
       return {
-        stores: [...stores],
+        stores: [a.store, b.store],
         advance: time.advance,
+        insert: (tx, text) => void tx.prepare('INSERT INTO business VALUES (?)').run(text),
+        rows: async () =>
+          (other.prepare('SELECT text FROM business').all() as { text: string }[]).map((row) => row.text),
+        outside: () => other,
         async close() {
-          for (const store of stores) await store.close()
-          for (const store of stores) closeGiven(store.database)
+          for (const { store, given } of [a, b]) {
+            await store.close()
+            given?.close()
+          }
+          other.close()
           await rm(folder, { recursive: true, force: true })
         },
       }
@@ -38,45 +66,33 @@ function harness(connect: Connect): StoreHarness<SqliteStore> {
   }
 }
 
-const byPath =
-  (fixed: SqliteStoreOptions = {}): Connect =>
-  async (path, options) =>
-    sqliteStore(path, { ...options, ...fixed })
-
-const byHandle =
-  (open: (path: string) => SqliteHandle): Connect =>
-  async (path, options) => {
-    const handle = open(path)
-    handle.exec('PRAGMA journal_mode = WAL')
-    given.add(handle)
-    const store = sqliteStore(handle, options)
-    await store.migrate()
-    return store
-  }
-
-const given = new WeakSet<SqliteHandle>()
-
-function closeGiven(handle: SqliteHandle): void {
-  if (given.has(handle)) handle.close()
-}
-
 /** better-sqlite3 13 stops the whole process on Node.js 20. */
 const betterSqlite =
   Number(process.versions.node.split('.')[0]) >= 22 ? (await import('better-sqlite3')).default : undefined
 
-const bindings: readonly (readonly [string, Connect, string?])[] = [
-  ['a path', byPath()],
-  ['a path, synchronous normal', byPath({ synchronous: 'normal' })],
-  ['a given DatabaseSync', byHandle((path) => openSqlite(path))],
-  betterSqlite
-    ? ['a given better-sqlite3 Database', byHandle((path) => new betterSqlite(path))]
-    : ['a given better-sqlite3 Database', byPath(), 'better-sqlite3 needs Node.js 22'],
-]
-
-for (const [name, connect, skipped] of bindings) {
-  const suite = skipped ? describe.skip : describe
-  suite(`the SQLite store on ${name}${skipped ? ` [skipped: ${skipped}]` : ''}`, () => {
-    registerCases(it, storeConformance(harness(connect)))
-    registerCases(it, catalogConformance(harness(connect)))
+function suite(name: string, connect: Connect, modelRuns: number): void {
+  describe(`the SQLite store on ${name}`, () => {
+    const bound = harness(connect, modelRuns)
+    registerCases(it, storeConformance(bound))
+    registerCases(it, catalogConformance(bound))
+    registerCases(it, transactionConformance(bound))
   })
+}
+
+suite('a path', byPath(), 60)
+suite('a path, synchronous normal', byPath({ synchronous: 'normal' }), 10)
+suite(
+  'a given DatabaseSync',
+  byHandle((path) => openSqlite(path)),
+  10,
+)
+
+if (betterSqlite) {
+  suite(
+    'a given better-sqlite3 Database',
+    byHandle((path) => new betterSqlite(path)),
+    10,
+  )
+} else {
+  it.skip('the SQLite store on a given better-sqlite3 Database [skipped: better-sqlite3 needs Node.js 22]', () => {})
 }

@@ -10,5 +10,7 @@ export interface StoreContext {
   readonly random: Random
   /** How long a write waits for the write lock of others, in ms. */
   readonly busyTimeoutMs: number
+  /** The most transitions in one transaction, so that the event loop is not held up for long. */
+  readonly maxBatch: number
   isClosed(): boolean
 }

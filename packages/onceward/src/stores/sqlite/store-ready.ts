@@ -33,6 +33,8 @@ export function prepareStore(context: StoreContext, options: ReadyOptions): Read
     const steps = [() => setSynchronous(context, options.synchronous)]
     // Changes the file, and cannot be had while others use it: tried until they are gone.
     if (options.opened) steps.unshift(() => void connection.value('PRAGMA journal_mode = WAL'))
+    // In KiB. Digests are random, so their index is best kept in memory as a whole.
+    if (options.opened) steps.push(() => connection.exec('PRAGMA cache_size = -16384'))
     await whileBusy(context, () => {
       for (const step of steps) step()
     })

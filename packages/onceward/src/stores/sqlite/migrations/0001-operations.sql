@@ -1,4 +1,5 @@
--- One row an operation. Times are ms since the epoch, `fence` is a whole number below 2^53.
+-- One row an operation. A later creation has a greater `id`: rows are created one after the other under the write lock,
+-- and a record that begins anew gets a new row. Times are ms since the epoch, `fence` is a whole number below 2^53.
 -- `body` is JSON: what is never searched for. `payload` holds the stored bytes, one after another; `body` has their lengths.
 CREATE TABLE onceward_operations (
   id          INTEGER PRIMARY KEY,
@@ -10,20 +11,14 @@ CREATE TABLE onceward_operations (
   created_at  INTEGER NOT NULL,
   updated_at  INTEGER NOT NULL,
   lease_until INTEGER NOT NULL,
-  sweep_at    INTEGER,
+  sweep_at    INTEGER, -- when a lapse makes it held; only while running
   expires_at  INTEGER,
   body        TEXT    NOT NULL,
   payload     BLOB
 );
 
--- Listings, newest first.
-CREATE INDEX onceward_operations_by_age ON onceward_operations (created_at DESC, digest);
-
--- The few that are not done: listings by state, and the counts.
-CREATE INDEX onceward_operations_open ON onceward_operations (state, created_at DESC, digest) WHERE state <> 'done';
-
--- Claims that become held when they lapse.
-CREATE INDEX onceward_operations_to_sweep ON onceward_operations (sweep_at) WHERE sweep_at IS NOT NULL;
+-- The few that are not done: listings by state, the counts, and the sweep.
+CREATE INDEX onceward_operations_open ON onceward_operations (state) WHERE state <> 'done';
 
 -- What will be forgotten.
 CREATE INDEX onceward_operations_to_purge ON onceward_operations (expires_at) WHERE expires_at IS NOT NULL;
