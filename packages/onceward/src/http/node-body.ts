@@ -66,7 +66,9 @@ function bounded(body: Uint8Array, maxBytes: number): BodyReading {
   return body.byteLength > maxBytes ? { kind: 'too-large' } : { kind: 'body', body }
 }
 
-function readAndPutBack(req: NodeRequest, maxBytes: number): Promise<BodyReading> {
+async function readAndPutBack(req: NodeRequest, maxBytes: number): Promise<BodyReading> {
+  // Bytes that came with the head are still being parsed; after this turn the stream knows whether there are more.
+  await Promise.resolve()
   return new Promise((resolve) => {
     const chunks: Buffer[] = []
     let size = 0
@@ -75,7 +77,8 @@ function readAndPutBack(req: NodeRequest, maxBytes: number): Promise<BodyReading
       resolve(reading)
     }
     const onReadable = () => {
-      for (;;) {
+      // Reading from an empty stream that has ended would make it say so, and a parser mounted later would wait for ever.
+      while (req.readableLength > 0) {
         const chunk: Buffer | null = req.read()
         if (chunk === null) break
         size += chunk.byteLength
@@ -92,11 +95,9 @@ function readAndPutBack(req: NodeRequest, maxBytes: number): Promise<BodyReading
       finish({ kind: 'body', body })
     }
     const onGone = () => finish({ kind: 'aborted' })
-    if (req.destroyed) {
-      onGone()
-      return
-    }
-    req.on('readable', onReadable).on('end', onReadable).on('error', onGone).on('close', onGone)
+    if (req.destroyed) onGone()
+    else if (isComplete(req) && req.readableLength === 0) finish({ kind: 'body', body: new Uint8Array() })
+    else req.on('readable', onReadable).on('end', onReadable).on('error', onGone).on('close', onGone)
   })
 }
 
