@@ -89,6 +89,8 @@ export type HttpCapability =
   | 'authorization'
   /** A throw of the application reaches it, and with it the mark of `noEffect`. */
   | 'throws'
+  /** It decides before the framework has read the body. */
+  | 'unreadBody'
   | 'quota'
   | 'maxWaiters'
   | 'canonicalJson'
