@@ -1,8 +1,5 @@
-import { isOncewardError } from 'onceward'
 import { DEFAULTS } from '../config/gateway-options.ts'
 import { loadConfig } from '../config/load-config.ts'
-import { withoutCredentials } from '../config/print-config.ts'
-import { CommandError, exitCodeOf } from '../exit-codes.ts'
 import { type CatalogStore, createStore } from '../store/create-store.ts'
 
 /** What a command is given by the process it runs in. */
@@ -24,13 +21,13 @@ export interface StoreOptions {
 /**
  * Opens the store that flags, environment or file name, runs `work` on it and closes it.
  *
- * @throws `CommandError`; what the store says is put behind its name.
+ * @throws `CommandError`, and what the store throws: its messages name the file and the mend.
  */
 export async function withStore<T>(
   context: CommandContext,
   options: StoreOptions,
   create: boolean,
-  work: (store: CatalogStore, url: string) => Promise<T>,
+  work: (store: CatalogStore) => Promise<T>,
 ): Promise<T> {
   const { config } = await loadConfig({
     flags: options.store === undefined ? {} : { store: options.store },
@@ -38,17 +35,10 @@ export async function withStore<T>(
     folder: context.folder,
     ...(options.config === undefined ? {} : { file: options.config }),
   })
-  const url = config.store ?? DEFAULTS.store ?? ''
-  let store: CatalogStore | undefined
+  const store = await createStore(config.store ?? DEFAULTS.store ?? '', { create })
   try {
-    store = await createStore(url, { create })
-    return await work(store, url)
-  } catch (error) {
-    if (!isOncewardError(error)) throw error
-    throw new CommandError(exitCodeOf(error), `--store ${withoutCredentials(url)}: ${error.message}`, {
-      cause: error,
-    })
+    return await work(store)
   } finally {
-    await store?.close()
+    await store.close()
   }
 }

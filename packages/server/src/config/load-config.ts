@@ -76,6 +76,7 @@ async function readConfigFile(path: string, shown: string, mustExist: boolean): 
   } catch (error) {
     throw new CommandError(EXIT.usage, `${shown}: is not JSON: ${(error as Error).message}`)
   }
+  if (Array.isArray(json)) throw usageError(`${shown}: give an object`)
   const result = v.safeParse(configSchema, json, { abortEarly: true })
   if (!result.success) throw usageError(`${shown}: ${describeIssue(result.issues[0])}`)
   const nameless = (result.output.routes ?? []).findIndex((route) => route.failOpen && !route.name)

@@ -2,12 +2,12 @@ import type { Server } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
-import { createOnce, isOncewardError } from 'onceward'
+import { createOnce } from 'onceward'
 import { responseCodec } from 'onceward/http'
 import { adminApp, upstreamAnswers } from '../admin/admin-app.ts'
 import type { GatewayOptions } from '../config/gateway-options.ts'
 import { withoutCredentials } from '../config/print-config.ts'
-import { CommandError, EXIT, exitCodeOf } from '../exit-codes.ts'
+import { CommandError, EXIT } from '../exit-codes.ts'
 import { type CatalogStore, createStore } from '../store/create-store.ts'
 import { callers } from './caller.ts'
 import { END_TO_END } from './framing.ts'
@@ -161,10 +161,7 @@ async function openStore(url: string): Promise<CatalogStore> {
     return store
   } catch (error) {
     await store.close()
-    if (!isOncewardError(error)) throw error
-    throw new CommandError(exitCodeOf(error), `--store ${withoutCredentials(url)}: ${error.message}`, {
-      cause: error,
-    })
+    throw error
   }
 }
 
