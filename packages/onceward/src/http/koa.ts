@@ -15,7 +15,7 @@ export interface KoaContext {
   readonly originalUrl: string
   /** Body parsers leave `rawBody` and `body` on it. */
   readonly request: object
-  respond?: boolean
+  respond?: boolean | undefined
   body: unknown
   onerror(error: Error): void
 }

@@ -56,6 +56,9 @@ export function createNodeServe<Request>(options: IdempotencyOptions<Request>): 
     serve: serveOne,
     keepBody(req) {
       const admission = admit(req)
+      if (admission.kind === 'refuse' && admission.answer.status === 413)
+        return Promise.resolve(admission.answer)
+      // Every other refusal waits for its turn, after authentication.
       if (admission.kind !== 'keyed') return undefined
       return readNodeBody(req, guard.maxBodyBytes).then(({ kind }) =>
         kind === 'too-large' ? guard.refuse('BODY_TOO_LARGE') : undefined,
