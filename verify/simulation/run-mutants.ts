@@ -9,9 +9,10 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { runCampaign } from './campaign.ts'
+import { runCampaign, runPlan } from './campaign.ts'
 import { DEFAULT_ENGINE, loadEngine } from './engine.ts'
 import { MUTANTS, type Mutant } from './mutants.ts'
+import { REGRESSIONS, SCENARIOS } from './regressions.ts'
 import { assertDrains, inMacrotask } from './scheduler.ts'
 
 /** What became of one mutant. */
@@ -93,10 +94,14 @@ async function serve(): Promise<void> {
   let unhandled = 0
   process.on('unhandledRejection', () => unhandled++)
   await inMacrotask(assertDrains)
-  const { seeds, failures } = await runCampaign(
-    { from: 1, seeds: MOST_SEEDS },
-    await loadEngine(workerData as string),
-  )
+  const engine = await loadEngine(workerData as string)
+  for (const { shows, plan } of [...SCENARIOS, ...REGRESSIONS]) {
+    const [violation] = await inMacrotask(() => runPlan(plan, engine))
+    if (violation === undefined) continue
+    parentPort?.postMessage({ seeds: 0, killedBy: `${violation.rule}, in: ${shows}` })
+    return
+  }
+  const { seeds, failures } = await runCampaign({ from: 1, seeds: MOST_SEEDS }, engine)
   const killedBy = failures[0]?.violations[0]?.rule ?? (unhandled > 0 ? 'an unhandled rejection' : undefined)
   parentPort?.postMessage(killedBy === undefined ? { seeds } : { seeds, killedBy })
 }
