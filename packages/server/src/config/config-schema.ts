@@ -71,6 +71,19 @@ const policy = {
       ),
     ),
   ),
+  maxWaiters: v.optional(
+    count(
+      0,
+      1_000_000,
+      'The most requests that wait for one operation in one gateway; more are answered 409.',
+    ),
+  ),
+  canonicalJson: v.optional(
+    v.pipe(
+      v.boolean('give true or false'),
+      v.description('Whether JSON bodies are compared by their canonical form instead of byte by byte.'),
+    ),
+  ),
   onServerError: v.optional(
     v.pipe(
       v.picklist(['hold', 'store', 'release'], 'give hold, store or release'),
@@ -175,6 +188,9 @@ export const configSchema: v.GenericSchema<unknown, Config> = v.strictObject({
     ),
   ),
   upstreamTimeoutMs: v.optional(milliseconds(1, 'How long the upstream may take to begin its answer.')),
+  storeTimeoutMs: v.optional(
+    milliseconds(1, 'How long the store may leave a claim unanswered before the request is answered 503.'),
+  ),
   headersTimeoutMs: v.optional(milliseconds(1, 'How long a client may take to send its header.')),
   bodyTimeoutMs: v.optional(
     milliseconds(1, 'How long a client may take to send a body, unless it keeps up 1 KiB a second.'),
@@ -182,7 +198,11 @@ export const configSchema: v.GenericSchema<unknown, Config> = v.strictObject({
   shutdownMs: v.optional(milliseconds(0, 'How long what runs may take to finish after SIGTERM.')),
   maxHeaders: v.optional(count(10, 2000, 'The most header lines of a request.')),
   maxNewKeys: v.optional(
-    count(0, 1_000_000_000, 'The most new operations of one scope per minute and gateway; 0 is no limit.'),
+    count(
+      0,
+      1_000_000_000,
+      'The most new operations of one scope per minute, route and gateway; 0 is no limit.',
+    ),
   ),
   tlsCert: v.optional(text('A PEM file with the certificate of the gateway.')),
   tlsKey: v.optional(text('A PEM file with its private key.')),
@@ -227,6 +247,8 @@ export interface PolicyConfig {
   maxBodyBytes?: number | undefined
   maxResponseBytes?: number | undefined
   onCrash?: 'hold' | 'rerun' | undefined
+  maxWaiters?: number | undefined
+  canonicalJson?: boolean | undefined
   onServerError?: 'hold' | 'store' | 'release' | undefined
   replayHeaders?: string[] | undefined
   reconcile?: string | undefined
@@ -260,6 +282,7 @@ export interface Config extends PolicyConfig {
   requireKey?: boolean | undefined
   trustProxy?: string[] | undefined
   upstreamTimeoutMs?: number | undefined
+  storeTimeoutMs?: number | undefined
   headersTimeoutMs?: number | undefined
   bodyTimeoutMs?: number | undefined
   shutdownMs?: number | undefined

@@ -18,6 +18,8 @@ export interface RoutePolicy {
   readonly waitMs: number
   readonly maxBodyBytes: number
   readonly maxResponseBytes: number
+  readonly maxWaiters: number
+  readonly canonicalJson: boolean
   readonly onCrash: 'hold' | 'rerun'
   readonly onServerError: 'hold' | 'store' | 'release'
   readonly replayHeaders: readonly string[]
@@ -44,6 +46,7 @@ export interface GatewayOptions {
   readonly adminPort: number
   readonly trustProxy: readonly string[]
   readonly upstreamTimeoutMs: number
+  readonly storeTimeoutMs: number
   readonly headersTimeoutMs: number
   readonly bodyTimeoutMs: number
   readonly shutdownMs: number
@@ -85,10 +88,13 @@ export const DEFAULTS: {
   waitMs: 30_000,
   maxBodyBytes: 1_048_576,
   maxResponseBytes: 1_048_576,
+  maxWaiters: 1000,
+  canonicalJson: false,
   onCrash: 'hold',
   onServerError: 'hold',
   trustProxy: [],
   upstreamTimeoutMs: 60_000,
+  storeTimeoutMs: 10_000,
   headersTimeoutMs: 10_000,
   bodyTimeoutMs: 30_000,
   shutdownMs: 30_000,
@@ -155,6 +161,7 @@ export function gatewayOptions(loaded: LoadedConfig): GatewayOptions {
     adminPort: config.adminPort,
     trustProxy: config.trustProxy,
     upstreamTimeoutMs: config.upstreamTimeoutMs,
+    storeTimeoutMs: config.storeTimeoutMs,
     headersTimeoutMs: config.headersTimeoutMs,
     bodyTimeoutMs: config.bodyTimeoutMs,
     shutdownMs: config.shutdownMs,
@@ -191,6 +198,8 @@ function policyOf(
     waitMs: merged.waitMs,
     maxBodyBytes: merged.maxBodyBytes,
     maxResponseBytes: merged.maxResponseBytes,
+    maxWaiters: merged.maxWaiters,
+    canonicalJson: merged.canonicalJson,
     onCrash: merged.onCrash,
     onServerError: merged.onServerError,
     replayHeaders: config.replayHeaders ?? [],

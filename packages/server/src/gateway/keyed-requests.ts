@@ -186,6 +186,8 @@ function routeGuard(context: KeyedContext, policy: RoutePolicy): RouteGuard {
       maxResponseBytes: policy.maxResponseBytes,
       onServerError: policy.onServerError,
       failOpen: policy.failOpen,
+      maxWaiters: policy.maxWaiters,
+      canonicalJson: policy.canonicalJson,
       replayHeaders: policy.replayHeaders,
       leaseMs: policy.leaseMs,
       retentionMs: policy.retentionMs,

@@ -35,6 +35,12 @@ export interface Gateway {
   stop(): Promise<boolean>
 }
 
+/** What a gateway is built with instead of its own. */
+export interface GatewayParts {
+  /** Opens the store that the options name; the gateway closes it. */
+  readonly openStore?: (url: string) => Promise<CatalogStore>
+}
+
 /**
  * Starts a gateway. What is wrong with the options is told before anything is opened, the ports are taken before the
  * store is touched, and a start that fails closes what it has opened.
@@ -42,7 +48,11 @@ export interface Gateway {
  * @throws `CommandError`: usage for options that do not go together, store for a store that cannot be used, failure
  *   for a port that is taken.
  */
-export async function startGateway(options: GatewayOptions, { log, flush }: GatewayLog): Promise<Gateway> {
+export async function startGateway(
+  options: GatewayOptions,
+  { log, flush }: GatewayLog,
+  parts: GatewayParts = {},
+): Promise<Gateway> {
   const routes = routeTable(options.routes, options.defaults)
   const trusted = trustedPeers(options.trustProxy)
   const callerOf = await callers(options.jwt)
@@ -78,7 +88,7 @@ export async function startGateway(options: GatewayOptions, { log, flush }: Gate
       () => adminServer.closeAllConnections(),
       () => adminServer.close(),
     )
-    const store = await openStore(options.store)
+    const store = await (parts.openStore ?? openStore)(options.store)
     undo.push(() => store.close())
 
     const reconciler = createReconciler(routes, NAMESPACE)
@@ -88,6 +98,7 @@ export async function startGateway(options: GatewayOptions, { log, flush }: Gate
     const once = createOnce({
       store,
       scope: NAMESPACE,
+      storeTimeoutMs: options.storeTimeoutMs,
       codec: responseCodec,
       reconcile: reconciler.reconcile,
       reconcileTimeoutMs: RECONCILE_TIMEOUT_MS,

@@ -1,11 +1,5 @@
 import { once } from 'node:events'
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerResponse,
-} from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { Config } from '../../src/config/config-schema.ts'
 import { type GatewayOptions, gatewayOptions } from '../../src/config/gateway-options.ts'
@@ -51,11 +45,11 @@ export async function startUpstream(
 
 /** Starts a service that reads its requests itself. */
 export async function startRaw(
-  listener: RequestListener | ((request: IncomingMessage, response: ServerResponse) => Promise<void>),
+  listener: (request: IncomingMessage, response: ServerResponse) => unknown,
   seen: Seen[] = [],
 ): Promise<Upstream> {
   const server = createServer((request, response) => {
-    void Promise.resolve(listener(request, response) as unknown).catch(() => response.destroy())
+    void Promise.resolve(listener(request, response)).catch(() => response.destroy())
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
