@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { Call } from '../core/once-types.ts'
 import { systemClock } from '../core/system.ts'
-import type { GuardOptions, OnServerError } from './guard-options.ts'
+import type { GuardOptions, IdempotencyOptions, OnServerError } from './guard-options.ts'
 import { createQuota, type Quota } from './quota.ts'
 import { MAX_HEAD_BYTES, responseCodec } from './response-codec.ts'
 import { replayedHeaders } from './response-headers.ts'
@@ -25,8 +25,35 @@ export interface GuardSettings extends Pick<GuardOptions, 'once' | 'deriveKey'> 
 
 const MEBIBYTE = 1_048_576
 
+const OPTIONS: Readonly<Record<keyof IdempotencyOptions<unknown>, true>> = {
+  once: true,
+  scope: true,
+  requireKey: true,
+  deriveKey: true,
+  waitMs: true,
+  maxBodyBytes: true,
+  maxResponseBytes: true,
+  onServerError: true,
+  failOpen: true,
+  canonicalJson: true,
+  quota: true,
+  maxWaiters: true,
+  replayHeaders: true,
+  leaseMs: true,
+  retentionMs: true,
+  onCrash: true,
+  reconcile: true,
+  reconcileTimeoutMs: true,
+  clock: true,
+}
+
 /** Checks options. @throws `TypeError` that names the option and the mend. */
 export function settingsOf(options: GuardOptions): GuardSettings {
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(OPTIONS, name)) {
+      throw new TypeError(`idempotency has no option "${name}"; there are ${Object.keys(OPTIONS).join(', ')}`)
+    }
+  }
   const { once, onServerError = 'hold', clock = systemClock, quota } = options
   if (typeof once?.attempt !== 'function') {
     throw new TypeError('idempotency needs `once`: the instance that createOnce({ store, scope }) answers')

@@ -46,10 +46,12 @@ export function createQuota(options: QuotaOptions, clock: Clock): Quota {
         return { taken: false, retryAfterMs: freeAfterMs(window, now, newKeys, perMs) }
       }
       window.current++
+      const { startedAt } = window
       return {
         taken: true,
         giveBack() {
-          if (window.current > 0) window.current--
+          // A later window has counted nothing of this.
+          if (window.startedAt === startedAt) window.current--
         },
       }
     },
