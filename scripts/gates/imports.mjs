@@ -75,7 +75,9 @@ function refuse(root, file, found, target) {
   if (file.startsWith(LIBRARY)) return refuseInLibrary(file.slice(LIBRARY.length), found, target)
   if (specifier === undefined) return undefined
   const insideOf = file.startsWith('packages/') ? file.split('/').slice(0, 2).join('/') : 'examples'
-  if (target !== undefined && !target.startsWith(`${insideOf}/`)) {
+  // What tests share with the tests of another package is not shipped.
+  const shared = target !== undefined && isTest(file) && /^packages\/[^/]+\/test\//.test(target)
+  if (target !== undefined && !shared && !target.startsWith(`${insideOf}/`)) {
     return `it reaches into another package; use a public export`
   }
   if (specifier === 'onceward' || specifier.startsWith('onceward/')) {
