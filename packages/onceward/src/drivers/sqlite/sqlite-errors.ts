@@ -39,9 +39,16 @@ export function sqliteFailure(error: unknown, path: string): unknown {
   if (isClosedHandle(error)) {
     return failure('STORE_UNAVAILABLE', `the SQLite database ${path} was closed; open it again`, error)
   }
+  const text = error instanceof Error ? error.message : String(error)
+  if (isOutOfRange(error)) {
+    return failure(
+      'STORE_CORRUPT',
+      `a row in ${path} is not one of ours (${text}); restore or delete it`,
+      error,
+    )
+  }
   const code = sqliteCode(error)
   if (code === undefined) return error
-  const text = error instanceof Error ? error.message : String(error)
   switch (code) {
     case CODES['BUSY']:
     case CODES['LOCKED']:
@@ -109,6 +116,11 @@ export function failure(code: ErrorCode, message: string, cause?: unknown): Once
     ...(cause === undefined ? {} : { cause }),
     ...(code === 'STORE_UNAVAILABLE' ? { retryAfterMs: 1000 } : {}),
   })
+}
+
+/** `DatabaseSync` refuses to read a whole number that JavaScript cannot hold; we never write one. */
+function isOutOfRange(error: unknown): boolean {
+  return error instanceof RangeError && (error as { code?: unknown }).code === 'ERR_OUT_OF_RANGE'
 }
 
 function isClosedHandle(error: unknown): boolean {

@@ -1,4 +1,3 @@
-import type { Clock, Random, Timers } from '../../core/clock.ts'
 import type { OperationCatalog, OperationStore, StoreCapabilities } from '../../core/store.ts'
 import { systemClock, systemRandom, systemTimers } from '../../core/system.ts'
 import { type Atomically, transitionMethods } from '../../core/transition-port.ts'
@@ -17,34 +16,11 @@ import { recordTable } from './record-table.ts'
 import { sqliteCatalog } from './sqlite-catalog.ts'
 import { doctorFindings } from './sqlite-doctor.ts'
 import { migrateSchema } from './sqlite-schema.ts'
+import { checkedOptions, type SqliteStoreOptions } from './sqlite-store-options.ts'
 import type { StoreContext } from './store-context.ts'
-import { prepareStore, type Synchronous } from './store-ready.ts'
+import { prepareStore } from './store-ready.ts'
 import { type SyncTransactions, storeTransactions } from './store-transactions.ts'
 import { closedError } from './write-lock.ts'
-
-/** Options of {@link sqliteStore}. */
-export interface SqliteStoreOptions {
-  /**
-   * When a commit counts as safe. `full` (the default): it has reached the disk, and survives a power cut. `normal`: it
-   * survives a crash of the process, but a power cut or a crash of the machine may undo the last commits, so that an
-   * operation that was answered can run again. On a given handle it sets the level of the whole connection.
-   */
-  readonly synchronous?: Synchronous
-  /** How long a write waits for the write lock of other connections, in ms. Default 5,000. The event loop goes on meanwhile. */
-  readonly busyTimeoutMs?: number
-  /**
-   * The most transitions of concurrent callers that are committed together. Default 512. A larger number lets the event
-   * loop turn less often; 1 gives every transition a commit of its own.
-   */
-  readonly maxBatch?: number
-  /** Whether the first use brings the schema up to date. Default: true for a path, false for a given handle. */
-  readonly autoMigrate?: boolean
-  /** Whether a missing file is created. Default true. */
-  readonly create?: boolean
-  readonly clock?: Clock
-  readonly timers?: Timers
-  readonly random?: Random
-}
 
 /** A {@link sqliteStore}. `Tx` is the type of the database handle. */
 export interface SqliteStore<Tx extends SqliteHandle = SqliteHandle>
@@ -85,6 +61,7 @@ export function sqliteStore<Tx extends SqliteHandle = SqliteHandle>(
   options: SqliteStoreOptions = {},
 ): SqliteStore<Tx> {
   const file = checkedPath(pathOrHandle)
+  const { synchronous, busyTimeoutMs, maxBatch } = checkedOptions(options)
   const handle = typeof pathOrHandle === 'string' ? openSqlite(pathOrHandle, options) : pathOrHandle
   const connection = sqliteConnection(handle, file ?? 'of the given handle')
   let closed = false
@@ -93,8 +70,8 @@ export function sqliteStore<Tx extends SqliteHandle = SqliteHandle>(
     clock: options.clock ?? systemClock,
     timers: options.timers ?? systemTimers,
     random: options.random ?? systemRandom,
-    busyTimeoutMs: checkedTimeout(options.busyTimeoutMs),
-    maxBatch: checkedBatch(options.maxBatch),
+    busyTimeoutMs,
+    maxBatch,
     isClosed: () => closed,
   }
   const waiters = changeWatch(context)
@@ -103,7 +80,7 @@ export function sqliteStore<Tx extends SqliteHandle = SqliteHandle>(
   const ready = prepareStore(context, {
     opened: file !== undefined,
     autoMigrate,
-    synchronous: options.synchronous ?? 'full',
+    synchronous,
   })
   const atomically: Atomically = (digest, step) =>
     ready.isReady() || closed
@@ -170,14 +147,4 @@ function checkedPath(pathOrHandle: unknown): string | undefined {
     'sqliteStore needs the path of a file, or an open database: a DatabaseSync of node:sqlite or ' +
       '@photostructure/sqlite, or a better-sqlite3 Database',
   )
-}
-
-function checkedTimeout(busyTimeoutMs = 5000): number {
-  if (Number.isFinite(busyTimeoutMs) && busyTimeoutMs >= 0) return busyTimeoutMs
-  throw new TypeError(`busyTimeoutMs must be a number of ms from 0, not ${busyTimeoutMs}`)
-}
-
-function checkedBatch(maxBatch = 512): number {
-  if (Number.isInteger(maxBatch) && maxBatch >= 1) return maxBatch
-  throw new TypeError(`maxBatch must be a whole number from 1, not ${maxBatch}`)
 }

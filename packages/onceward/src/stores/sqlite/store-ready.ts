@@ -1,10 +1,8 @@
 import { isBusy, sqliteFailure } from '../../drivers/sqlite/index.ts'
 import { assertSchema, migrateSchema, SCHEMA_VERSION, schemaVersion } from './sqlite-schema.ts'
+import type { Synchronous } from './sqlite-store-options.ts'
 import type { StoreContext } from './store-context.ts'
 import { lockedError, pauseMs } from './write-lock.ts'
-
-/** When a commit counts as safe. */
-export type Synchronous = 'full' | 'normal'
 
 /** How a store is brought up. */
 export interface ReadyOptions {
@@ -23,7 +21,7 @@ export interface Ready {
   configure(): Promise<void>
 }
 
-const LEVEL = { normal: 1, full: 2 }
+const FULL = 2
 
 /** Brings a store up, once, however many callers come at the same time. */
 export function prepareStore(context: StoreContext, options: ReadyOptions): Ready {
@@ -68,10 +66,13 @@ async function whileBusy<T>(context: StoreContext, body: () => T): Promise<T> {
   }
 }
 
-/** `full` leaves a safer level of a given handle as it is. SQLite refuses to change the level inside a transaction. */
+/**
+ * Sets the level even where it seems to be set: a level that was never named falls to the driver's own default for WAL
+ * (often NORMAL) as soon as the log is first used. `full` leaves a safer level of a given handle as it is.
+ */
 function setSynchronous({ connection }: StoreContext, wanted: Synchronous): void {
-  const found = Number(connection.value('PRAGMA synchronous'))
-  if (found === LEVEL[wanted] || (wanted === 'full' && found > LEVEL.full)) return
+  if (wanted === 'full' && Number(connection.value('PRAGMA synchronous')) > FULL) return
+  // SQLite refuses to change the level inside a transaction.
   if (connection.inTransaction())
     throw Object.assign(new Error('a transaction is open'), { errcode: SQLITE_BUSY })
   connection.exec(wanted === 'full' ? 'PRAGMA synchronous = FULL' : 'PRAGMA synchronous = NORMAL')
