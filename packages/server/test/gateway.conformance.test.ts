@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import { httpConformance, registerCases, type StartHttp } from 'onceward/testing'
+import { gatewayConformance, httpConformance, registerCases, type StartHttp } from 'onceward/testing'
 import { describe, it } from 'vitest'
 import { listening } from '../../onceward/test/http/listening.ts'
 import { listener } from '../../onceward/test/http/node-application.ts'
@@ -37,4 +37,5 @@ describe('the gateway', () => {
       },
     }),
   )
+  registerCases(it, gatewayConformance(start))
 })
