@@ -340,6 +340,6 @@ export function assertReplay(first: RawResponse, again: RawResponse): void {
   assert.equal(field(again, 'idempotent-replayed'), 'true', `the replay is not marked: ${seen}`)
   assert.match(field(again, 'cache-control') ?? '', /no-store/, 'the replay may be cached')
   assert.equal(field(again, 'set-cookie'), undefined, 'the replay sets a cookie')
-  for (const name of ['content-type', 'content-encoding', 'location'])
+  for (const name of ['content-type', 'content-encoding', 'content-disposition', 'location', 'link', 'etag'])
     assert.equal(field(again, name), field(first, name), `${name} of the replay differs`)
 }

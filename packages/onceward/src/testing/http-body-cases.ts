@@ -94,6 +94,14 @@ export const bodyCases: readonly HttpCase[] = [
     },
   ),
 
+  httpCase('who sends far too much still learns why', { options: { maxBodyBytes: 1000 } }, async (bench) => {
+    const body = Buffer.alloc(5_000_000, 'a')
+    assertProblem(await bench.send({ key: 'flood', body }), TOO_LARGE)
+    assertProblem(await bench.send({ key: 'flood', body, chunkBytes: 65_536 }), TOO_LARGE)
+    assertExecuted(await bench.send({ key: 'flood', body: 'small' }), 201)
+    assert.equal(bench.effects, 1)
+  }),
+
   httpCase('a body without a key may be of any size', { options: { maxBodyBytes: 1000 } }, async (bench) => {
     assertExecuted(await bench.send({ body: Buffer.alloc(50_000, 'a') }), 201)
     assert.equal(bench.seen.at(-1)?.body.length, 50_000)

@@ -1,5 +1,12 @@
 import assert from 'node:assert/strict'
-import { assertExecuted, assertReplay, encodeRequest, type HttpCase, httpCase } from './http-bench.ts'
+import {
+  assertExecuted,
+  assertReplay,
+  encodeRequest,
+  type HttpCase,
+  httpCase,
+  JSON_TYPE,
+} from './http-bench.ts'
 import { assertProblem } from './http-problem.ts'
 
 const KEY_REUSED = { status: 422, code: 'key-reused', retryable: false, effect: 'none' } as const
@@ -29,6 +36,58 @@ export const connectionCases: readonly HttpCase[] = [
       assert.equal(bench.effects, 1)
     },
   ),
+
+  httpCase(
+    'a duplicate that has left is not run in place of the first',
+    {
+      app: async (request, bench) => {
+        if (request.method !== 'POST' || bench.effects > 1) return bench.pay(request)
+        await bench.gate().opened
+        return {
+          status: 500,
+          headers: [JSON_TYPE, ['onceward-effect', 'none']],
+          body: bench.receipt(request),
+        }
+      },
+    },
+    async (bench) => {
+      const first = bench.send({ key: 'left' })
+      await bench.effectsReach(1)
+      const waiter = await bench.connect()
+      bench.write(waiter, { key: 'left' })
+      for (let time = 0; time < 20; time++)
+        assertExecuted(await bench.send({ method: 'GET', body: null }), 201)
+      waiter.destroy()
+      for (let time = 0; time < 20; time++)
+        assertExecuted(await bench.send({ method: 'GET', body: null }), 201)
+      bench.gate().open()
+      assertExecuted(await first, 500)
+      for (let time = 0; time < 20; time++)
+        assertExecuted(await bench.send({ method: 'GET', body: null }), 201)
+      assert.equal(bench.effects, 1, 'the work was run for a client that had left')
+      assertExecuted(await bench.send({ key: 'left' }), 201)
+      assert.equal(bench.effects, 2)
+    },
+  ),
+
+  httpCase('a client of HTTP/1.0 gets whole answers', {}, async (bench) => {
+    const answers = []
+    for (let time = 0; time < 2; time++) {
+      const connection = await bench.connect()
+      connection.write(
+        Buffer.from(encodeRequest({ key: 'old' }))
+          .toString('latin1')
+          .replace('HTTP/1.1', 'HTTP/1.0'),
+      )
+      answers.push(await bench.receive(connection))
+      await connection.waitForEnd()
+    }
+    const [first, again] = answers
+    assert.ok(first && again)
+    assertExecuted(first, 201)
+    assertReplay(first, again)
+    assert.equal(bench.effects, 1)
+  }),
 
   httpCase('two equal requests pipelined on one connection run once', {}, async (bench) => {
     const connection = await bench.connect()

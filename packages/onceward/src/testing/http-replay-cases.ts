@@ -146,6 +146,7 @@ export const replayCases: readonly HttpCase[] = [
   })),
   replayed('a 204', () => ({ status: 204 })),
   replayed('a 204 with a location', () => ({ status: 204, headers: [['location', '/payments/1']] })),
+  replayed('a 205', () => ({ status: 205 })),
   replayed('a 304', () => ({ status: 304, headers: [['etag', '"v1"']] })),
   replayed(
     'an empty 200',
@@ -185,6 +186,28 @@ export const replayCases: readonly HttpCase[] = [
     headers: [['content-type', 'text/plain; charset=utf-8']],
     body: 'Grüße, 東京 🙂 \u2028',
   })),
+  replayed('an answer that tells its own length', (request, bench) => {
+    const body = Buffer.from(bench.receipt(request))
+    return { status: 200, headers: [JSON_TYPE, ['content-length', `${body.length}`]], body }
+  }),
+  replayed(
+    'a field that is repeated or not ASCII',
+    (request, bench) => ({
+      ...bench.pay(request),
+      // As bytes: before a text node:http encodes the fields like the text.
+      body: Buffer.from(bench.receipt(request)),
+      headers: [
+        JSON_TYPE,
+        ['link', '</a>; rel="next"'],
+        ['link', '</caf\xe9>; rel="last"'],
+        ['content-disposition', 'attachment; filename="a.txt"'],
+      ],
+    }),
+    (first) => {
+      assert.match(field(first, 'link') ?? '', /<\/a>.*<\/caf\xe9>/)
+      assert.equal(field(first, 'content-disposition'), 'attachment; filename="a.txt"')
+    },
+  ),
   replayed(
     'a compressed answer',
     () => ({
@@ -267,11 +290,34 @@ export const replayCases: readonly HttpCase[] = [
       const connection = await bench.connect()
       bench.write(connection, { key: 'flow' })
       await connection.waitForText('bbb')
+      const meanwhile = await bench.send({ key: 'flow', headers: [['Prefer', 'wait=0']] })
+      assert.equal(meanwhile.status, 409, 'a duplicate was answered with half a stream, or run')
       bench.gate().open()
       const first = await bench.receive(connection)
       assert.equal(first.truncated, false)
       assert.equal(first.body.toString(), `${'a'.repeat(600)}${'b'.repeat(600)}end`)
       assertProblem(await bench.send({ key: 'flow' }), NOT_REPLAYABLE)
+      assert.equal(bench.effects, 1)
+    },
+  ),
+
+  httpCase(
+    'a large answer whose client leaves midway is never run again',
+    {
+      options: { maxResponseBytes: 1000 },
+      app: (request, bench) => ({
+        ...bench.pay(request),
+        body: chunks([Buffer.alloc(600, 'a'), Buffer.alloc(600, 'b')], bench.gate().opened),
+        idiom: 'stream',
+      }),
+    },
+    async (bench) => {
+      const connection = await bench.connect()
+      bench.write(connection, { key: 'flow' })
+      await connection.waitForText('bbb')
+      connection.destroy()
+      bench.gate().open()
+      assertProblem(await bench.resend({ key: 'flow' }, isNotReplayable), NOT_REPLAYABLE)
       assert.equal(bench.effects, 1)
     },
   ),
@@ -338,6 +384,10 @@ const NOT_REPLAYABLE = {
   effect: 'done',
   members: { status: 201, location: '/payments/1' },
 } as const
+
+function isNotReplayable(response: RawResponse): boolean {
+  return response.body.includes('response-not-replayable')
+}
 
 /** Chunks one by one, with a turn of the event loop between; `end` is written once `before` is open. */
 async function* chunks(parts: readonly Uint8Array[], before?: Promise<void>): AsyncGenerator<Uint8Array> {

@@ -45,6 +45,39 @@ export const waitingCases: readonly HttpCase[] = [
     },
   ),
 
+  httpCase(
+    'a crowd of callers and keys has one effect for each pair, and nothing crosses',
+    {
+      options: { waitMs: 10_000 },
+      app: async (request, bench) => {
+        for (let turn = 0; turn < 5; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
+        const body = JSON.stringify([request.headers['idempotency-key'], bench.receipt(request)])
+        return { ...bench.pay(request), body }
+      },
+    },
+    async (bench) => {
+      const pairs = ['ann', 'bob', 'cid'].flatMap((tenant) =>
+        ['k1', 'k2', 'k3', 'k4'].map((key) => ({ tenant, key })),
+      )
+      const groups = await Promise.all(
+        pairs.map((pair) => Promise.all(Array.from({ length: 8 }, () => bench.send(pair)))),
+      )
+      assert.equal(bench.effects, pairs.length)
+      for (const [index, answers] of groups.entries()) {
+        assertOneExecuted(answers)
+        const { tenant = '', key = '' } = pairs[index] ?? {}
+        for (const { body } of answers) assert.ok(body.includes(key) && body.includes(bench.canary(tenant)))
+      }
+    },
+  ),
+
+  httpCase('a first request runs whatever it prefers', {}, async (bench) => {
+    const first = await bench.send(NOW)
+    assertExecuted(first, 201)
+    assertReplay(first, await bench.send(NOW))
+    assert.equal(bench.effects, 1)
+  }),
+
   httpCase('duplicates that waited get the replay when the first has finished', slow, async (bench) => {
     const { first, waiters } = await startWaiters(bench, 5)
     bench.gate().open()

@@ -16,6 +16,7 @@ export {
   faultPoints,
 } from './fault-points.ts'
 export { httpConformance } from './http-conformance.ts'
+export { gatewayConformance } from './http-gateway-cases.ts'
 export type {
   AppRequest,
   AppResponse,

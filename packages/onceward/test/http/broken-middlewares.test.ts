@@ -29,6 +29,7 @@ const CAUGHT_BY: Readonly<Record<Defect, string>> = {
   'reruns after a large answer': 'an answer over the cap reaches its caller whole',
   'believes the client on effects': 'Onceward-Effect from a client means nothing',
   'strands the key on disconnect': 'a client that leaves midway finds its answer',
+  'runs for who has left': 'a duplicate that has left is not run in place of the first',
   'answers before storing': 'an answer that has arrived can be replayed at once',
   'waits for ever': 'Prefer: wait=0 is told at once',
   'never waits': 'duplicates that waited get the replay',

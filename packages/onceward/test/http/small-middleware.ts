@@ -23,6 +23,7 @@ export type Defect =
   | 'never waits'
   | 'waits, then runs'
   | 'strands the key on disconnect'
+  | 'runs for who has left'
   | 'quoted is another key'
   | 'equal bodies collide'
   | 'reruns after a failure'
@@ -120,6 +121,7 @@ class Small {
     const fingerprint = this.#fingerprint(request, body)
     const waitUntil = Date.now() + this.#waitMs(request)
     for (;;) {
+      if (response.destroyed && !this.#has('runs for who has left')) return
       const found = this.#live(identity)
       if (found === undefined) {
         if (early && !this.#allowed(request)) return void response.writeHead(403).end('forbidden')
@@ -238,7 +240,15 @@ class Small {
   }
 
   #stored(answer: AppResponse, whole: Buffer): Stored {
-    const allowed = ['content-type', 'content-encoding', 'location', 'etag', 'vary']
+    const allowed = [
+      'content-type',
+      'content-encoding',
+      'location',
+      'etag',
+      'vary',
+      'link',
+      'content-disposition',
+    ]
     if (this.#has('replays cookies')) allowed.push('set-cookie')
     const headers = (answer.headers ?? []).filter(
       ([name]) => this.#has('replays every field') || allowed.includes(name.toLowerCase()),
