@@ -1,7 +1,7 @@
 import { ERRORS, type OncewardError } from '../core/errors.ts'
 import type { OperationId } from '../core/operation.ts'
 import { problemAnswer } from './problem.ts'
-import { outwardHeaders } from './response-headers.ts'
+import { outwardHeaders, unframedHeaders } from './response-headers.ts'
 import type { CapturedResponse, HeaderPairs, KeyedRequest, SendAnswer } from './types.ts'
 
 /** The answer of a request that ran its handler: everything the handler said, the key echoed, and `extra`. */
@@ -11,7 +11,7 @@ export function executedAnswer(
   operation: OperationId,
   extra: HeaderPairs,
 ): SendAnswer {
-  const headers = [...outwardHeaders(response.headers), ...echoOf(request), ...extra]
+  const headers = [...unframedHeaders(outwardHeaders(response.headers)), ...echoOf(request), ...extra]
   return { kind: 'send', status: response.status, headers, body: response.body, from: 'executed', operation }
 }
 

@@ -5,7 +5,7 @@ import type { GuardOptions } from './guard-options.ts'
 import { settingsOf } from './guard-settings.ts'
 import { createHandler } from './handling.ts'
 import { problemAnswer } from './problem.ts'
-import { EFFECT_FIELD } from './response-headers.ts'
+import { outwardHeaders } from './response-headers.ts'
 import type {
   Admission,
   Handling,
@@ -42,10 +42,7 @@ export function createGuard(options: GuardOptions): Guard {
     maxResponseBytes: settings.maxResponseBytes,
     admit: admitter(settings),
     handle: createHandler(settings),
-    passThroughHeaders: (request, headers) => [
-      ...headers.filter(([name]) => name.toLowerCase() !== EFFECT_FIELD),
-      ...echoOf(request),
-    ],
+    passThroughHeaders: (request, headers) => [...outwardHeaders(headers), ...echoOf(request)],
     refuse: (code, detail, errorOptions) =>
       problemAnswer(new OncewardError(code, detail, errorOptions), { summary: ERRORS[code].summary }),
   }

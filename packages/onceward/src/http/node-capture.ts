@@ -110,6 +110,7 @@ export function captureNodeResponse(
     writeHead(status: number, ...rest: unknown[]) {
       if (!holding) return Reflect.apply(real.writeHead, res, [status, ...rest])
       if (hasHead) throw headersSent()
+      if (!(status >= 100 && status <= 999)) throw invalidStatus(status)
       const headers = writeHeadPairs(typeof rest[0] === 'string' ? rest[1] : (rest[1] ?? rest[0]))
       res.statusCode = status
       if (typeof rest[0] === 'string') res.statusMessage = rest[0]
@@ -244,6 +245,13 @@ function callbackOf(args: readonly unknown[]): (() => void) | undefined {
 function headersSent(): Error {
   return Object.assign(new Error('Cannot write headers after they are sent to the client'), {
     code: 'ERR_HTTP_HEADERS_SENT',
+  })
+}
+
+/** As `node:http` does, so that the handler learns of it, and not whoever sends its response later. */
+function invalidStatus(status: unknown): Error {
+  return Object.assign(new RangeError(`Invalid status code: ${String(status)}`), {
+    code: 'ERR_HTTP_INVALID_STATUS_CODE',
   })
 }
 

@@ -52,9 +52,10 @@ export function writeHeadPairs(headers: unknown): HeaderPairs {
   return pairs
 }
 
-/** Every outgoing message has the method since Node 15.4; the types know it of client requests only. */
+/** Names as they were set. HTTP/2 has lower-case ones only, and the types know the method of client requests only. */
 function rawHeaderNames(res: NodeResponse): readonly string[] {
-  return (res as NodeResponse & { getRawHeaderNames(): string[] }).getRawHeaderNames()
+  const { getRawHeaderNames } = res as { getRawHeaderNames?(): string[] }
+  return getRawHeaderNames ? getRawHeaderNames.call(res) : res.getHeaderNames()
 }
 
 function valuesOf(value: OutgoingHttpHeader | undefined): readonly string[] {

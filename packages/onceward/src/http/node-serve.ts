@@ -6,7 +6,7 @@ import { CONSUMED_BODY, type LeftBody, readNodeBody } from './node-body.ts'
 import { captureNodeResponse, type NodeCapture, sendNodeAnswer } from './node-capture.ts'
 import { requestPairs } from './node-headers.ts'
 import type { NodeRequest, NodeResponse } from './node-types.ts'
-import { attachOperation } from './operation-of.ts'
+import { attachOperation, operationOf } from './operation-of.ts'
 import { problemAnswer } from './problem.ts'
 import type { KeyedRequest, SendAnswer } from './types.ts'
 
@@ -43,6 +43,8 @@ export function createNodeServe<Request>(options: IdempotencyOptions<Request>): 
   }
   const serveOne = (exchange: NodeExchange<Request>): Promise<void> | void => {
     const { req, request } = exchange
+    // A guard inside a guarded handler: the outer one runs the operation already.
+    if (operationOf(request)) return void exchange.next()
     const admission = admit(req)
     if (admission.kind === 'pass') return void exchange.next()
     if (admission.kind === 'refuse') return send(exchange, admission.answer)
@@ -84,7 +86,15 @@ async function serve<Request>(
   if (res.destroyed) return
   res.once('close', onClose)
   let capture: NodeCapture | undefined
-  const reply = (answer: SendAnswer): void => (capture ? capture.send(answer) : send(exchange, answer))
+  const reply = (answer: SendAnswer): void => {
+    try {
+      if (capture) capture.send(answer)
+      else send(exchange, answer)
+    } catch {
+      // What cannot be sent (a status or a field that node:http refuses) must not leave the client waiting.
+      res.destroy()
+    }
+  }
   try {
     const answer = await guard.handle({
       request: keyed,

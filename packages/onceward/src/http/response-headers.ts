@@ -95,11 +95,24 @@ export function storedHeaders(headers: HeaderPairs, replayed: ReadonlySet<string
   })
 }
 
-/** Drops what must not leave in an answer that was just made: the word on the effect, and the framing, which the sender makes anew. */
+/** Response fields that the guard says itself. A guarded handler behind another guard would say them twice. */
+const OWN_RESPONSE_FIELDS: ReadonlySet<string> = new Set([
+  EFFECT_FIELD,
+  'idempotency-bypassed',
+  'idempotency-expires',
+  'idempotency-key',
+])
+
+/** Drops what must not leave in a response that is passed on: the word on the effect, and what the guard says itself. */
 export function outwardHeaders(headers: HeaderPairs): HeaderPairs {
+  return headers.filter(([name]) => !OWN_RESPONSE_FIELDS.has(name.toLowerCase()))
+}
+
+/** Drops the framing of a message, which is made anew by whoever sends a whole body. */
+export function unframedHeaders(headers: HeaderPairs): HeaderPairs {
   return headers.filter(([name]) => {
     const lower = name.toLowerCase()
-    return lower !== EFFECT_FIELD && lower !== 'content-length' && lower !== 'transfer-encoding'
+    return lower !== 'content-length' && lower !== 'transfer-encoding'
   })
 }
 

@@ -2,12 +2,12 @@ import type { Operation } from '../core/once-types.ts'
 import { callerOf } from './caller.ts'
 import { createGuard, type Guard } from './guard.ts'
 import type { IdempotencyOptions } from './guard-options.ts'
-import { attachOperation } from './operation-of.ts'
+import { attachOperation, operationOf } from './operation-of.ts'
 import type { KeyedRequest, SendAnswer } from './types.ts'
 import { readUpTo, resume } from './web-body.ts'
 
 /** One request of a framework that stands on the Web's `Request` and `Response`. */
-export interface WebExchange<Subject> {
+export interface WebExchange<Subject extends object> {
   readonly request: Request
   /** What `scope` knows as the request. */
   readonly subject: Subject
@@ -18,14 +18,20 @@ export interface WebExchange<Subject> {
 }
 
 /** Guards exchanges; `undefined` means that the request is not guarded and is to be handed on untouched. */
-export type WebServe<Subject> = (exchange: WebExchange<Subject>) => Promise<Response> | undefined
+export type WebServe<Subject extends object> = (
+  exchange: WebExchange<Subject>,
+) => Promise<Response> | undefined
 
 /** Makes the one way in which Hono and fetch handlers are served. */
-export function createWebServe<Subject>(options: IdempotencyOptions<Subject>): WebServe<Subject> {
+export function createWebServe<Subject extends object>(
+  options: IdempotencyOptions<Subject>,
+): WebServe<Subject> {
   const caller = callerOf(options.scope)
   const guard = createGuard(options)
   return (exchange) => {
     const { request, subject } = exchange
+    // A guard inside a guarded handler: the outer one runs the operation already.
+    if (operationOf(subject)) return undefined
     const { pathname, search } = new URL(request.url)
     const head = { method: request.method, target: pathname + search, headers: [...request.headers] }
     const admission = guard.admit(head)
@@ -37,7 +43,7 @@ export function createWebServe<Subject>(options: IdempotencyOptions<Subject>): W
   }
 }
 
-async function serve<Subject>(
+async function serve<Subject extends object>(
   guard: Guard,
   exchange: WebExchange<Subject>,
   keyed: KeyedRequest,
@@ -53,7 +59,7 @@ async function serve<Subject>(
     body,
     signal: request.signal,
     async work(op) {
-      const fresh = request.body === null ? request : withBody(request, body)
+      const fresh = freshRequest(request, body)
       attachOperation(fresh, op)
       const response = await exchange.run(fresh, op)
       const headers = [...response.headers]
@@ -95,10 +101,14 @@ async function bodyOf(
   return bytes.byteLength > maxBytes ? undefined : bytes
 }
 
-/** The same request with its body still to be read, of the same class (`NextRequest`) where that can be made. */
-function withBody(request: Request, body: Uint8Array): Request {
-  const { url, method, headers, signal, redirect } = request
-  const init: RequestInit = { method, headers, signal, redirect, body: body as Uint8Array<ArrayBuffer> }
+/**
+ * The same request with its body still to be read, of the same class (`NextRequest`) where that can be made. Its signal
+ * does not abort: a client who goes does not stop the work.
+ */
+function freshRequest(request: Request, body: Uint8Array): Request {
+  const { url, method, headers, redirect } = request
+  const init: RequestInit = { method, headers, redirect }
+  if (body.byteLength > 0) init.body = body as Uint8Array<ArrayBuffer>
   const Same = request.constructor as typeof Request
   return typeof Same === 'function' && Same.prototype instanceof Request
     ? new Same(url, init)
