@@ -60,10 +60,22 @@ const tasks = {
   },
   /** Waits for the end of an operation that another process runs. */
   async wait() {
-    const store = sqliteStore(path)
+    let looks = 0
+    let looked
+    const ready = new Promise((resolve) => {
+      looked = resolve
+    })
+    // Some looks have found nothing before the operation ends.
+    const after = (delayMs, callback) => {
+      if (++looks === 10) looked()
+      const timer = setTimeout(callback, delayMs)
+      return () => clearTimeout(timer)
+    }
+    const store = sqliteStore(path, { timers: { after } })
     const id = operationId('test', args[0])
     await store.stats()
     const waiting = store.watch(id, AbortSignal.timeout(20_000))
+    await ready
     say({ ready: true })
     await waiting
     const record = await store.get(id)

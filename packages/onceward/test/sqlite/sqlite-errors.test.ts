@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -27,6 +28,18 @@ async function errorOf(body: () => unknown): Promise<OncewardError> {
     throw error
   }
   throw new Error('expected an error')
+}
+
+/** The paths this process holds open. */
+function openFiles(): readonly string[] {
+  return readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      // The one that read the folder.
+      return ''
+    }
+  })
 }
 
 function expectPlain(error: OncewardError, code: string, words: readonly string[]): void {
@@ -64,6 +77,7 @@ describe('a database that cannot be used is a typed error with the mend', () => 
     expectPlain(error, 'STORE_CORRUPT', [path, 'restore it from a backup, or name another file'])
     expect(readFileSync(path, 'utf8')).toBe(text)
     expect(readdirSync(dirname(path))).toHaveLength(1)
+    if (process.platform === 'linux') expect(openFiles()).not.toContain(path)
   })
 
   it('when its pages are damaged', async () => {

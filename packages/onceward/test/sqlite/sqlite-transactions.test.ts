@@ -135,6 +135,30 @@ describe('a transaction of the caller', () => {
     elsewhere.exec('ROLLBACK')
   })
 
+  it('begun without the write lock is given it before the claim looks, so that nobody writes in between', async () => {
+    const path = temporaryFile()
+    await storeWithOrders(path)
+    const [mine, theirs] = [opened(path), opened(path)]
+    let refused: unknown
+    const clock = {
+      now() {
+        try {
+          theirs.exec('BEGIN IMMEDIATE')
+          theirs.exec('ROLLBACK')
+        } catch (error) {
+          refused = error
+        }
+        return Date.now()
+      },
+      monotonic: () => performance.now(),
+    }
+    const store = closing(sqliteStore(path, { clock }))
+    mine.exec('BEGIN')
+    expect(store.claimIn(mine, asks(freshId()))).toMatchObject({ state: 'claimed' })
+    mine.exec('COMMIT')
+    expect(String(refused)).toMatch(/locked/)
+  })
+
   it('that read before others wrote is told to begin with BEGIN IMMEDIATE', async () => {
     const path = temporaryFile()
     const store = await storeWithOrders(path)

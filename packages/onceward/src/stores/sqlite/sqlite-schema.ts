@@ -11,7 +11,7 @@ export const SCHEMA_VERSION: number = MIGRATIONS.length
 
 const HAS_TABLE = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'onceward_migrations'"
 const VERSION = 'SELECT coalesce(max(number), 0) FROM onceward_migrations'
-const CREATE_TABLE = `CREATE TABLE IF NOT EXISTS onceward_migrations (
+const CREATE_TABLE = `CREATE TABLE onceward_migrations (
   number     INTEGER PRIMARY KEY,
   name       TEXT    NOT NULL,
   applied_at INTEGER NOT NULL
@@ -42,9 +42,8 @@ export async function migrateSchema(context: StoreContext): Promise<readonly str
   return writeTransaction(context, () => {
     const found = schemaVersion(connection)
     if (found > SCHEMA_VERSION) throw newerSchema(connection, found)
-    if (found === SCHEMA_VERSION) return []
-    connection.exec(CREATE_TABLE)
     const missing = MIGRATIONS.slice(found)
+    if (found === 0) connection.exec(CREATE_TABLE)
     missing.forEach((name, index) => {
       connection.exec(readFileSync(new URL(`./migrations/${name}.sql`, import.meta.url), 'utf8'))
       connection.prepare(INSERT).run(found + index + 1, name, Math.floor(clock.now()))
