@@ -1,6 +1,8 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Gateway } from '../src/gateway/start-gateway.ts'
-import { gatewayBefore, sendRaw, startUpstream, type Upstream } from './support/servers.ts'
+import { gatewayBefore, sendRaw, startUpstream, type Upstream, until } from './support/servers.ts'
 
 describe('framing', () => {
   let upstream: Upstream
@@ -124,6 +126,43 @@ describe('framing', () => {
   ])('answers 408 to a body that stops coming, %s', async (_, lines) => {
     const bytes = head('POST /p HTTP/1.1', 'Host: a', 'Content-Length: 100', ...lines)
     expect(await sendRaw(gateway.url, `${bytes}part`)).toMatch(/^HTTP\/1\.1 408 /)
+  })
+
+  it('answers 400 to a chunk that is none', async () => {
+    const bytes = head(
+      'POST /p HTTP/1.1',
+      'Host: a',
+      'X-Tenant: t',
+      'Idempotency-Key: chunk',
+      'Transfer-Encoding: chunked',
+    )
+    expect(await sendRaw(gateway.url, `${bytes}zz\r\n`)).toMatch(/^HTTP\/1\.1 400 /)
+  })
+
+  it('does not answer a whole request with the fault of what follows it', async () => {
+    let finish: () => void = () => {}
+    const slow = await startUpstream(async (_, response) => {
+      await new Promise<void>((resolve) => {
+        finish = resolve
+      })
+      response.end('done')
+    })
+    const before = await gatewayBefore(slow.url)
+    const whole = head('POST /p HTTP/1.1', 'Host: a', 'Idempotency-Key: k', 'Content-Length: 0')
+    const { hostname, port } = new URL(before.url)
+    const socket = connect(Number(port), hostname)
+    let received = ''
+    socket.on('data', (bytes) => {
+      received += String(bytes)
+    })
+    socket.write(whole)
+    await until(() => slow.seen.length === 1)
+    socket.write('GARBAGE\r\n\r\n')
+    await once(socket, 'close')
+    expect(received).toBe('')
+    finish()
+    await before.stop()
+    await slow.close()
   })
 
   it('lets a key in a trailer count for nothing', async () => {

@@ -148,6 +148,24 @@ describe('a request without a key', () => {
     expect(peak - baseline).toBeLessThan(128 * 1024 * 1024)
   })
 
+  it('does not blame the client for an upload that the upstream takes slowly', async () => {
+    let read: () => void = () => {}
+    const upstream = await startRaw(async (request, response) => {
+      await new Promise<void>((resolve) => {
+        read = resolve
+      })
+      let received = 0
+      for await (const chunk of request) received += (chunk as Buffer).length
+      response.end(String(received))
+    })
+    const gateway = await before(upstream, { bodyTimeoutMs: 100 })
+    const size = 32 * 1024 * 1024
+    const answer = fetch(`${gateway.url}/slow`, { method: 'POST', body: Buffer.alloc(size) })
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    read()
+    expect(await (await answer).text()).toBe(String(size))
+  })
+
   it('passes WebSocket handshakes and bytes in both directions', async () => {
     const upstream = await startRaw((_, response) => void response.end())
     upstream.server.on('upgrade', (request, socket) => {

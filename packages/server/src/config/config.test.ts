@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -95,9 +95,10 @@ describe('configuration', () => {
     })
   })
 
-  it('is described to editors by the JSON Schema beside the package', async () => {
+  it('is described to editors by the JSON Schema beside the package (UPDATE_DOCS=1 writes it)', async () => {
     const path = fileURLToPath(new URL('../../onceward.config.schema.json', import.meta.url))
-    await expect(`${JSON.stringify(configJsonSchema(), null, 2)}\n`).toMatchFileSnapshot(path)
+    if (process.env['UPDATE_DOCS'] === '1') await writeFile(path, JSON.stringify(configJsonSchema(), null, 2))
+    expect(JSON.parse(await readFile(path, 'utf8'))).toEqual(configJsonSchema())
   })
 
   it('has a flag and a description for every field, and no flag for a secret', () => {

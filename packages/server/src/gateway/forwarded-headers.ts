@@ -5,8 +5,10 @@ import { TLSSocket } from 'node:tls'
 export interface ForwardRules {
   /** Scope fields, in lower case, that only trusted peers may send. */
   readonly scopeFields: ReadonlySet<string>
-  /** The Host field the upstream gets; absent: the one the client sent. */
-  readonly host: string | undefined
+  /** The Host of the upstream itself. */
+  readonly upstreamHost: string
+  /** Whether the upstream gets the Host the client sent, if it sent one. */
+  readonly keepHost: boolean
 }
 
 /** How one request is forwarded. */
@@ -51,7 +53,7 @@ export function forwardedHeaders(rules: ForwardRules, forward: ForwardRequest): 
   const chain = trusted ? joined(headers['x-forwarded-for']) : undefined
   const secure = request.socket instanceof TLSSocket ? 'https' : 'http'
   const clientHost = headers.host ?? ''
-  sent.push('Host', rules.host ?? clientHost)
+  sent.push('Host', (rules.keepHost && clientHost) || rules.upstreamHost)
   sent.push('X-Forwarded-For', chain ? `${chain}, ${client}` : client)
   sent.push('X-Forwarded-Proto', (trusted && joined(headers['x-forwarded-proto'])) || secure)
   const forwardedHost = (trusted && joined(headers['x-forwarded-host'])) || clientHost

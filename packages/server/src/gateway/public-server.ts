@@ -53,14 +53,16 @@ export async function publicServer(
     : createServer(settings)
   server.maxHeadersCount = 0
   let draining = false
-  const busy = new Map<Duplex, ServerResponse>()
+  const pending = new Map<Duplex, Set<ServerResponse>>()
   const upgraded = new Set<Duplex>()
 
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request
-    busy.set(socket, response)
+    const responses = pending.get(socket) ?? new Set()
+    pending.set(socket, responses.add(response))
     response.once('close', () => {
-      if (busy.get(socket) === response) busy.delete(socket)
+      responses.delete(response)
+      if (responses.size === 0) pending.delete(socket)
     })
     if (draining) response.shouldKeepAlive = false
     handle.onRequest(request, response)
@@ -72,8 +74,7 @@ export async function publicServer(
     else handle.onUpgrade(request, socket, head)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    // Once an answer has begun, an error text would become part of it.
-    if (!socket.writable || busy.get(socket)?.headersSent) return void socket.destroy()
+    if (!socket.writable || !isForTheFault([...(pending.get(socket) ?? [])])) return void socket.destroy()
     socket.end(rawProblem(clientProblem(error)), () => socket.destroy())
   })
 
@@ -81,7 +82,8 @@ export async function publicServer(
     server,
     drain() {
       draining = true
-      for (const response of busy.values()) response.shouldKeepAlive = false
+      for (const responses of pending.values())
+        for (const response of responses) response.shouldKeepAlive = false
       return new Promise((resolve) => {
         server.close(() => resolve())
         server.closeIdleConnections()
@@ -93,6 +95,16 @@ export async function publicServer(
       for (const socket of upgraded) socket.destroy()
     },
   }
+}
+
+/**
+ * Whether what would be written now is read as the answer to what was malformed: not where an answer has begun, and not
+ * where a whole request before it still waits for its own.
+ */
+function isForTheFault(waiting: readonly ServerResponse[]): boolean {
+  return (
+    waiting.length === 0 || (waiting.length === 1 && !waiting[0]?.headersSent && !waiting[0]?.req.complete)
+  )
 }
 
 function clientProblem(error: NodeJS.ErrnoException): ReturnType<typeof badRequest> {

@@ -119,7 +119,8 @@ export async function startGateway(
       rules: {
         scopeFields,
         // The name a TLS service is asked under must be its own; a plain one sees the name its client used.
-        host: options.upstream.protocol === 'https:' ? options.upstream.host : undefined,
+        upstreamHost: options.upstream.host,
+        keepHost: options.upstream.protocol === 'http:',
       },
       limits: { maxHeaders: options.maxHeaders, endToEnd: new Set([...END_TO_END, ...scopeFields]) },
       log,

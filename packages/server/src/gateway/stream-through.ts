@@ -60,14 +60,14 @@ export function streamThrough(passage: Passage): void {
           controller = started
           if (response.destroyed) started.abort(new Error('the client has gone'))
         },
-        onResponseStart(started, status, _parsed, statusMessage) {
+        onResponseStart(started, status, parsed, statusMessage) {
           if (status < 200) return
           const raw = (started.rawHeaders ?? []) as Buffer[]
           // With nothing set on the response before, Node writes this list as it is: repeated fields, case and order.
           response.writeHead(status, statusMessage ?? '', responseHeaders(raw))
-          if (request.method === 'HEAD') return
-          // An event stream's header is worth having before its first event.
-          response.flushHeaders()
+          // A stream of events or a long poll: its header is worth having before its first byte. Where a length is
+          // announced the bytes follow at once, and share a packet with the header.
+          if (parsed['content-length'] === undefined && request.method !== 'HEAD') response.flushHeaders()
         },
         onResponseData(started, chunk) {
           if (response.write(chunk)) return

@@ -10,7 +10,7 @@ export interface Target {
  * Reads a request target in origin form (RFC 9112 section 3.2.1).
  *
  * Answers nothing for what a gateway must not guess about: absolute and authority forms, `//host`, backslashes,
- * fragments, broken percent-encoding, and dot segments hidden behind an encoded slash.
+ * fragments, broken percent-encoding, dot segments hidden behind an encoded slash, and `..` after a doubled slash.
  */
 export function parseTarget(target: string): Target | undefined {
   if (!ORIGIN_FORM.test(target) || target.startsWith('//')) return undefined
@@ -32,7 +32,8 @@ function normalised(path: string, query: string): Target | undefined {
   const segments = decoded.split('/').slice(1)
   for (const [index, segment] of segments.entries()) {
     const last = index === segments.length - 1
-    if (segment === '..') kept.pop()
+    // `/a//..` is `/a/` by the letter, and `/` for a service that merges slashes first.
+    if (segment === '..' && kept.pop() === '') return undefined
     if (segment === '.' || segment === '..') {
       if (last) kept.push('')
       continue
