@@ -11,8 +11,14 @@ interface ExpressApplication extends RequestListener {
   use(...handlers: RequestHandler[]): unknown
 }
 
+/** Where a body parser that keeps the bytes stands. */
+export interface Parser {
+  readonly where: 'before' | 'after'
+  readonly handler: RequestHandler
+}
+
 /** Starts cases on an Express of either major. */
-export function startExpress(express: () => ExpressApplication): StartHttp {
+export function startExpress(express: () => ExpressApplication, parser?: Parser): StartHttp {
   return (setup) => {
     const { options, close } = guarded<IncomingMessage>(setup, (request, name) =>
       request.headers[name]?.toString(),
@@ -22,13 +28,20 @@ export function startExpress(express: () => ExpressApplication): StartHttp {
       if (setup.authorize?.({ headers: { authorization: request.headers.authorization } }) !== false) next()
       else response.sendStatus(403)
     })
+    if (parser?.where === 'before') app.use(parser.handler)
     app.use(idempotency(options) as RequestHandler)
+    if (parser?.where === 'after') app.use(parser.handler)
     app.use((request, response, next) => {
-      const answer = async () => send(response, await setup.app(await appRequest(request as Request)))
+      const answer = async () =>
+        send(response, await setup.app(await appRequest(request as Request, parsed(request))))
       answer().catch(next)
     })
     return listening(createServer(app), close)
   }
+}
+
+function parsed({ body }: Request): Uint8Array | undefined {
+  return body instanceof Uint8Array ? body : undefined
 }
 
 async function send(response: Response, answer: AppResponse): Promise<void> {

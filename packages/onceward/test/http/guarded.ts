@@ -1,9 +1,10 @@
 import { createOnce } from '../../src/core/create-once.ts'
+import type { OperationStore } from '../../src/core/store.ts'
 import type { IdempotencyOptions } from '../../src/http/guard-options.ts'
 import { memoryStore } from '../../src/stores/memory/index.ts'
 import type { HttpSetup } from '../../src/testing/http-target.ts'
 
-/** The options of a middleware for a case, over an empty memory store of its own. */
+/** The options of a middleware for a case, over an empty store of its own. */
 export interface Guarded<Request> {
   readonly options: IdempotencyOptions<Request>
   close(): Promise<void>
@@ -13,8 +14,9 @@ export interface Guarded<Request> {
 export function guarded<Request>(
   { options, wrapStore = (store) => store }: HttpSetup,
   header: (request: Request, name: string) => string | undefined,
+  openStore: () => OperationStore = memoryStore,
 ): Guarded<Request> {
-  const store = wrapStore(memoryStore())
+  const store = wrapStore(openStore())
   const { scope, quota, storeTimeoutMs, ...rest } = options
   const once = createOnce({
     store,

@@ -1,0 +1,24 @@
+import { createServer, type IncomingMessage } from 'node:http'
+import type { OperationStore } from '../../src/core/store.ts'
+import { idempotency } from '../../src/http/node.ts'
+import type { StartHttp } from '../../src/testing/http-target.ts'
+import { guarded } from './guarded.ts'
+import { listening } from './listening.ts'
+import { appRequest, respond } from './node-application.ts'
+
+/** Starts cases on plain `node:http`, over any store. */
+export function startNode(openStore?: () => OperationStore): StartHttp {
+  return (setup) => {
+    const header = (request: IncomingMessage, name: string) => request.headers[name]?.toString()
+    const { options, close } = guarded<IncomingMessage>(setup, header, openStore)
+    const handle = idempotency(options)(async (request, response) =>
+      respond(response, await setup.app(await appRequest(request))),
+    )
+    const server = createServer((request, response) => {
+      if (setup.authorize?.({ headers: { authorization: request.headers.authorization } }) === false)
+        response.writeHead(403).end('forbidden')
+      else handle(request, response)
+    })
+    return listening(server, close)
+  }
+}
