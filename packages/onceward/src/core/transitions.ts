@@ -227,7 +227,7 @@ function grant(
   now: number,
   takenOver: boolean,
 ): Transition<ClaimReply> {
-  const { outcome: _, heldReason: __, fingerprint: ___, ...rest } = base
+  const { fingerprint: _, ...rest } = base
   const claimed: OperationRecord = {
     ...rest,
     ...(request.fingerprint === undefined ? {} : { fingerprint: request.fingerprint }),

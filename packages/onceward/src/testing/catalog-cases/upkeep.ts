@@ -160,6 +160,17 @@ export const upkeepCases: readonly StoreCase<CatalogStore>[] = [
     },
   },
   {
+    name: 'the audit clips a long actor to 500 characters',
+    async run({ a, b }) {
+      const id = someId()
+      const { fence } = await heldBy(a, id)
+      await b.resolve(id, decides(fence, { state: 'released' }, { actor: 'x'.repeat(600) }))
+      const [entry] = await a.audit()
+      assert.ok(entry && entry.actor.length <= 500, 'an actor is clipped to 500 characters')
+      assert.equal(entry.actor.slice(0, 490), 'x'.repeat(490), 'a clipped actor keeps its beginning')
+    },
+  },
+  {
     name: 'a decision that is refused leaves no line in the audit',
     async run({ a, b }) {
       const id = someId()

@@ -194,8 +194,15 @@ export const claimCases: readonly StoreCase<OperationStore>[] = [
       assert.equal(record.state, 'released')
       assert.equal(record.history.at(-1)?.event, 'released')
       assert.match(record.history.at(-1)?.note ?? '', /no stock/, 'the failure is kept in the history')
-      const reply = await expectReply(b, asks(id), 'claimed', 'a released operation may run again')
+      const next = asks(id, { onCrash: 'rerun', retentionMs: 7_000, leaseMs: 9_000 })
+      const reply = await expectReply(b, next, 'claimed', 'a released operation may run again')
       assert.equal(reply.takenOver, false, 'a release is no lapse')
+      const { onCrash, retentionMs, leaseUntil, updatedAt } = await recordOf(a, id)
+      assert.deepEqual(
+        [onCrash, retentionMs, leaseUntil - updatedAt],
+        ['rerun', 7_000, 9_000],
+        'the new claim sets the terms',
+      )
       assert.equal(reply.claim.attempt, 2)
       assert.ok(reply.claim.fence > first.fence, 'each claim has a greater fence')
     },

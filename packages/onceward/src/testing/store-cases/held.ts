@@ -117,6 +117,19 @@ export const heldCases: readonly StoreCase<OperationStore>[] = [
     },
   },
   {
+    name: 'an operation that is held again starts without asks and without a quiet time',
+    async run({ a, b }) {
+      const id = someId()
+      const first = await heldBy(a, id)
+      assert.equal(await b.takeTurn(id, turnAt(first.fence, 0)), true)
+      await b.resolve(id, decides(first.fence, { state: 'released' }))
+      const second = await heldBy(a, id)
+      const reply = await expectReply(b, asks(id), 'held', 'held again')
+      assert.deepEqual([reply.asks, reply.mayAskInMs], [0, 0], 'the asks of an earlier hold are past')
+      assert.equal(await b.takeTurn(id, turnAt(second.fence, 0)), true, 'somebody may be asked at once')
+    },
+  },
+  {
     name: 'a turn needs a held operation and its fence',
     async run({ a, b }) {
       const id = someId()
