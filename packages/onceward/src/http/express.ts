@@ -6,9 +6,9 @@ import type { NodeRequest } from './node-types.ts'
 export type { IdempotencyOptions } from './guard-options.ts'
 export { operationOf } from './operation-of.ts'
 
-/** A middleware of Express 4 and 5. `Request` is what `scope` is given; name Express's own type there. */
-export type ExpressMiddleware = (
-  req: IncomingMessage,
+/** A middleware of Express 4 and 5. */
+export type ExpressMiddleware<Request extends IncomingMessage> = (
+  req: Request,
   res: ServerResponse,
   next: (error?: unknown) => void,
 ) => void
@@ -23,14 +23,14 @@ export type ExpressMiddleware = (
  *
  * @throws `TypeError` for options that make no sense; `scope` is required.
  * @example
- * app.use(idempotency({ once, scope: (req) => req.user?.id }))
+ * app.use(idempotency({ once, scope: (req: Request) => req.user?.id }))
  */
 export function idempotency<Request extends IncomingMessage = IncomingMessage>(
   options: IdempotencyOptions<Request>,
-): ExpressMiddleware {
+): ExpressMiddleware<Request> {
   const { serve } = createNodeServe(options)
   return (req, res, next) => {
-    const exchange = { req: req as NodeRequest, res, request: req as Request, next: () => next() }
+    const exchange = { req: req as NodeRequest, res, request: req, next: () => next() }
     Promise.resolve(serve(exchange)).catch(next)
   }
 }

@@ -11,6 +11,7 @@ export { operationOf } from './operation-of.ts'
 /** What is used of Fastify's request. */
 export interface FastifyRequestLike {
   readonly raw: IncomingMessage
+  readonly headers: IncomingMessage['headers']
   readonly rawBody?: unknown
   readonly body?: unknown
 }
@@ -43,7 +44,7 @@ export type FastifyPlugin = (app: FastifyLike, options: object, done: (error?: E
  *
  * @throws `TypeError` for options that make no sense; `scope` is required.
  * @example
- * await app.register(idempotency({ once, scope: (request) => request.user?.id }))
+ * await app.register(idempotency({ once, scope: (request: FastifyRequest) => request.user?.id }))
  */
 export function idempotency<Request extends FastifyRequestLike = FastifyRequestLike>(
   options: IdempotencyOptions<Request>,

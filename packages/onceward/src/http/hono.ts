@@ -8,12 +8,16 @@ export { operationOf } from './operation-of.ts'
 
 /** What is used of Hono's context. */
 export interface HonoContext {
-  readonly req: { raw: Request; arrayBuffer(): Promise<ArrayBuffer> }
+  readonly req: {
+    raw: Request
+    arrayBuffer(): Promise<ArrayBuffer>
+    header(name: string): string | undefined
+  }
   res: Response
   readonly error: Error | undefined
 }
 
-/** A middleware of Hono. `Context` is what `scope` is given; name Hono's own type there. */
+/** A middleware of Hono. */
 export type HonoMiddleware<Context extends HonoContext> = (
   c: Context,
   next: () => Promise<void>,
@@ -27,7 +31,7 @@ export type HonoMiddleware<Context extends HonoContext> = (
  *
  * @throws `TypeError` for options that make no sense; `scope` is required.
  * @example
- * app.use(idempotency({ once, scope: (c) => c.get('user')?.id }))
+ * app.use(idempotency({ once, scope: (c: Context<Env>) => c.get('user')?.id }))
  */
 export function idempotency<Context extends HonoContext = HonoContext>(
   options: IdempotencyOptions<Context>,

@@ -13,6 +13,8 @@ export interface KoaContext {
   readonly req: IncomingMessage
   readonly res: ServerResponse
   readonly originalUrl: string
+  /** Reads a field of the request. */
+  get(name: string): string
   /** Body parsers leave `rawBody` and `body` on it. */
   readonly request: object
   respond?: boolean | undefined
@@ -20,7 +22,7 @@ export interface KoaContext {
   onerror(error: Error): void
 }
 
-/** A middleware of Koa. `Context` is what `scope` is given; name Koa's own type there. */
+/** A middleware of Koa. */
 export type KoaMiddleware<Context extends KoaContext> = (
   ctx: Context,
   next: () => Promise<unknown>,
@@ -34,7 +36,7 @@ export type KoaMiddleware<Context extends KoaContext> = (
  *
  * @throws `TypeError` for options that make no sense; `scope` is required.
  * @example
- * app.use(idempotency({ once, scope: (ctx) => ctx.state.user?.id }))
+ * app.use(idempotency({ once, scope: (ctx: Koa.Context) => ctx.state.user?.id }))
  */
 export function idempotency<Context extends KoaContext = KoaContext>(
   options: IdempotencyOptions<Context>,

@@ -40,7 +40,15 @@ export interface NestInterceptor {
   ): Promise<Stream>
 }
 
-type NestRequest = { readonly raw?: IncomingMessage; readonly rawBody?: unknown; readonly body?: unknown }
+/** What is used of the request of either platform. */
+export interface NestRequest {
+  readonly headers: IncomingMessage['headers']
+  /** Fastify's request holds the one of node:http. */
+  readonly raw?: IncomingMessage
+  readonly rawBody?: unknown
+  readonly body?: unknown
+}
+
 type NestResponse = ServerResponse | (FastifyReplyLike & { readonly raw: ServerResponse })
 
 /**
@@ -53,7 +61,7 @@ type NestResponse = ServerResponse | (FastifyReplyLike & { readonly raw: ServerR
  *
  * @throws `TypeError` for options that make no sense; `scope` is required.
  * @example
- * app.useGlobalInterceptors(idempotency({ once, scope: (request) => request.user?.id }))
+ * app.useGlobalInterceptors(idempotency({ once, scope: (request: Request) => request.user?.id }))
  */
 export function idempotency<Request extends object = NestRequest>(
   options: IdempotencyOptions<Request>,

@@ -47,6 +47,8 @@ interface Keeping {
 }
 
 function hasBody(req: NodeRequest): boolean {
+  // HTTP/2 needs to announce nothing.
+  if (req.httpVersionMajor > 1) return true
   return req.headers['transfer-encoding'] !== undefined || Number(req.headers['content-length'] ?? 0) > 0
 }
 
@@ -101,8 +103,8 @@ async function readAndPutBack(req: NodeRequest, maxBytes: number): Promise<BodyR
   })
 }
 
-/** Requests that a test harness makes up (light-my-request) have no `complete`, only the state of their stream. */
+/** Requests of HTTP/2 count as complete only once they were read to the end; what their stream knows comes earlier. */
 function isComplete(req: NodeRequest): boolean {
   const { complete, _readableState } = req as { complete?: boolean; _readableState?: { ended?: boolean } }
-  return complete ?? _readableState?.ended === true
+  return complete === true || _readableState?.ended === true
 }

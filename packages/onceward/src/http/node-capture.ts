@@ -91,7 +91,7 @@ export function captureNodeResponse(
     const status = res.statusCode
     letGo()
     replaceHeaders(res, options.passThroughHeaders(headers))
-    startSending(res, real.writeHead, status, res.statusMessage)
+    startSending(res, real.writeHead, status, messageOf(req, res))
     for (const chunk of chunks) Reflect.apply(real.write, res, [chunk])
     chunks.length = 0
     const location = headerValue(headers, 'location')
@@ -173,7 +173,7 @@ export function captureNodeResponse(
     send(answer) {
       if (!holding) return
       letGo()
-      const statusMessage = answer.from === 'executed' ? res.statusMessage : undefined
+      const statusMessage = answer.from === 'executed' ? messageOf(req, res) : undefined
       replaceHeaders(res, answer.headers)
       sendWith(res, real, answer, statusMessage)
       if (isGone) real.emit.call(res, 'close')
@@ -206,6 +206,11 @@ function sendWith(
   else res.setHeader('Content-Length', body.byteLength)
   startSending(res, real.writeHead, status, statusMessage)
   Reflect.apply(real.end, res, bodiless ? [] : [body])
+}
+
+/** HTTP/2 has no status messages, and warns of who asks. */
+function messageOf(req: NodeRequest, res: NodeResponse): string | undefined {
+  return req.httpVersionMajor > 1 ? undefined : res.statusMessage
 }
 
 function startSending(
