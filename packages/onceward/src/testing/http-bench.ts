@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import type { OperationStore } from '../core/store.ts'
 import { systemClock, systemRandom, systemTimers } from '../core/system.ts'
 import type { ConformanceCase } from './conformance-case.ts'
-import { field, HttpConnection, type RawResponse } from './http-connection.ts'
+import { HttpConnection, type RawResponse } from './http-connection.ts'
 import { CANARY_PREFIX } from './http-problem.ts'
+import { type BenchRequest, encodeRequest, JSON_TYPE, TENANT } from './http-request.ts'
 import type {
   AppRequest,
   AppResponse,
@@ -13,24 +14,6 @@ import type {
   HttpTarget,
   StartHttp,
 } from './http-target.ts'
-
-/** A request as a case sends it. */
-export interface BenchRequest {
-  /** Default `POST`. */
-  readonly method?: string
-  /** With the query. Default `/payments`. */
-  readonly path?: string
-  /** The idempotency key exactly as it stands in the field. Absent: no field. */
-  readonly key?: string
-  /** Further fields, each sent as it is. */
-  readonly headers?: readonly (readonly [name: string, value: string])[]
-  /** Default for `POST`, `PUT` and `PATCH`: a small JSON document, always the same. `null`: none. */
-  readonly body?: string | Uint8Array | null
-  /** Sends the body in chunks of this many bytes, without a length in front. */
-  readonly chunkBytes?: number
-  /** The caller, as told by the scope field. Default `acme`. `null`: the field is not sent. */
-  readonly tenant?: string | null
-}
 
 /** What one case asks for. */
 export interface CaseSetup {
@@ -49,14 +32,6 @@ export interface HttpCase {
   readonly needs: readonly HttpCapability[]
   run(start: StartHttp, patienceMs?: number): Promise<void>
 }
-
-/** The request field that names the caller. */
-export const TENANT = 'x-tenant'
-
-/** The media type of the default body. */
-export const JSON_TYPE: readonly [string, string] = ['content-type', 'application/json']
-
-const DEFAULT_BODY = JSON.stringify({ order: 'o-7', amount: 1200 })
 
 /** Writes a case: starts the target, runs the steps, checks that no canary crossed, and ends the target. */
 export function httpCase(
@@ -259,32 +234,6 @@ export class HttpBench {
   }
 }
 
-/** Writes a request as bytes. */
-export function encodeRequest(request: BenchRequest, ...extra: (readonly [string, string])[]): Uint8Array {
-  const { method = 'POST', path = '/payments', key, headers = [], tenant = 'acme', chunkBytes } = request
-  const hasBody = request.body !== null && (request.body !== undefined || /^(POST|PUT|PATCH)$/.test(method))
-  const body = Buffer.from(hasBody ? (request.body ?? DEFAULT_BODY) : '')
-  const named = new Set(headers.map(([name]) => name.toLowerCase()))
-  const fields: (readonly [string, string])[] = [
-    ['host', '127.0.0.1'],
-    ...extra,
-    ...(tenant === null ? [] : [[TENANT, tenant] as const]),
-    ...(key === undefined ? [] : [['idempotency-key', key] as const]),
-    ...(hasBody && !named.has('content-type') ? [JSON_TYPE] : []),
-    ...headers,
-  ]
-  if (hasBody && chunkBytes === undefined) fields.push(['content-length', `${body.length}`])
-  if (hasBody && chunkBytes !== undefined) fields.push(['transfer-encoding', 'chunked'])
-  const head = `${method} ${path} HTTP/1.1\r\n${fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
-  if (chunkBytes === undefined) return Buffer.concat([Buffer.from(head, 'latin1'), body])
-  const parts: Buffer[] = [Buffer.from(head, 'latin1')]
-  for (let at = 0; at < body.length; at += chunkBytes) {
-    const part = body.subarray(at, at + chunkBytes)
-    parts.push(Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from('\r\n'))
-  }
-  return Buffer.concat([...parts, Buffer.from('0\r\n\r\n')])
-}
-
 /** Something a case opens later, on which its application waits. */
 export interface Gate {
   readonly opened: Promise<void>
@@ -324,22 +273,4 @@ export async function timed<T>(
   const started = systemClock.monotonic()
   const value = await work()
   return { value, tookMs: systemClock.monotonic() - started }
-}
-
-/** Asserts that an answer is a first one: not marked as a replay, with its key and its expiry. */
-export function assertExecuted(response: RawResponse, status: number): void {
-  assert.equal(response.status, status, response.body.toString('latin1').slice(0, 300))
-  assert.equal(field(response, 'idempotent-replayed'), undefined, 'the first answer is marked as a replay')
-}
-
-/** Asserts that `again` is the stored answer `first`, byte for byte, marked and not to be cached. */
-export function assertReplay(first: RawResponse, again: RawResponse): void {
-  const seen = `${again.status} ${again.body.toString('latin1').slice(0, 300)}`
-  assert.equal(again.status, first.status, `expected the stored answer, got ${seen}`)
-  assert.ok(again.body.equals(first.body), `the bytes of the replay differ: ${seen}`)
-  assert.equal(field(again, 'idempotent-replayed'), 'true', `the replay is not marked: ${seen}`)
-  assert.match(field(again, 'cache-control') ?? '', /no-store/, 'the replay may be cached')
-  assert.equal(field(again, 'set-cookie'), undefined, 'the replay sets a cookie')
-  for (const name of ['content-type', 'content-encoding', 'content-disposition', 'location', 'link', 'etag'])
-    assert.equal(field(again, name), field(first, name), `${name} of the replay differs`)
 }

@@ -1,18 +1,10 @@
 import assert from 'node:assert/strict'
-import {
-  assertExecuted,
-  assertReplay,
-  encodeRequest,
-  type HttpBench,
-  type HttpCase,
-  httpCase,
-  JSON_TYPE,
-} from './http-bench.ts'
-import { assertProblem } from './http-problem.ts'
+import { assertExecuted, assertReplay } from './http-assertions.ts'
+import { type HttpBench, type HttpCase, httpCase } from './http-bench.ts'
+import { assertProblem, KEY_REUSED } from './http-problem.ts'
+import { encodeRequest, JSON_TYPE } from './http-request.ts'
 
 const TOO_LARGE = { status: 413, code: 'body-too-large', retryable: false, effect: 'none' } as const
-const KEY_REUSED = { status: 422, code: 'key-reused', retryable: false, effect: 'none' } as const
-
 /** Request bodies: SECURITY-CASES 38, 42 and 43, and the row on the fingerprint cap of DESIGN.md §6. */
 export const bodyCases: readonly HttpCase[] = [
   httpCase('the application gets the body byte for byte', {}, async (bench) => {

@@ -5,7 +5,10 @@ import { connectionCases } from './http-connection-cases.ts'
 import { failureCases } from './http-failure-cases.ts'
 import { identityCases } from './http-identity-cases.ts'
 import { keyCases } from './http-key-cases.ts'
+import { largeCases } from './http-large-cases.ts'
+import { limitCases } from './http-limit-cases.ts'
 import { replayCases } from './http-replay-cases.ts'
+import { shapeCases } from './http-shape-cases.ts'
 import { storeCases } from './http-store-cases.ts'
 import type { HttpConformanceOptions, StartHttp } from './http-target.ts'
 import { waitingCases } from './http-waiting-cases.ts'
@@ -14,8 +17,11 @@ const CASES: readonly HttpCase[] = [
   ...keyCases,
   ...identityCases,
   ...replayCases,
+  ...shapeCases,
+  ...largeCases,
   ...failureCases,
   ...waitingCases,
+  ...limitCases,
   ...bodyCases,
   ...storeCases,
   ...connectionCases,

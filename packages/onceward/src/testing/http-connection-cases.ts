@@ -1,15 +1,8 @@
 import assert from 'node:assert/strict'
-import {
-  assertExecuted,
-  assertReplay,
-  encodeRequest,
-  type HttpCase,
-  httpCase,
-  JSON_TYPE,
-} from './http-bench.ts'
-import { assertProblem } from './http-problem.ts'
-
-const KEY_REUSED = { status: 422, code: 'key-reused', retryable: false, effect: 'none' } as const
+import { assertExecuted, assertReplay } from './http-assertions.ts'
+import { type HttpCase, httpCase } from './http-bench.ts'
+import { assertProblem, KEY_REUSED } from './http-problem.ts'
+import { encodeRequest, JSON_TYPE } from './http-request.ts'
 
 /** Connections that are shared, pipelined, kept alive and cut. */
 export const connectionCases: readonly HttpCase[] = [

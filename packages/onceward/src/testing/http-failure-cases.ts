@@ -1,25 +1,11 @@
 import assert from 'node:assert/strict'
 import { noEffect } from '../core/errors.ts'
-import {
-  assertExecuted,
-  assertReplay,
-  type CaseSetup,
-  type HttpBench,
-  type HttpCase,
-  httpCase,
-  JSON_TYPE,
-} from './http-bench.ts'
+import { assertExecuted, assertReplay } from './http-assertions.ts'
+import { type CaseSetup, type HttpBench, type HttpCase, httpCase } from './http-bench.ts'
 import { field } from './http-connection.ts'
-import { assertProblem } from './http-problem.ts'
+import { assertProblem, OUTCOME_UNKNOWN } from './http-problem.ts'
+import { JSON_TYPE } from './http-request.ts'
 import type { AppRequest, AppResponse } from './http-target.ts'
-
-/** The problem of an operation whose effect may have happened. */
-export const OUTCOME_UNKNOWN = {
-  status: 409,
-  code: 'outcome-unknown',
-  retryable: false,
-  effect: 'unknown',
-} as const
 
 /** Fails the first time in the given way, and pays after that. */
 function failsFirst(

@@ -1,17 +1,10 @@
 import assert from 'node:assert/strict'
 import type { ConformanceCase } from './conformance-case.ts'
-import {
-  assertExecuted,
-  assertReplay,
-  bindCases,
-  encodeRequest,
-  type HttpBench,
-  type HttpCase,
-  httpCase,
-  TENANT,
-} from './http-bench.ts'
+import { assertExecuted, assertReplay } from './http-assertions.ts'
+import { bindCases, type HttpBench, type HttpCase, httpCase } from './http-bench.ts'
 import { field } from './http-connection.ts'
 import { CANARY_PREFIX } from './http-problem.ts'
+import { encodeRequest, TENANT } from './http-request.ts'
 import type { HttpConformanceOptions, StartHttp } from './http-target.ts'
 
 /** Sends raw bytes that must be refused with one status, once, on a connection that is closed, and reach nobody. */

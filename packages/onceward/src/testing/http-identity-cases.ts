@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { assertExecuted, assertReplay, type HttpCase, httpCase } from './http-bench.ts'
-import { assertProblem } from './http-problem.ts'
+import { assertExecuted, assertReplay } from './http-assertions.ts'
+import { type HttpCase, httpCase } from './http-bench.ts'
+import { assertProblem, KEY_REUSED } from './http-problem.ts'
 
-const KEY_REUSED = { status: 422, code: 'key-reused', retryable: false, effect: 'none' } as const
 const SCOPE_MISSING = { status: 401, code: 'scope-missing', retryable: false, effect: 'none' } as const
 
 /** Which requests are the same operation: SECURITY-CASES 8 to 12, 14 and 20. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { assertExecuted, assertReplay, type HttpBench, type HttpCase, httpCase } from './http-bench.ts'
+import { assertExecuted, assertReplay } from './http-assertions.ts'
+import { type HttpBench, type HttpCase, httpCase } from './http-bench.ts'
 import { field } from './http-connection.ts'
 import { assertProblem, assertRefused } from './http-problem.ts'
 

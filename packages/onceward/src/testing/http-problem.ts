@@ -23,6 +23,30 @@ interface Members extends Record<string, unknown> {
   readonly effect?: unknown
 }
 
+/** The key belongs to another input. */
+export const KEY_REUSED: ExpectedProblem = {
+  status: 422,
+  code: 'key-reused',
+  retryable: false,
+  effect: 'none',
+}
+
+/** The first request still runs. */
+export const IN_PROGRESS: ExpectedProblem = {
+  status: 409,
+  code: 'in-progress',
+  retryable: true,
+  effect: 'none',
+}
+
+/** The effect may have happened. */
+export const OUTCOME_UNKNOWN: ExpectedProblem = {
+  status: 409,
+  code: 'outcome-unknown',
+  retryable: false,
+  effect: 'unknown',
+}
+
 const FIXED_MEMBERS = ['type', 'title', 'status', 'code', 'retryable', 'effect']
 const OPTIONAL_MEMBERS = ['detail', 'instance']
 

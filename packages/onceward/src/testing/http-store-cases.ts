@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import type { Claim } from '../core/operation.ts'
 import type { OperationStore } from '../core/store.ts'
-import { assertExecuted, assertReplay, type HttpBench, type HttpCase, httpCase, timed } from './http-bench.ts'
+import { assertExecuted, assertReplay } from './http-assertions.ts'
+import { type HttpBench, type HttpCase, httpCase, timed } from './http-bench.ts'
 import { field } from './http-connection.ts'
-import { OUTCOME_UNKNOWN } from './http-failure-cases.ts'
-import { assertProblem } from './http-problem.ts'
+import { assertProblem, OUTCOME_UNKNOWN } from './http-problem.ts'
 
 const STORE_UNAVAILABLE = { status: 503, code: 'store-unavailable', retryable: true, effect: 'none' } as const
 
