@@ -8,13 +8,14 @@ import { join } from 'node:path'
 import ts from 'typescript-6'
 import { CACHE, filesBelow, ROOT } from '../house/paths.mjs'
 import { runNode, runTool } from '../house/run.mjs'
+import { settingOf, settings } from './doc-settings.mjs'
 import { LIST } from './exported-names.mjs'
 
 /** What examples may use without saying where it comes from. */
 const PRELUDE = 'scripts/gates/doc-prelude.d.ts'
 
 /**
- * @typedef {{ file: string, line: number, code: string, runnable: boolean, fromComment: boolean }} Example
+ * @typedef {{ file: string, line: number, code: string, runnable: boolean, before: string }} Example `before` is the text above it.
  */
 
 /** @type {import('./gate.mjs').Gate} */
@@ -60,17 +61,13 @@ export function findExamples(root) {
 }
 
 /** @returns {Example[]} */
-function blocksOf(
-  /** @type {string} */ text,
-  /** @type {string} */ file,
-  fromComment = false,
-  firstLine = 1,
-) {
+function blocksOf(/** @type {string} */ text, /** @type {string} */ file, firstLine = 1) {
   const found = []
   for (const match of text.matchAll(/^([ ]*)```(?:ts|typescript)\b([^\n]*)\n([\s\S]*?)^\1```/gm)) {
     const line = firstLine + text.slice(0, match.index).split('\n').length
     const code = (match[3] ?? '').replace(new RegExp(`^${match[1]}`, 'gm'), '')
-    found.push({ file, line, code, runnable: /\brunnable\b/.test(match[2] ?? ''), fromComment })
+    const runnable = /\brunnable\b/.test(match[2] ?? '')
+    found.push({ file, line, code, runnable, before: text.slice(0, match.index) })
   }
   return found
 }
@@ -84,10 +81,9 @@ function commentsOf(/** @type {string} */ text, /** @type {string} */ file) {
     for (const match of plain.matchAll(/^@example[ \t]*\n?([\s\S]*?)(?=^@\w|(?![\s\S]))/gm)) {
       const body = match[1] ?? ''
       const line = firstLine + plain.slice(0, match.index).split('\n').length - 1
-      const fenced = blocksOf(body, file, true, line)
+      const fenced = blocksOf(body, file, line)
       if (fenced.length > 0) found.push(...fenced)
-      else if (!body.includes('```'))
-        found.push({ file, line, code: body, runnable: false, fromComment: true })
+      else if (!body.includes('```')) found.push({ file, line, code: body, runnable: false, before: '' })
     }
   }
   return found
@@ -112,7 +108,8 @@ function writeProject(folder, examples) {
   for (const [index, example] of examples.entries()) {
     const name = `example-${index}.ts`
     names.set(name, example)
-    const imports = example.fromComment ? missingImports(example, publicNames, homes) : ''
+    // What is run stands alone; what is read may leave out what is said around it.
+    const imports = example.runnable ? '' : missingImports(example, publicNames, homes)
     // On one line with the first of the example, so that line numbers stay true.
     writeFileSync(join(folder, name), `${imports}${example.code}\nexport {}\n`)
   }
@@ -122,7 +119,7 @@ function writeProject(folder, examples) {
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n')
   const compilerOptions = {
     target: 'es2022',
-    lib: ['es2024', 'dom'],
+    lib: ['es2024'],
     module: 'nodenext',
     moduleResolution: 'nodenext',
     types: ['node'],
@@ -152,26 +149,33 @@ function readPublicNames() {
 }
 
 /**
- * A doc comment shows how a name is used, right where it is exported, and so leaves its import out: it is taken from
- * the subpath whose file this is, else from the first that has it.
+ * An example shows how a name is used, right where it is spoken of, and so may leave its import out: it is taken from the
+ * subpath whose file or section this is, else from the first that has it.
  *
  * @param {Example} example
  * @param {ReturnType<typeof readPublicNames>} names
  * @param {Map<string, string>} homes Built file → subpath.
  */
-function missingImports({ code, file }, names, homes) {
-  const home = homes.get(file.replace(/^.*\/src\//, './dist/').replace(/\.ts$/, '.js'))
-  const imported = [...code.matchAll(/\bimport\b[^'"]*['"]/g)].join(' ')
+function missingImports({ code, file, before }, names, homes) {
+  const home =
+    homes.get(file.replace(/^.*\/src\//, './dist/').replace(/\.ts$/, '.js')) ??
+    Object.keys(settings).find((subpath) => code.includes(`'${subpath}'`)) ??
+    settingOf(before)
+  const setting = settings[home ?? ''] ?? {}
   const plain = code.replace(/'[^'\n]*'|"[^"\n]*"|\/\/.*$/gm, '')
   const used = new Set(plain.match(/(?<![.\w$])[A-Za-z_$][\w$]*(?!\s*:)/g))
   const isDeclared = (/** @type {string} */ name) =>
-    new RegExp(`\\b(?:const|let|function|class)\\s+${name}\\b|\\b${name}\\b.*\\bfrom\\b`).test(code)
+    new RegExp(
+      `\\b(?:const|let|function|class|type)\\s+${name}\\b|\\bimport\\b[^'"]*\\b${name}\\b[^'"]*\\bfrom\\b`,
+    ).test(code)
   return [...used]
-    .filter((name) => names.has(name) && !imported.includes(name) && !isDeclared(name))
+    .filter((name) => !isDeclared(name))
     .map((name) => {
+      const known = Object.hasOwn(setting, name) ? setting[name] : undefined
+      if (known !== undefined) return `${known}; `
       const places = names.get(name) ?? []
       const place = places.find(({ subpath }) => subpath === home) ?? places[0]
-      return `import ${place?.typeOnly ? 'type ' : ''}{ ${name} } from '${place?.subpath}'; `
+      return place ? `import ${place.typeOnly ? 'type ' : ''}{ ${name} } from '${place.subpath}'; ` : ''
     })
     .join('')
 }
