@@ -95,6 +95,8 @@ export interface NetworkPlan {
   readonly late: number
   readonly duplicate: number
   readonly slow: number
+  /** How long one leg of a call takes at most when nothing goes wrong, in ms. */
+  readonly legMs: number
   /** After how long a process gives a call of the store up, in ms. */
   readonly timeoutMs: number
   /** The driver has no time limit: what is lost is never answered. */
@@ -276,6 +278,7 @@ function drawNetwork(prng: Prng, lane: Lane, leaseMs: number): NetworkPlan {
     late: rate(),
     duplicate: rate(),
     slow: rate(),
+    legMs: 2.7,
     timeoutMs: lane === 'single' ? 0.25 * leaseMs : prng.between(0.2, 1.5) * leaseMs,
     hangs: lane !== 'single' && prng.chance(0.25),
     ...(lane === 'single' ? { only: prng.int(12) } : {}),

@@ -42,11 +42,13 @@ export function simNetwork(
   let healed = false
   let messages = 0
   let outage = false
+  let closed = false
+  const watching = new Set<() => void>()
 
   const drawFate = (): Fate => {
     const number = messages++
     // The same numbers are drawn whether or not a message is spared, so that its successors keep their fates.
-    const usual = () => 0.2 + prng.fraction() * 2.5
+    const usual = () => prng.between(0.08, 1) * plan.legMs
     const clean: Fate = { requestMs: usual(), replyMs: usual(), resetMs: Infinity, againMs: Infinity }
     const roll = prng.fraction()
     const slowMs = prng.fraction() * leaseMs * (prng.chance(0.3) ? 3 : 0.6)
@@ -87,9 +89,9 @@ export function simNetwork(
         timeout?.cancel()
         return true
       }
-      const fail = (message: string) =>
+      const fail = (error: unknown) =>
         process.deliver(() => {
-          if (close()) reject(new Error(message))
+          if (close()) reject(error)
         })
       const reply = (answer: T) =>
         process.deliver(() => {
@@ -104,38 +106,46 @@ export function simNetwork(
       else {
         scheduler.after(fate.requestMs, () => {
           if (fate.requestMs > plan.timeoutMs) statistics.lateRequests++
-          void arrive()?.then(
-            (answer) => {
-              if (fate.replyMs === Infinity) statistics.lostReplies++
-              else scheduler.after(fate.replyMs, () => reply(answer))
-            },
-            (error: unknown) => fail(String(error)),
-          )
+          void arrive()?.then((answer) => {
+            if (fate.replyMs === Infinity) statistics.lostReplies++
+            else scheduler.after(fate.replyMs, () => reply(copyOf(answer)))
+          }, fail)
         })
       }
       if (fate.againMs !== Infinity) scheduler.after(fate.requestMs + fate.againMs, () => void arrive())
-      if (fate.resetMs !== Infinity) scheduler.after(fate.resetMs, () => fail('connection reset'))
+      if (fate.resetMs !== Infinity) scheduler.after(fate.resetMs, () => fail(new Error('connection reset')))
       // Without a time limit of the driver, what is lost is never answered, and the engine has to live with it.
       const timeout = plan.hangs
         ? undefined
-        : scheduler.after(plan.timeoutMs, () => fail('the store did not answer in time'))
+        : scheduler.after(plan.timeoutMs, () => fail(new Error('the store did not answer in time')))
     })
+  }
+
+  function sendCopies<A extends unknown[], R>(
+    process: Incarnation,
+    call: (...parameters: A) => Promise<R>,
+    parameters: A,
+  ): Promise<R> {
+    const sent = copyOf(parameters)
+    return send(process, () => call(...sent))
   }
 
   function watch(process: Incarnation, id: OperationId, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      if (signal.aborted) return resolve()
+      if (signal.aborted || closed) return resolve()
       const stop = store.onWrite((digest) => {
         // A push may be lost or late like everything else.
         if (digest !== id.digest || (!healed && prng.chance(0.1))) return
-        scheduler.after(0.2 + prng.fraction() * 2, () => process.deliver(end))
+        scheduler.after(prng.between(0.08, 1) * plan.legMs, () => process.deliver(end))
       })
       const end = () => {
         stop()
+        watching.delete(end)
         signal.removeEventListener('abort', end)
         resolve()
       }
       signal.addEventListener('abort', end)
+      watching.add(end)
     })
   }
 
@@ -145,13 +155,15 @@ export function simNetwork(
       const over =
         <A extends unknown[], R>(call: (...parameters: A) => Promise<R>) =>
         (...parameters: A): Promise<R> =>
-          send(process, () => call(...parameters))
+          // What is sent is what it was when it was sent.
+          sendCopies(process, call, parameters)
       return {
         capabilities: {
           durable: true,
           transactional: false,
           push: process.spec.push,
-          listing: true,
+          // Only what the engine's own healing needs of the catalog.
+          listing: false,
           fencing: true,
         },
         claim: over(methods.claim),
@@ -177,7 +189,10 @@ export function simNetwork(
         ...(process.spec.push
           ? { watch: (id: OperationId, signal: AbortSignal) => watch(process, id, signal) }
           : {}),
-        close: async () => {},
+        close: async () => {
+          closed = true
+          for (const end of watching) end()
+        },
       }
     },
     get outage() {
@@ -191,4 +206,14 @@ export function simNetwork(
     },
     faulted,
   }
+}
+
+/** What a network does to data: the other side gets a copy. */
+function copyOf<T>(data: T): T {
+  if (typeof data !== 'object' || data === null) return data
+  if (data instanceof Uint8Array) return data.slice() as T
+  if (Array.isArray(data)) return data.map(copyOf) as T
+  const copy: Record<string, unknown> = {}
+  for (const name in data) copy[name] = copyOf(data[name])
+  return copy as T
 }
