@@ -1,5 +1,5 @@
 // Claim and complete: one commit for each transition, as written by hand, against the store with its group commit.
-// Run: node bench/sqlite/claims.mjs [--rounds 7] [--full-ms 800] (after a build)
+// Run: node bench/sqlite/claims.mjs [--rounds 7] [--ms 500] (after a build)
 import { join } from 'node:path'
 import { operationId } from 'onceward'
 import { sqliteStore } from 'onceward/sqlite'
@@ -16,7 +16,8 @@ const options = readOptions({ rounds: 7, ms: 500 })
 /** @type {Record<string, (path: string, synchronous: 'full' | 'normal') => any>} */
 const CONTESTANTS = {
   'single commit': singleCommit,
-  'group commit': (path, synchronous) => sqliteStore(path, { synchronous }),
+  'onceward, each its own commit': (path, synchronous) => sqliteStore(path, { synchronous, maxBatch: 1 }),
+  'onceward, group commit': (path, synchronous) => sqliteStore(path, { synchronous }),
 }
 
 let files = 0
@@ -57,7 +58,8 @@ report('sqlite-claims', 'SQLite: claim and complete', [
   `Pairs of a claim and a completion of fresh operations, each with an outcome of ${VALUE.length} bytes. Median ` +
     `(min–max) of ${options.rounds} interleaved rounds of ${options.ms} ms, each on a fresh file; the ratio is the ` +
     'median of the ratios within a round. *Single commit* is written by hand with prepared statements: one ' +
-    'transaction for each transition, and no history, steps or listing.',
+    'transaction for each transition, and no history, steps or listing. *Each its own commit* is the store with ' +
+    '`maxBatch: 1`.',
   ...parts,
 ])
 

@@ -12,6 +12,13 @@ export function copyOfOutcome(outcome: Outcome): Outcome {
   }
 }
 
+/** Takes a small outcome in as cheaply as can be; the copy is only for writing. */
+export function takenIn(outcome: Outcome): Outcome {
+  return outcome.kind === 'value'
+    ? { kind: 'value', value: Buffer.from(outcome.value) }
+    : copyOfOutcome(outcome)
+}
+
 /** Copies the bytes of a step. */
 export function copyOfStep(step: StepRecord): StepRecord {
   return step.value ? { ...step, value: Uint8Array.from(step.value) } : { ...step }

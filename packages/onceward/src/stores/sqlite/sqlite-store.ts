@@ -10,7 +10,7 @@ import {
   sqliteFailure,
 } from '../../drivers/sqlite/index.ts'
 import { changeWatch } from './change-watch.ts'
-import { copyOfOutcome, copyOfStep } from './copy-of-record.ts'
+import { copyOfStep, takenIn } from './copy-of-record.ts'
 import { groupCommit } from './group-commit.ts'
 import { recordTable } from './record-table.ts'
 import { sqliteCatalog } from './sqlite-catalog.ts'
@@ -109,8 +109,7 @@ export function sqliteStore<Tx extends SqliteHandle = SqliteHandle>(
     database: handle as Tx,
     ...transitions,
     // What was given may be changed by the caller before the commit comes.
-    complete: (claim, outcome, retentionMs) =>
-      transitions.complete(claim, copyOfOutcome(outcome), retentionMs),
+    complete: (claim, outcome, retentionMs) => transitions.complete(claim, takenIn(outcome), retentionMs),
     checkpoint: (claim, step) => transitions.checkpoint(claim, copyOfStep(step)),
     // Reading needs no lock, unless rows of an open transaction on this handle could be seen.
     get: (id) =>
