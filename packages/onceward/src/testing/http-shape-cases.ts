@@ -46,6 +46,10 @@ export const shapeCases: readonly HttpCase[] = [
     }),
     (first) => assert.match(first.body.toString(), /\}second third$/),
   ),
+  replayed('an answer written past the framework', (request, bench) => ({
+    ...bench.pay(request),
+    idiom: 'raw',
+  })),
   replayed('a 200', (request, bench) => ({
     status: 200,
     headers: [JSON_TYPE],

@@ -21,6 +21,8 @@ export type AppIdiom =
   | 'json'
   /** As a stream, one chunk after the other. */
   | 'stream'
+  /** Straight to `node:http`, past the framework, where there is such a way. */
+  | 'raw'
   /** The framework's way to redirect to the value of the `location` field. */
   | 'redirect'
 

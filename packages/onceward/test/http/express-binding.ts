@@ -46,7 +46,7 @@ function parsed({ body }: Request): Uint8Array | undefined {
 
 async function send(response: Response, answer: AppResponse): Promise<void> {
   const { body, idiom = 'end', status } = answer
-  if (idiom === 'stream' || body === undefined || isChunks(body)) {
+  if (idiom === 'stream' || idiom === 'raw' || body === undefined || isChunks(body)) {
     if (idiom === 'redirect')
       return response.redirect(status, answer.headers?.find(([name]) => name === 'location')?.[1] ?? '')
     return respond(response, answer)

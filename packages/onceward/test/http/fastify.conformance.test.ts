@@ -7,7 +7,7 @@ import { registerCases } from '../../src/testing/conformance-case.ts'
 import { httpConformance } from '../../src/testing/http-conformance.ts'
 import type { AppResponse, StartHttp } from '../../src/testing/http-target.ts'
 import { guarded } from './guarded.ts'
-import { appRequest, isChunks, nodeHeaders } from './node-application.ts'
+import { appRequest, isChunks, nodeHeaders, respond } from './node-application.ts'
 
 const start: StartHttp = async (setup) => {
   const { options, close } = guarded<FastifyRequest>(setup, (request, name) =>
@@ -23,7 +23,10 @@ const start: StartHttp = async (setup) => {
   await app.register(idempotency<FastifyRequest>(options))
   app.all('/*', async (request, reply) => {
     const body = (request.body as Buffer | undefined) ?? new Uint8Array()
-    return answer(reply, await setup.app(await appRequest(request.raw, body)))
+    const response = await setup.app(await appRequest(request.raw, body))
+    if (response.idiom !== 'raw') return answer(reply, response)
+    reply.hijack()
+    return respond(reply.raw, response)
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
   return {

@@ -8,7 +8,7 @@ import { httpConformance } from '../../src/testing/http-conformance.ts'
 import type { AppResponse, StartHttp } from '../../src/testing/http-target.ts'
 import { guarded } from './guarded.ts'
 import { listening } from './listening.ts'
-import { appRequest, isChunks, nodeHeaders } from './node-application.ts'
+import { appRequest, isChunks, nodeHeaders, respond } from './node-application.ts'
 
 const start: StartHttp = (setup) => {
   const { options, close } = guarded<Context>(setup, (ctx, name) => ctx.get(name))
@@ -20,7 +20,12 @@ const start: StartHttp = (setup) => {
       : next(),
   )
   app.use(idempotency<Context>(options))
-  app.use(async (ctx) => answer(ctx, await setup.app(await appRequest(ctx.req))))
+  app.use(async (ctx) => {
+    const response = await setup.app(await appRequest(ctx.req))
+    if (response.idiom !== 'raw') return answer(ctx, response)
+    ctx.respond = false
+    await respond(ctx.res, response)
+  })
   return listening(createServer(app.callback()), close)
 }
 
