@@ -1,6 +1,7 @@
 import { createOnce } from '../../src/core/create-once.ts'
+import type { Once } from '../../src/core/once-types.ts'
 import type { OperationStore } from '../../src/core/store.ts'
-import type { IdempotencyOptions } from '../../src/http/guard-options.ts'
+import type { GuardedOnce, IdempotencyOptions } from '../../src/http/guard-options.ts'
 import { memoryStore } from '../../src/stores/memory/index.ts'
 import type { HttpSetup } from '../../src/testing/http-target.ts'
 
@@ -15,6 +16,7 @@ export function guarded<Request>(
   { options, wrapStore = (store) => store }: HttpSetup,
   header: (request: Request, name: string) => string | undefined,
   openStore: () => OperationStore = memoryStore,
+  breakOnce: (once: Once) => GuardedOnce = (once) => once,
 ): Guarded<Request> {
   const store = wrapStore(openStore())
   const { scope, quota, storeTimeoutMs, ...rest } = options
@@ -26,7 +28,7 @@ export function guarded<Request>(
   return {
     options: {
       ...rest,
-      once,
+      once: breakOnce(once),
       scope: scope === 'public' ? 'public' : (request) => header(request, scope.header),
       ...(quota === undefined ? {} : { quota: { newKeys: quota, perMs: 60_000 } }),
     },
