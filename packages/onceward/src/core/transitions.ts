@@ -204,9 +204,8 @@ export function isExpired(record: OperationRecord, now: number): boolean {
 }
 
 /**
- * Whether an expired record may be removed. One whose fence is not yet below what a fresh record would get stays a
- * little longer, so that fences keep increasing even where a record is forgotten within its own millisecond, or where
- * the clock was set back.
+ * Whether an expired record may be removed: only once a fresh record would get a greater fence, so that fences keep
+ * increasing within one millisecond and after a clock was set back.
  */
 export function isForgettable(record: OperationRecord, now: number): boolean {
   return isExpired(record, now) && record.fence < Math.floor(now * 1000)
@@ -356,6 +355,5 @@ function lastEvent(record: OperationRecord): HistoryEntry['event'] | undefined {
 function clip(text: string): string {
   if (text.length <= MAX_NOTE_CHARS) return text
   // Half of a surrogate pair is no text: some stores refuse it.
-  const cut = text.slice(0, MAX_NOTE_CHARS - 1).replace(/[\uD800-\uDBFF]$/, '')
-  return `${cut}…`
+  return `${text.slice(0, MAX_NOTE_CHARS - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
 }

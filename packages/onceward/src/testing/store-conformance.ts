@@ -5,9 +5,11 @@ import { claimCases } from './store-cases/claims.ts'
 import { fenceCases } from './store-cases/fences.ts'
 import { heldCases } from './store-cases/held.ts'
 import { identityCases } from './store-cases/identities.ts'
+import { inputCases } from './store-cases/inputs.ts'
 import { lapseCases } from './store-cases/lapses.ts'
 import { outcomeCases } from './store-cases/outcomes.ts'
 import { staleOwnerCases } from './store-cases/stale-owners.ts'
+import { turnCases } from './store-cases/turns.ts'
 import { watchCases } from './store-cases/watching.ts'
 import { bindCases, type StoreHarness } from './store-harness.ts'
 
@@ -24,10 +26,12 @@ export function storeConformance<S extends OperationStore>(
 ): readonly ConformanceCase[] {
   return bindCases(harness, [
     ...claimCases,
+    ...inputCases,
     ...staleOwnerCases,
     ...lapseCases,
     ...fenceCases,
     ...heldCases,
+    ...turnCases,
     ...outcomeCases,
     ...identityCases,
     ...watchCases,

@@ -3,10 +3,11 @@ import { describe, expect, it } from 'vitest'
 import { catalogConformance, runCases, storeConformance } from '../../src/testing/index.ts'
 import { brokenCatalogs } from './broken-catalogs.ts'
 import { brokenClaims } from './broken-claims.ts'
+import { brokenDecisions } from './broken-decisions.ts'
 import { brokenEnds } from './broken-ends.ts'
 import { brokenHarness, type Flaw } from './broken-rig.ts'
 
-const FLAWS: readonly Flaw[] = [...brokenClaims, ...brokenEnds, ...brokenCatalogs]
+const FLAWS: readonly Flaw[] = [...brokenClaims, ...brokenEnds, ...brokenDecisions, ...brokenCatalogs]
 const MODEL = /agree with a model/
 
 const casesOf = (flaw?: Flaw) => {

@@ -1,13 +1,5 @@
 import assert from 'node:assert/strict'
-import { isOncewardError } from '../../core/errors.ts'
-import type { Claim, OperationId } from '../../core/operation.ts'
-import type {
-  ClaimReply,
-  ClaimRequest,
-  OperationStore,
-  StoreCapabilities,
-  TransactionalStore,
-} from '../../core/store.ts'
+import type { OperationId } from '../../core/operation.ts'
 import {
   asks,
   claimed,
@@ -23,11 +15,18 @@ import {
   within,
 } from '../case-kit.ts'
 import { type StoreCase, unlessPush } from '../store-harness.ts'
-import type { OpenedTransactionalStore } from '../transaction-conformance.ts'
-
-/** A store that can join a business transaction. */
-type Store<Tx> = OperationStore & TransactionalStore<Tx>
-type Opened<Tx> = OpenedTransactionalStore<Store<Tx>, Tx>
+import {
+  assertRetryable,
+  caught,
+  chain,
+  claimOf,
+  failureOf,
+  type Opened,
+  order,
+  pick,
+  type Store,
+  unlessKind,
+} from './transaction-kit.ts'
 
 /** The cases of `transactionConformance`. */
 export function transactionCases<Tx>(): readonly StoreCase<Store<Tx>, Opened<Tx>>[] {
@@ -37,7 +36,7 @@ export function transactionCases<Tx>(): readonly StoreCase<Store<Tx>, Opened<Tx>
       async run({ a, b, opened }) {
         const id = someId()
         const answer = await a.transaction((tx) =>
-          then(order(a, opened, tx, asks(id)), (reply) => reply.state),
+          chain(order(a, opened, tx, asks(id)), (reply) => reply.state),
         )
         assert.equal(answer, 'claimed', 'the transaction answers what its body answers')
         assert.deepEqual(await opened.rows(), ['order'], 'the business write is committed')
@@ -63,11 +62,11 @@ export function transactionCases<Tx>(): readonly StoreCase<Store<Tx>, Opened<Tx>
           }
           const run = a.transaction((tx) => {
             stopAt('before the claim')
-            return then(a.claimIn(tx, asks(id)), (reply) => {
+            return chain(a.claimIn(tx, asks(id)), (reply) => {
               stopAt('after the claim')
-              return then(opened.insert(tx, 'order'), () => {
+              return chain(opened.insert(tx, 'order'), () => {
                 stopAt('after the write')
-                return then(a.completeIn(tx, claimOf(reply), outcomeOf('receipt'), LONG_MS), () =>
+                return chain(a.completeIn(tx, claimOf(reply), outcomeOf('receipt'), LONG_MS), () =>
                   stopAt('after the completion'),
                 )
               })
@@ -169,8 +168,8 @@ export function transactionCases<Tx>(): readonly StoreCase<Store<Tx>, Opened<Tx>
         for (const claim of wrong) {
           await leavesUntouched(b, id, 'a stale completion changes nothing', async () => {
             const run = a.transaction((tx) =>
-              then(opened.insert(tx, 'order'), () =>
-                then(a.completeIn(tx, claim, outcomeOf('too late'), LONG_MS), (accepted) => {
+              chain(opened.insert(tx, 'order'), () =>
+                chain(a.completeIn(tx, claim, outcomeOf('too late'), LONG_MS), (accepted) => {
                   assert.equal(accepted, false, 'completeIn needs the owner and the fence of the claim')
                   throw refused
                 }),
@@ -188,7 +187,7 @@ export function transactionCases<Tx>(): readonly StoreCase<Store<Tx>, Opened<Tx>
       async run({ a, b, opened }) {
         const id = someId()
         const run = a.transaction((tx) => {
-          void then(order(a, opened, tx, asks(id)), () => undefined)
+          void chain(order(a, opened, tx, asks(id)), () => undefined)
           return Promise.resolve('too late')
         })
         assert.ok((await failureOf(run)) instanceof TypeError, 'a promise is refused with a TypeError')
@@ -231,17 +230,17 @@ export function transactionCases<Tx>(): readonly StoreCase<Store<Tx>, Opened<Tx>
         const undone = someId()
         const failure = new Error('inside')
         await a.transaction((tx) =>
-          then(order(a, opened, tx, asks(kept), 'kept'), () => {
+          chain(order(a, opened, tx, asks(kept), 'kept'), () => {
             const inner = () =>
               a.savepoint(tx, () =>
-                then(order(a, opened, tx, asks(undone), 'undone'), () => {
+                chain(order(a, opened, tx, asks(undone), 'undone'), () => {
                   throw failure
                 }),
               )
-            return then(caught(inner), (error) => {
+            return chain(caught(inner), (error) => {
               assert.equal(error, failure, 'a savepoint passes on what was thrown')
-              return then(
-                a.savepoint(tx, () => then(opened.insert(tx, 'later'), () => 'value')),
+              return chain(
+                a.savepoint(tx, () => chain(opened.insert(tx, 'later'), () => 'value')),
                 (value) => assert.equal(value, 'value', 'a savepoint answers what its body answers'),
               )
             })
@@ -266,72 +265,4 @@ export function transactionCases<Tx>(): readonly StoreCase<Store<Tx>, Opened<Tx>
       },
     },
   ]
-}
-
-/** One order: claim, business write, completion; nothing of it when the claim is not granted. */
-function order<Tx>(
-  store: Store<Tx>,
-  opened: Opened<Tx>,
-  tx: Tx,
-  request: ClaimRequest,
-  row = 'order',
-): ClaimReply | Promise<ClaimReply> {
-  return then(store.claimIn(tx, request), (reply) => {
-    if (reply.state !== 'claimed') return reply
-    return then(opened.insert(tx, row), () =>
-      then(store.completeIn(tx, reply.claim, outcomeOf('receipt'), LONG_MS), (accepted) => {
-        assert.equal(accepted, true, 'the owner may complete in its transaction')
-        return reply
-      }),
-    )
-  })
-}
-
-/** Goes on at once with a value, later with a promise: a synchronous store is never made to wait. */
-function then<A, B>(value: A | Promise<A>, next: (value: A) => B | Promise<B>): B | Promise<B> {
-  return value instanceof Promise ? value.then(next) : next(value)
-}
-
-/** What `act` throws, now or later. */
-function caught(act: () => unknown): unknown {
-  try {
-    const value = act()
-    if (!(value instanceof Promise)) return undefined
-    return value.then(
-      () => undefined,
-      (error: unknown) => error,
-    )
-  } catch (error) {
-    return error
-  }
-}
-
-async function failureOf(run: Promise<unknown>): Promise<unknown> {
-  return run.then(
-    () => assert.fail('the transaction must fail'),
-    (error: unknown) => error,
-  )
-}
-
-function claimOf(reply: ClaimReply): Claim {
-  if (reply.state !== 'claimed') assert.fail(`the claim is granted, not ${reply.state}`)
-  return reply.claim
-}
-
-function assertRetryable(error: unknown): void {
-  assert.ok(
-    isOncewardError(error) && error.retryable,
-    `a transaction that lost a race may be retried, not ${String(error)}`,
-  )
-}
-
-function pick<Tx>(stores: readonly Store<Tx>[], index: number): Store<Tx> {
-  const store = stores[index % stores.length]
-  assert.ok(store, 'the harness opens at least two connections')
-  return store
-}
-
-function unlessKind(kind: 'sync' | 'async'): (capabilities: StoreCapabilities) => string | undefined {
-  return ({ transactional }) =>
-    transactional === kind ? undefined : `the transactions of the store are not ${kind}`
 }
