@@ -35,8 +35,7 @@ export async function execute<T>(
   const { claim } = grant
   const startedAt = engine.clock.monotonic()
   engine.emit(grant.takenOver ? 'taken-over' : 'claimed', claim.id, about(claim))
-  const keeper = keepLease(engine, claim, policy.leaseMs, grant.sentAt)
-  keeper.signal.addEventListener('abort', onLost, { once: true })
+  const keeper = keepLease(engine, claim, policy.leaseMs, grant.sentAt, onLost)
   const handle = operationHandle(engine, policy, claim, keeper, grant.takenOver, grant.steps)
   const thrown = await runInFrame(claim.id.digest, engine.store, async (frame) => {
     try {

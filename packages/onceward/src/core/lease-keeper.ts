@@ -58,9 +58,18 @@ export function isSpent(engine: Engine, leaseMs: number, sentAt: Reading): boole
  * ```
  *
  * A renewal that answers moves the deadline to its own sending time; one that fails or never answers moves nothing.
+ * `onLost` is called once, when the claim may be lost.
  */
-export function keepLease(engine: Engine, claim: Claim, leaseMs: number, sentAt: Reading): LeaseKeeper {
-  const controller = new AbortController()
+export function keepLease(
+  engine: Engine,
+  claim: Claim,
+  leaseMs: number,
+  sentAt: Reading,
+  onLost: () => void,
+): LeaseKeeper {
+  // Most work never looks at its signal, and an AbortController is dear: it is made when somebody does.
+  let controller: AbortController | undefined
+  let lostWith: OncewardError | undefined
   const validMs = countOnMs(leaseMs)
   const beatMs = leaseMs / 3
   let granted = sentAt
@@ -68,17 +77,19 @@ export function keepLease(engine: Engine, claim: Claim, leaseMs: number, sentAt:
   let stopped = false
 
   const lose = (message: string) => {
-    if (stopped || controller.signal.aborted) return
+    if (stopped || lostWith) return
     cancelTimer()
     engine.emit('claim-lost', claim.id, { attempt: claim.attempt, fence: claim.fence, message })
-    controller.abort(new OncewardError('CLAIM_LOST', message))
+    lostWith = new OncewardError('CLAIM_LOST', message)
+    controller?.abort(lostWith)
+    onLost()
   }
   const elapsedMs = () => sinceMs(engine, granted)
   const isLost = () => {
-    if (!controller.signal.aborted && !stopped && elapsedMs() >= validMs) {
+    if (!lostWith && !stopped && elapsedMs() >= validMs) {
       lose('the claim was not renewed in time, so another caller may be given the operation')
     }
-    return controller.signal.aborted
+    return lostWith !== undefined
   }
   const beat = async () => {
     const sent = readClock(engine)
@@ -109,6 +120,8 @@ export function keepLease(engine: Engine, claim: Claim, leaseMs: number, sentAt:
   return {
     get signal() {
       isLost()
+      controller ??= new AbortController()
+      if (lostWith) controller.abort(lostWith)
       return controller.signal
     },
     isLost,
