@@ -48,7 +48,7 @@ describe('the example payment service', () => {
     const payment = { order: '1', amount: 4200, currency: 'EUR' }
     const [first, second] = await Promise.all([pay(url, payment), pay(url, payment)])
     expect([first.status, second.status]).toEqual([201, 201])
-    const charges = await (await fetch(`${url}/payments`)).json()
+    const charges = (await (await fetch(`${url}/payments`)).json()) as unknown[]
     expect(charges).toHaveLength(2)
     expect(charges[0]).toMatchObject(payment)
   })

@@ -1,48 +1,31 @@
-/** Gate: what `import 'onceward'` loads stays small. */
+/**
+ * Gate: what `import 'onceward'` loads stays small, measured as a user's bundler ships it: one file, minified, gzipped.
+ * The target is 12 kB; the budget is what we keep from growing until the target is met (docs/adr/0010).
+ */
 import { readFileSync } from 'node:fs'
-import { join, posix } from 'node:path'
+import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import ts from 'typescript-6'
-import { importsOf } from './imports.mjs'
+import { rolldown } from 'rolldown'
 
-/** 12 kB, gzipped, comments taken out, not minified. */
-const BUDGET_BYTES = 12_000
+const BUDGET_BYTES = 16_000
 
 /** @type {import('./gate.mjs').Gate} */
 export const coreSize = {
   name: 'core size',
-  guards: `what "onceward" loads: at most ${BUDGET_BYTES / 1000} kB gzipped without comments`,
+  guards: `what "onceward" loads: at most ${BUDGET_BYTES / 1000} kB, bundled, minified and gzipped`,
   async run(root) {
-    const dist = join(root, 'packages/onceward/dist')
-    const files = reachable(dist, 'core/index.js')
-    const texts = files.map((file) => readFileSync(join(dist, file), 'utf8'))
-    const code = texts.map(withoutComments).join('')
+    const input = join(root, 'packages/onceward/dist/core/index.js')
+    const bundle = await rolldown({ input, external: /^node:/, platform: 'node' })
+    const { output } = await bundle.generate({ format: 'esm', minify: true })
+    await bundle.close()
+    const [{ code, moduleIds }] = output
+    const raw = gzipSync(moduleIds.map((file) => readFileSync(file, 'utf8')).join('')).length
     const bytes = gzipSync(code, { level: 9 }).length
-    const raw = gzipSync(texts.join(''), { level: 9 }).length
-    const note = `${kB(bytes)} gzipped in ${files.length} files (${kB(raw)} with comments)`
+    const note = `${kB(bytes)} minified and gzipped; ${moduleIds.length} files, ${kB(raw)} gzipped as installed`
     return bytes <= BUDGET_BYTES
       ? { problems: [], note }
       : { problems: [`${note}; the budget is ${kB(BUDGET_BYTES)}`] }
   },
-}
-
-/** The files that are loaded with `entry`, itself first. */
-function reachable(/** @type {string} */ folder, /** @type {string} */ entry) {
-  const files = new Set([entry])
-  for (const file of files) {
-    for (const { specifier, dynamic } of importsOf(join(folder, file))) {
-      if (!dynamic && specifier?.startsWith('.')) files.add(posix.join(posix.dirname(file), specifier))
-    }
-  }
-  return [...files]
-}
-
-/** Comments are for whoever reads the sources: every bundler takes them out. */
-function withoutComments(/** @type {string} */ code) {
-  const { outputText } = ts.transpileModule(code, {
-    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, removeComments: true },
-  })
-  return outputText
 }
 
 function kB(/** @type {number} */ bytes) {

@@ -80,7 +80,8 @@ function commentsOf(/** @type {string} */ text, /** @type {string} */ file) {
     const firstLine = text.slice(0, index).split('\n').length
     for (const match of plain.matchAll(/^@example[ \t]*\n?([\s\S]*?)(?=^@\w|(?![\s\S]))/gm)) {
       const body = match[1] ?? ''
-      const line = firstLine + plain.slice(0, match.index).split('\n').length - 1
+      const bodyAt = match.index + match[0].length - body.length
+      const line = firstLine + plain.slice(0, bodyAt).split('\n').length - 1
       const fenced = blocksOf(body, file, line)
       if (fenced.length > 0) found.push(...fenced)
       else if (!body.includes('```')) found.push({ file, line, code: body, runnable: false, before: '' })
