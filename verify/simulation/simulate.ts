@@ -25,9 +25,6 @@ interface Worker {
   once: Once
 }
 
-/** How many leases after healing every probe must have its answer. */
-export const SETTLE_LEASES = 3
-
 /** How long held operations are left alone, so that the quiet time of every question is over, in ms. */
 const QUIET_MS = 3_600_000
 
