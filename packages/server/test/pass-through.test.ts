@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { request as httpRequest } from 'node:http'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Config } from '../src/config/config-schema.ts'
@@ -146,6 +146,39 @@ describe('a request without a key', () => {
     expect(JSON.parse(text).received).toBe(size)
     // Client, gateway and upstream are one process here; the whole body in any of them would be 256 MiB more.
     expect(peak - baseline).toBeLessThan(128 * 1024 * 1024)
+  })
+
+  it.each([
+    ['without a key', {}, 200],
+    ['with a key, beyond the cap', { 'Idempotency-Key': 'k' }, 201],
+  ])('is read from the upstream no faster than its client reads, %s', async (_, headers, status) => {
+    const size = 128 * 1024 * 1024
+    let sent = 0
+    const upstream = await startRaw(async (request, response) => {
+      request.resume()
+      response.writeHead(status)
+      const chunk = Buffer.alloc(64 * 1024)
+      for (; sent < size; sent += chunk.length) {
+        if (!response.write(chunk)) await once(response, 'drain')
+      }
+      response.end()
+    })
+    const gateway = await before(upstream)
+    const request = httpRequest(`${gateway.url}/download`, { method: 'POST', headers, agent: false })
+    request.end()
+    const [answer] = (await once(request, 'response')) as [IncomingMessage]
+    // Nobody reads: what has left the upstream comes to rest at what sockets and streams hold.
+    let earlier = -1
+    await until(async () => {
+      const still = sent === earlier
+      earlier = sent
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      return still
+    })
+    expect(sent).toBeLessThan(size / 2)
+    let received = 0
+    for await (const part of answer) received += (part as Buffer).length
+    expect([answer.statusCode, received]).toEqual([status, size])
   })
 
   it('does not blame the client for an upload that the upstream takes slowly', async () => {

@@ -88,7 +88,7 @@ export function latin1(value: Buffer | string): string {
 
 /** The lower-case names a `Connection` field lists, its own words excepted. */
 export function namedByConnection(value: string | undefined): Set<string> | undefined {
-  if (value === undefined) return undefined
+  if (value === undefined || ALONE.has(value)) return undefined
   const named = value
     .toLowerCase()
     .split(',')
@@ -100,6 +100,16 @@ export function namedByConnection(value: string | undefined): Set<string> | unde
 function joined(value: string | string[] | undefined): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value
 }
+
+/** What `Connection` nearly always says; it names no field. */
+const ALONE: ReadonlySet<string> = new Set([
+  'keep-alive',
+  'Keep-Alive',
+  'close',
+  'Close',
+  'upgrade',
+  'Upgrade',
+])
 
 /** Fields of one hop (RFC 9110 section 7.6.1), in lower case. */
 export const HOP_BY_HOP: ReadonlySet<string> = new Set([

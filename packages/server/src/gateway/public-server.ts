@@ -53,17 +53,14 @@ export async function publicServer(
     : createServer(settings)
   server.maxHeadersCount = 0
   let draining = false
-  const pending = new Map<Duplex, Set<ServerResponse>>()
+  /** The latest request of each connection, and the one before it where that had no whole answer yet. */
+  const latest = new WeakMap<Duplex, Exchange>()
   const upgraded = new Set<Duplex>()
 
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request
-    const responses = pending.get(socket) ?? new Set()
-    pending.set(socket, responses.add(response))
-    response.once('close', () => {
-      responses.delete(response)
-      if (responses.size === 0) pending.delete(socket)
-    })
+    const before = latest.get(socket)
+    latest.set(socket, { response, queued: before !== undefined && !before.response.writableFinished })
     if (draining) response.shouldKeepAlive = false
     handle.onRequest(request, response)
   })
@@ -74,7 +71,7 @@ export async function publicServer(
     else handle.onUpgrade(request, socket, head)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    if (!socket.writable || !isForTheFault([...(pending.get(socket) ?? [])])) return void socket.destroy()
+    if (!socket.writable || !isForTheFault(latest.get(socket))) return void socket.destroy()
     socket.end(rawProblem(clientProblem(error)), () => socket.destroy())
   })
 
@@ -82,10 +79,13 @@ export async function publicServer(
     server,
     drain() {
       draining = true
-      for (const responses of pending.values())
-        for (const response of responses) response.shouldKeepAlive = false
       return new Promise((resolve) => {
-        server.close(() => resolve())
+        // A connection whose answer was under way comes to rest later, and would be kept alive.
+        const rest = setInterval(() => server.closeIdleConnections(), 20)
+        server.close(() => {
+          clearInterval(rest)
+          resolve()
+        })
         server.closeIdleConnections()
         for (const socket of upgraded) socket.destroy()
       })
@@ -97,14 +97,21 @@ export async function publicServer(
   }
 }
 
+interface Exchange {
+  readonly response: ServerResponse
+  /** Whether an earlier request of the connection still waited for its answer when this one came. */
+  readonly queued: boolean
+}
+
 /**
  * Whether what would be written now is read as the answer to what was malformed: not where an answer has begun, and not
  * where a whole request before it still waits for its own.
  */
-function isForTheFault(waiting: readonly ServerResponse[]): boolean {
-  return (
-    waiting.length === 0 || (waiting.length === 1 && !waiting[0]?.headersSent && !waiting[0]?.req.complete)
-  )
+function isForTheFault(latest: Exchange | undefined): boolean {
+  if (latest === undefined) return true
+  // The body of a request that was answered already can still turn out malformed: nobody waits for a second answer.
+  if (latest.response.writableFinished) return latest.response.req.complete
+  return !latest.queued && !latest.response.headersSent && !latest.response.req.complete
 }
 
 function clientProblem(error: NodeJS.ErrnoException): ReturnType<typeof badRequest> {

@@ -24,10 +24,23 @@ export function trustedPeers(list: readonly string[]): TrustedPeers {
     const family = version === 4 ? 'ipv4' : 'ipv6'
     trusted.addSubnet(address, bits === undefined ? most : Number(bits), family)
   }
-  return (address) => {
-    if (address === undefined) return false
+  const isTrusted = (address: string): boolean => {
     const plain = address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
     const version = isIP(plain)
     return version !== 0 && trusted.check(plain, version === 4 ? 'ipv4' : 'ipv6')
   }
+  // The list is slow to ask, and asked for every request of a connection.
+  const known = new Map<string, boolean>()
+  return (address) => {
+    if (address === undefined) return false
+    const before = known.get(address)
+    if (before !== undefined) return before
+    if (known.size >= MAX_KNOWN) known.clear()
+    const answer = isTrusted(address)
+    known.set(address, answer)
+    return answer
+  }
 }
+
+/** How many addresses are remembered. */
+const MAX_KNOWN = 1000
