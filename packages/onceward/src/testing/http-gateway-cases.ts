@@ -14,12 +14,16 @@ function refused(name: string, status: number, ...requests: readonly (string | U
       const connection = await bench.connect()
       connection.write(request)
       const response = await bench.receive(connection)
-      const seen = `${JSON.stringify(Buffer.from(request).toString('latin1').slice(0, 80))} was answered ${response.status}`
+      const seen = `${JSON.stringify(Buffer.from(request).toString('latin1').slice(0, 160))} was answered ${response.status}`
       assert.equal(response.status, status, seen)
       assert.match(field(response, 'content-type') ?? '', /^application\/problem\+json/, seen)
       assert.ok(!response.body.includes(CANARY_PREFIX))
       await connection.waitForEnd()
-      assert.equal(connection.pending.length, 0, `what followed was taken for another request: ${seen}`)
+      assert.equal(
+        connection.pending.length,
+        0,
+        `bytes follow the refusal: ${connection.pending.toString('latin1').slice(0, 200)}: ${seen}`,
+      )
     }
     assert.equal(bench.seen.length, 0, 'the service behind was asked')
   })
