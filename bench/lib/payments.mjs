@@ -26,6 +26,6 @@ export function answerParent(count) {
   process.on('message', (question) => {
     if (question === 'charges') process.send?.(count())
   })
-  process.on('SIGTERM', () => process.exit(0))
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(0))
   process.on('disconnect', () => process.exit(0))
 }
