@@ -39,6 +39,7 @@ afterEach(async () => {
 /** What an application does with a payment, free of any framework. */
 class Payments {
   runs = 0
+  streaming = false
   release: () => void = () => {}
   readonly gate = new Promise<void>((resolve) => {
     this.release = resolve
@@ -49,10 +50,18 @@ class Payments {
     if (body.mode === 'throw') throw new Error('a secret of the handler')
     if (body.mode === 'nothing happened' && run === 1) throw noEffect(new Error('nothing happened'))
     if (body.mode === 'slow') await this.gate
+    if (body.mode === 'slow stream') return { status: 201, body: Readable.from(this.#slowly(run)) }
     if (body.mode === 'large') return { status: 201, body: 'x'.repeat(5000) }
     if (body.mode === 'stream')
       return { status: 201, body: Readable.from([Buffer.from(`run ${run}, `), Buffer.from('streamed')]) }
     return { status: 201, body: JSON.stringify({ run, amount: body.amount }) }
+  }
+
+  async *#slowly(run: number): AsyncGenerator<Buffer> {
+    yield Buffer.from(`run ${run}, `)
+    this.streaming = true
+    await this.gate
+    yield Buffer.from('to the end')
   }
 }
 
@@ -249,6 +258,24 @@ function post(
   })
 }
 
+/** Sends a request and resets the connection once `begun`; resolves when the server has had the time to notice. */
+async function leave(url: string, payment: object, begun: () => boolean): Promise<void> {
+  const body = JSON.stringify(payment)
+  const headers = {
+    'content-type': 'application/json',
+    'content-length': body.length,
+    'idempotency-key': 'gone',
+    'x-tenant': 'acme',
+  }
+  const client = httpRequest(`${url}/payments`, { method: 'POST', headers, agent: false })
+  client.on('error', () => {})
+  client.end(body)
+  await expect.poll(begun).toBe(true)
+  client.socket?.resetAndDestroy()
+  // A whole exchange on another connection: the reset that was sent before has been seen by its end.
+  for (let time = 0; time < 3; time++) await (await post(url, `other ${time}`, {})).text()
+}
+
 describe.each(FRAMEWORKS)('%s', (_name, start, tellsThrows) => {
   async function started(): Promise<{ url: string; payments: Payments }> {
     const payments = new Payments()
@@ -324,27 +351,22 @@ describe.each(FRAMEWORKS)('%s', (_name, start, tellsThrows) => {
 
   it('finishes and remembers when the client has gone', async () => {
     const { url, payments } = await started()
-    const body = JSON.stringify({ mode: 'slow', amount: 7 })
-    const client = httpRequest(`${url}/payments`, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        'idempotency-key': 'gone',
-        'x-tenant': 'acme',
-        'content-length': body.length,
-      },
-    })
-    client.on('error', () => {})
-    client.end(body)
-    await expect.poll(() => payments.runs).toBe(1)
-    client.destroy()
-    await new Promise((resolve) => client.once('close', resolve))
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await leave(url, { mode: 'slow', amount: 7 }, () => payments.runs === 1)
     payments.release()
     const again = await post(url, 'gone', { mode: 'slow', amount: 7 })
     expect(again.status).toBe(201)
     expect(again.headers.get('idempotent-replayed')).toBe('true')
     expect(await again.json()).toEqual({ run: 1, amount: 7 })
+  })
+
+  it('finishes a stream whose client has gone in the middle of it', async () => {
+    const { url, payments } = await started()
+    await leave(url, { mode: 'slow stream' }, () => payments.streaming)
+    payments.release()
+    const again = await post(url, 'gone', { mode: 'slow stream' })
+    expect(again.status).toBe(201)
+    expect(again.headers.get('idempotent-replayed')).toBe('true')
+    expect(await again.text()).toBe('run 1, to the end')
   })
 
   it('refuses a caller it does not know', async () => {

@@ -274,6 +274,58 @@ describe('the guard', () => {
     expect(sent(await guard.handle(handling)).from).toBe('executed')
   })
 
+  it('starts no work for a client that goes while the claim is made', async () => {
+    const gone = new AbortController()
+    const slow = new Proxy(memoryStore(), {
+      get(target, name, receiver) {
+        const value: unknown = Reflect.get(target, name, receiver)
+        if (typeof value !== 'function') return value
+        if (name === 'claim') gone.abort()
+        return value.bind(target)
+      },
+    })
+    const { ask, guard, runs } = setUp({ store: slow })
+    const admission = guard.admit({
+      method: 'POST',
+      target: '/payments',
+      headers: [['Idempotency-Key', 'k']],
+    })
+    if (admission.kind !== 'keyed') throw new Error('not guarded')
+    let ran = false
+    const work = async () => {
+      ran = true
+      return PAID
+    }
+    const body = new Uint8Array()
+    await guard.handle({ request: admission.request, caller: 'acme', body, signal: gone.signal, work })
+    expect(ran).toBe(false)
+    expect(sent(await ask('k')).from).toBe('executed')
+    expect(runs()).toBe(1)
+  })
+
+  it('keeps the response of a lost claim to itself: another may have run the operation', async () => {
+    const losing = new Proxy(memoryStore(), {
+      get(target, name, receiver) {
+        if (name === 'complete') return async () => false
+        const value: unknown = Reflect.get(target, name, receiver)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const answer = await setUp({ store: losing }).ask('k')
+    expect(problem(answer)).toMatchObject({
+      status: 409,
+      code: 'claim-lost',
+      effect: 'unknown',
+      retryable: false,
+    })
+  })
+
+  it('does not count replays as new keys', async () => {
+    const { ask } = setUp({ quota: { newKeys: 2, perMs: 60_000 } })
+    for (let time = 0; time < 5; time++) await ask('a')
+    expect(sent(await ask('b')).from).toBe('executed')
+  })
+
   it('limits new keys per scope, and still answers known ones', async () => {
     const { ask, store } = setUp({ quota: { newKeys: 2, perMs: 60_000 } })
     await ask('a')

@@ -217,7 +217,8 @@ async function answerError(
   if (run.response) return answerOwn(request, run.response, id, [])
   if (run.threw) throw run.thrown
   if (!isOncewardError(error)) throw error
-  if (settings.failOpen && !run.began && isStoreDown(error)) return failOpen(handling, id)
+  // Once the work has begun, its response or what it threw has been dealt with above.
+  if (settings.failOpen && isStoreDown(error)) return failOpen(handling, id)
   return problemFor(request, error, id)
 }
 

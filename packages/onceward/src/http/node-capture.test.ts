@@ -10,6 +10,7 @@ import { finished, pipeline, Readable } from 'node:stream'
 import { createGzip, gunzipSync, gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createOnce } from '../core/create-once.ts'
+import type { Once } from '../core/once-types.ts'
 import { memoryStore } from '../stores/memory/index.ts'
 import { idempotency, type NodeHandler } from './node.ts'
 
@@ -35,8 +36,8 @@ type Wrap = (req: IncomingMessage, res: ServerResponse) => void
 async function start(
   handler: NodeHandler,
   before: Wrap = () => {},
+  once: Once = createOnce({ store: memoryStore(), scope: 'test' }),
 ): Promise<(key: string) => Promise<Answer>> {
-  const once = createOnce({ store: memoryStore(), scope: 'test' })
   const guarded = idempotency({ once, scope: 'public', maxResponseBytes: 1000 })(handler)
   const server = createServer((req, res) => {
     before(req, res)
@@ -250,7 +251,7 @@ it('a guard inside a guarded handler leaves the operation to the outer one', asy
   const once = createOnce({ store: memoryStore(), scope: 'test' })
   const inner = idempotency({ once, scope: 'public' })
   let runs = 0
-  const ask = await start((req, res) => inner(req, res, () => res.end(`run ${++runs}`)))
+  const ask = await start((req, res) => inner(req, res, () => res.end(`run ${++runs}`)), undefined, once)
   expect([(await ask('k')).body.toString(), (await ask('k')).body.toString()]).toEqual(['run 1', 'run 1'])
 })
 

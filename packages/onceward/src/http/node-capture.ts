@@ -69,6 +69,7 @@ export function captureNodeResponse(
     _closed: () => false,
     socket: (actual) => aliveSocket(actual, () => holding),
   })
+  forgetWatchers(res)
   // A parser that finds the socket closed takes the body for lost, and the handler would run without it.
   const requestShadows = shadow(req, { socket: (actual) => aliveSocket(actual, () => holding) })
 
@@ -258,6 +259,14 @@ function invalidStatus(status: unknown): Error {
   return Object.assign(new RangeError(`Invalid status code: ${String(status)}`), {
     code: 'ERR_HTTP_INVALID_STATUS_CODE',
   })
+}
+
+/**
+ * `on-finished` keeps one list of listeners a message, which watches the real socket if it was begun earlier (by Koa).
+ * Those who join from now on begin another, on the socket that seems alive; the earlier list still works.
+ */
+function forgetWatchers(res: NodeResponse): void {
+  if (Object.hasOwn(res, '__onFinished')) Object.assign(res, { __onFinished: null })
 }
 
 /**
