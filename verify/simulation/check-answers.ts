@@ -24,6 +24,7 @@ const DISTURBED = new Set([
 export function checkAnswers(evidence: Evidence): void {
   checkValues(evidence)
   checkAgreement(evidence)
+  checkRetention(evidence)
   checkErrors(evidence)
 }
 
@@ -51,13 +52,19 @@ function checkValues({ of, calls, history, lostTail, report }: Evidence): void {
 }
 
 /** All who were told how one operation ended were told the same. */
-function checkAgreement({ history, calls, lostTail, report }: Evidence): void {
+function checkAgreement({ history, of, key, life, calls, lostTail, report }: Evidence): void {
   if (lostTail) return
+  const lives = new Map(of('effect').map(({ value, op, fence }) => [value, life(op, fence)]))
   const told = new Map<string, { readonly value?: string; readonly failure?: string }>()
   for (const event of history) {
     if (event.kind !== 'answer' && event.kind !== 'error') continue
-    const op = calls.get(event.call)?.op
-    if (op === undefined) continue
+    const name = calls.get(event.call)?.op
+    if (name === undefined) continue
+    // What a forgotten operation told belongs to another life than what it tells now; failures do not show which.
+    const forgets = key(name)?.retentionMs !== undefined
+    if (forgets && event.kind === 'error') continue
+    const op =
+      event.kind === 'answer' ? `${name} ${lives.get(event.value.split(' ').at(-1) ?? '') ?? 0}` : `${name} 0`
     const outcome =
       event.kind === 'answer'
         ? { value: event.value }
@@ -73,6 +80,29 @@ function checkAgreement({ history, calls, lostTail, report }: Evidence): void {
     }
   }
 }
+
+/** An outcome is not told for longer than it was asked to be remembered, plus the way of the last reply. */
+function checkRetention({ of, calls, key, undisturbed, report }: Evidence): void {
+  if (!undisturbed) return
+  const fences = new Map(of('effect').map(({ value, fence }) => [value, fence]))
+  const endedAt = new Map<number, number>()
+  for (const { at, after } of of('write')) if (after.state === 'done') endedAt.set(after.fence, at)
+  for (const { at, call, value } of of('answer')) {
+    const retentionMs = key(calls.get(call)?.op ?? '')?.retentionMs
+    const ended = endedAt.get(fences.get(value.split(' ').at(-1) ?? '') ?? -1)
+    if (retentionMs === undefined || ended === undefined) continue
+    if (at > ended + retentionMs + REPLY_MS) {
+      report(
+        'retention: a forgotten outcome is not told',
+        at,
+        `call ${call} got "${value}" ${at - ended} ms after its end`,
+      )
+    }
+  }
+}
+
+/** More than a reply takes, with one lost and asked for again, in ms. */
+const REPLY_MS = 100
 
 function checkErrors(evidence: Evidence): void {
   const { of, calls, undisturbed, history, report } = evidence

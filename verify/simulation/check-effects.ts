@@ -13,11 +13,11 @@ export function checkEffects(evidence: Evidence): number {
   return doubles
 }
 
-function checkEffectCounts({ of, key, lostTail, report }: Evidence): number {
+function checkEffectCounts({ of, key, life, lostTail, report }: Evidence): number {
   const seen = new Map<string, EventOf<'effect'>>()
   let doubles = 0
   for (const effect of of('effect')) {
-    const what = `${effect.op}#${effect.part}`
+    const what = `${effect.op}#${effect.part} in life ${life(effect.op, effect.fence)}`
     const first = seen.get(what)
     if (first === undefined) {
       seen.set(what, effect)
@@ -35,32 +35,34 @@ function checkEffectCounts({ of, key, lostTail, report }: Evidence): number {
 }
 
 /** Giving an operation back says that nothing happened: then nothing may have. */
-function checkReleases({ history, key, report }: Evidence): void {
+function checkReleases({ history, key, life, report }: Evidence): void {
   const effects = new Map<string, Set<string>>()
   for (const event of history) {
     if (event.kind === 'effect') {
-      effects.set(event.op, (effects.get(event.op) ?? new Set()).add(event.part))
+      const lived = `${event.op} ${life(event.op, event.fence)}`
+      effects.set(lived, (effects.get(lived) ?? new Set()).add(event.part))
     }
     if (event.kind !== 'write' || event.after.state !== 'released' || !isStrict(key(event.op))) continue
     const kept = new Set(event.after.steps.map(({ name }) => name))
-    const forgotten = [...(effects.get(event.op) ?? [])].filter((part) => !kept.has(part))
+    const lived = `${event.op} ${life(event.op, event.after.fence)}`
+    const forgotten = [...(effects.get(lived) ?? [])].filter((part) => !kept.has(part))
     if (forgotten.length > 0) {
       report('I1: released means nothing happened', event.at, `${event.op} was given back after its effect`)
     }
   }
 }
 
-function checkSteps({ history, report }: Evidence): void {
+function checkSteps({ history, life, report }: Evidence): void {
   const finished = new Map<string, number>()
   for (const event of history) {
     if (event.kind === 'write') {
       for (const step of event.after.steps) {
-        const name = `${event.op}#${step.name}`
+        const name = `${event.op}#${step.name} ${life(event.op, event.after.fence)}`
         if (step.state === 'done' && !finished.has(name)) finished.set(name, event.after.fence)
       }
     }
     if (event.kind !== 'effect') continue
-    const fence = finished.get(`${event.op}#${event.part}`)
+    const fence = finished.get(`${event.op}#${event.part} ${life(event.op, event.fence)}`)
     if (fence !== undefined && event.fence > fence) {
       report('steps: a finished step is not run again', event.at, `${event.op} ran ${event.part} again`)
     }

@@ -1,4 +1,4 @@
-import type { EventOf, Evidence } from './evidence.ts'
+import { type EventOf, type Evidence, isForgotten } from './evidence.ts'
 
 type Write = EventOf<'write'>
 type Record = Write['after']
@@ -9,7 +9,7 @@ export function checkRecords(evidence: Evidence): void {
   const highest = new Map<string, number>()
   const runs = new Map<string, number>()
   for (const write of of('write')) {
-    const before = forgotten(write) ? undefined : write.before
+    const before = isForgotten(write) ? undefined : write.before
     const edge = `${before?.state ?? 'absent'} → ${write.after.state} by ${write.method}`
     const tell = (rule: string, message: string) =>
       report(rule, write.at, `${write.op}: ${message} (${edge})`)
@@ -39,11 +39,6 @@ export function checkRecords(evidence: Evidence): void {
 }
 
 type Tell = (rule: string, message: string) => void
-
-/** Whether the record that was there had expired, so that the store treated it as absent. */
-function forgotten({ before, storeTime }: Write): boolean {
-  return before?.expiresAt !== undefined && storeTime >= before.expiresAt
-}
 
 function isGrant(before: Record | undefined, after: Record): boolean {
   if (after.state !== 'running') return false

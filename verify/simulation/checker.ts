@@ -2,7 +2,7 @@ import { checkAnswers } from './check-answers.ts'
 import { checkEffects } from './check-effects.ts'
 import { checkLiveness } from './check-liveness.ts'
 import { checkRecords } from './check-records.ts'
-import type { EventOf, Evidence, Violation } from './evidence.ts'
+import { type EventOf, type Evidence, isForgotten, type Violation } from './evidence.ts'
 import type { HistoryEvent } from './history.ts'
 import type { Plan } from './plan.ts'
 
@@ -26,6 +26,7 @@ export function check(plan: Plan, history: readonly HistoryEvent[]): Verdict {
   }
   const of = <K extends HistoryEvent['kind']>(kind: K) => (byKind.get(kind) ?? []) as EventOf<K>[]
   const keys = new Map(plan.keys.map((key) => [`${key.scope}/${key.name}`, key]))
+  const lives = livesOf(of('write'))
   const evidence: Evidence = {
     plan,
     history,
@@ -33,6 +34,7 @@ export function check(plan: Plan, history: readonly HistoryEvent[]): Verdict {
     undisturbed: plan.lane === 'calm' || plan.lane === 'single',
     calls: new Map(of('call').map((call) => [call.call, call])),
     of,
+    life: (op, fence) => lives.get(`${op} ${fence}`) ?? 0,
     key: (op) => keys.get(op),
     report: (rule, at, message) => violations.push({ rule, at, message }),
   }
@@ -41,4 +43,15 @@ export function check(plan: Plan, history: readonly HistoryEvent[]): Verdict {
   checkRecords(evidence)
   checkLiveness(evidence)
   return { violations, doubleEffects }
+}
+
+function livesOf(writes: readonly EventOf<'write'>[]): Map<string, number> {
+  const lives = new Map<string, number>()
+  const current = new Map<string, number>()
+  for (const write of writes) {
+    let life = current.get(write.op) ?? 0
+    if (isForgotten(write)) current.set(write.op, ++life)
+    lives.set(`${write.op} ${write.after.fence}`, life)
+  }
+  return lives
 }

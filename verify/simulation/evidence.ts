@@ -19,8 +19,15 @@ export interface Evidence {
   readonly lostTail: boolean
   /** Nothing, or one message only, went wrong: every call must end as if nothing had. */
   readonly undisturbed: boolean
+  /** Which life of its operation a claim belongs to: a record that was forgotten begins another one. */
+  life(op: string, fence: number): number
   readonly calls: ReadonlyMap<number, EventOf<'call'>>
   of<K extends HistoryEvent['kind']>(kind: K): readonly EventOf<K>[]
   key(op: string): PlannedKey | undefined
   report(rule: string, at: number, message: string): void
+}
+
+/** Whether the record that was there had expired, so that the store treated it as absent. */
+export function isForgotten({ before, storeTime }: EventOf<'write'>): boolean {
+  return before?.expiresAt !== undefined && storeTime >= before.expiresAt
 }

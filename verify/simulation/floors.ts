@@ -8,6 +8,7 @@ export const FLOORS: Readonly<Partial<Record<keyof Statistics, number>>> = {
   settledByProbe: 800,
   takeovers: 40,
   helds: 100,
+  forgotten: 40,
   reconciled: 40,
   staleWrites: 200,
   lostRequests: 400,

@@ -91,6 +91,8 @@ export interface Statistics {
   replays: number
   takeovers: number
   helds: number
+  /** Operations that ran anew after their outcome had been forgotten. */
+  forgotten: number
   reconciled: number
   staleWrites: number
   lostRequests: number
@@ -118,6 +120,7 @@ export function noStatistics(): Statistics {
     replays: 0,
     takeovers: 0,
     helds: 0,
+    forgotten: 0,
     reconciled: 0,
     staleWrites: 0,
     lostRequests: 0,

@@ -105,6 +105,12 @@ export const MUTANTS: readonly Mutant[] = [
     replace: '',
   },
   {
+    name: 'a cached outcome is told for ever',
+    file: 'outcome-cache.js',
+    find: 'if (clock.monotonic() >= known.expiresAt) {',
+    replace: 'if (false) {',
+  },
+  {
     name: 'a caller with another input joins the run of this process',
     file: 'attempt.js',
     find: 'if (isOther(room.running.fingerprint, fingerprint))\n                return reused(engine, id);',

@@ -29,6 +29,8 @@ export interface PlannedKey {
   readonly scope: string
   readonly onCrash: 'hold' | 'rerun'
   readonly onError?: 'hold' | 'release' | 'store'
+  /** How long its outcome is remembered, in ms; absent for longer than anybody asks. */
+  readonly retentionMs?: number
   /** The work looks at `op.signal` right before each effect and stops when it has aborted. */
   readonly careful: boolean
   /** The work is made of this many steps; 0 is work without steps. */
@@ -167,6 +169,7 @@ function drawProcess(prng: Prng, lane: Lane): PlannedProcess {
 }
 
 function drawKey(prng: Prng, index: number, leaseMs: number): PlannedKey {
+  const forgets = prng.chance(0.1)
   const onCrash = prng.chance(0.6) ? 'hold' : 'rerun'
   const onError = prng.pick<PlannedKey['onError']>([
     undefined,
@@ -184,7 +187,9 @@ function drawKey(prng: Prng, index: number, leaseMs: number): PlannedKey {
     careful: prng.chance(0.7),
     steps: prng.chance(0.25) ? 2 + prng.int(2) : 0,
     holdingStep: prng.chance(0.3),
-    oracle: prng.pick(['none', 'truth', 'truth', 'silent']),
+    // What an oracle that looks at the sink says of a forgotten life would be taken for this one.
+    oracle: forgets ? 'none' : prng.pick(['none', 'truth', 'truth', 'silent']),
+    ...(forgets ? { retentionMs: leaseMs * prng.between(1, 5) } : {}),
     oracleMs: prng.chance(0.8) ? prng.between(0, 10) : prng.between(0, 2 * leaseMs),
   }
 }

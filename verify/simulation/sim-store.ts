@@ -44,6 +44,7 @@ export function simStore(
     records.set(digest, after)
     const event = { kind: 'write', op: opName(after.id), method, storeTime: time(), after, audited } as const
     note(before === undefined ? event : { ...event, before })
+    if (before?.expiresAt !== undefined && time() >= before.expiresAt) statistics.forgotten++
     if (after.state === 'held' && before?.state !== 'held') statistics.helds++
     for (const listener of listeners) listener(digest)
   }

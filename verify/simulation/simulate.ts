@@ -132,6 +132,7 @@ function place(
     onCrash: key.onCrash,
     whenRunning: call.whenRunning,
     waitMs: call.waitMs,
+    ...(key.retentionMs === undefined ? {} : { retentionMs: key.retentionMs }),
     ...(key.onError === undefined ? {} : { onError: key.onError }),
     ...(controller === undefined ? {} : { signal: controller.signal }),
   }
