@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { OperationId } from './operation.ts'
 
 /** The longest scope and the longest key that are accepted, in UTF-8 bytes. A longer key is to be derived (hashed). */
@@ -17,7 +17,7 @@ export const MAX_KEY_BYTES = 1024
 export function operationId(scope: string, key: string): OperationId {
   const scopeBytes = checkedLength('scope', scope, MAX_SCOPE_BYTES)
   checkedLength('key', key, MAX_KEY_BYTES)
-  const digest = createHash('sha256').update(`${scopeBytes}:${scope}`).update(key).digest('base64url')
+  const digest = hash('sha256', `${scopeBytes}:${scope}${key}`, 'base64url')
   return { scope, key, digest }
 }
 
