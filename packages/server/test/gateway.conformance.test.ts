@@ -1,20 +1,34 @@
 import { createServer } from 'node:http'
+import { memoryStore } from 'onceward/memory'
 import { gatewayConformance, httpConformance, registerCases, type StartHttp } from 'onceward/testing'
 import { describe, it } from 'vitest'
 import { listening } from '../../onceward/test/http/listening.ts'
 import { listener } from '../../onceward/test/http/node-application.ts'
-import { gatewayBefore } from './support/servers.ts'
+import { createLog } from '../src/gateway/gateway-log.ts'
+import { startGateway } from '../src/gateway/start-gateway.ts'
+import { optionsOf } from './support/servers.ts'
 
 /** Puts the gateway before a service on `node:http` that knows nothing of keys. */
-const start: StartHttp = async ({ app, options }) => {
-  const { scope, quota, ...rest } = options
+const start: StartHttp = async ({ app, options, wrapStore = (store) => store }) => {
+  const { scope, quota, failOpen, ...rest } = options
   const upstream = await listening(createServer(listener(app)))
-  const gateway = await gatewayBefore(`http://127.0.0.1:${upstream.port}`, {
-    scope: scope === 'public' ? 'public' : `header:${scope.header}`,
-    shutdownMs: 1,
-    ...(quota === undefined ? {} : { maxNewKeys: quota }),
-    ...rest,
-  })
+  const gateway = await startGateway(
+    optionsOf({
+      upstream: `http://127.0.0.1:${upstream.port}`,
+      scope: scope === 'public' ? 'public' : `header:${scope.header}`,
+      shutdownMs: 1,
+      ...(quota === undefined ? {} : { maxNewKeys: quota }),
+      ...(failOpen === undefined ? {} : { routes: [{ name: 'all', path: '/*', failOpen }] }),
+      ...rest,
+    }),
+    createLog('silent'),
+    {
+      openStore: async () => {
+        const catalog = memoryStore()
+        return { ...catalog, ...wrapStore(catalog) }
+      },
+    },
+  )
   return {
     port: Number(new URL(gateway.url).port),
     async close() {
@@ -29,11 +43,8 @@ describe('the gateway', () => {
     it,
     httpConformance(start, {
       without: {
-        store: 'it opens its store by a URL',
         authorization: 'its scope and the service behind it decide who may ask',
         throws: 'the service behind it answers for its own throws',
-        maxWaiters: 'the limit is fixed',
-        canonicalJson: 'it compares bytes',
       },
     }),
   )

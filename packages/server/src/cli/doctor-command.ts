@@ -39,7 +39,7 @@ export async function doctor(context: CommandContext, options: DoctorOptions): P
     if (options.json) context.out(`${JSON.stringify(findings, null, 2)}\n`)
     else
       for (const { level, check, message } of findings)
-        context.out(printable(`${level.padEnd(4)}  ${check}: ${message}`) + '\n')
+        context.out(`${printable(`${level.padEnd(4)}  ${check}: ${message}`)}\n`)
     return findings.some((finding) => finding.level === 'fail') ? EXIT.failure : EXIT.ok
   })
 }

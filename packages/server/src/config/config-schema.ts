@@ -1,46 +1,5 @@
 import * as v from 'valibot'
-
-const milliseconds = (least: number, about: string) =>
-  v.pipe(
-    v.number('give a whole number of milliseconds'),
-    v.integer('give a whole number of milliseconds'),
-    v.minValue(least, `must be at least ${least}`),
-    v.maxValue(31_536_000_000, 'must be at most 31536000000 (a year)'),
-    v.description(about),
-  )
-
-const bytes = (about: string) =>
-  v.pipe(
-    v.number('give a whole number of bytes'),
-    v.integer('give a whole number of bytes'),
-    v.minValue(0, 'must not be negative'),
-    v.maxValue(1_073_741_824, 'must be at most 1073741824 (1 GiB)'),
-    v.description(about),
-  )
-
-const count = (least: number, most: number, about: string) =>
-  v.pipe(
-    v.number('give a whole number'),
-    v.integer('give a whole number'),
-    v.minValue(least, `must be at least ${least}`),
-    v.maxValue(most, `must be at most ${most}`),
-    v.description(about),
-  )
-
-const text = (about: string) =>
-  v.pipe(v.string('give text'), v.nonEmpty('must not be empty'), v.description(about))
-
-const url = (about: string) =>
-  v.pipe(
-    v.string('give an http:// or https:// URL'),
-    v.regex(/^https?:\/\/[^\s/]/i, 'give an http:// or https:// URL'),
-    v.check((value) => URL.canParse(value), 'give an http:// or https:// URL'),
-    v.description(about),
-  )
-
-const FIELD_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-const fieldName = (about: string) =>
-  v.pipe(v.string('give a field name'), v.regex(FIELD_NAME, 'give an HTTP field name'), v.description(about))
+import { bytes, count, fieldName, milliseconds, text, url } from './fields.ts'
 
 const scope = v.pipe(
   v.string('give public, header:NAME, jwt:CLAIM or cert'),
