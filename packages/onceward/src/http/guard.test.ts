@@ -280,8 +280,10 @@ describe('the guard', () => {
       get(target, name, receiver) {
         const value: unknown = Reflect.get(target, name, receiver)
         if (typeof value !== 'function') return value
-        if (name === 'claim') gone.abort()
-        return value.bind(target)
+        return (...args: unknown[]) => {
+          if (name === 'claim') gone.abort()
+          return Reflect.apply(value, target, args)
+        }
       },
     })
     const { ask, guard, runs } = setUp({ store: slow })
