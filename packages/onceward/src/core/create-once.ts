@@ -8,11 +8,11 @@ import {
   type Shared,
 } from './attempt.ts'
 import { currentFrame, isInside } from './context.ts'
+import { deriveKey, type Key } from './derive-key.ts'
 import { OncewardError } from './errors.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { heal } from './healing.ts'
 import { operationId } from './identity.ts'
-import { deriveKey, type Key, type VolatileField } from './key.ts'
 import type {
   AttemptReply,
   Call,
@@ -28,6 +28,7 @@ import { createRooms } from './room.ts'
 import { callPolicy, engineOf, policyOf } from './settings.ts'
 import type { OperationStore, TransactionalStore } from './store.ts'
 import { askWithTransaction, runWithin, type TransactionWork } from './transaction.ts'
+import type { VolatileField } from './volatile-fields.ts'
 
 /**
  * Makes an instance that runs operations once.

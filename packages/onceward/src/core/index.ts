@@ -1,6 +1,7 @@
 export type { Clock, Random, Timers } from './clock.ts'
 export { type Codec, Unstorable } from './codec.ts'
 export { createOnce } from './create-once.ts'
+export { deriveKey, type Key, type KeyOptions } from './derive-key.ts'
 export {
   ERRORS,
   type ErrorCode,
@@ -12,9 +13,9 @@ export {
   type OncewardErrorOptions,
 } from './errors.ts'
 export { callerScope, MAX_KEY_BYTES, MAX_SCOPE_BYTES, operationId } from './identity.ts'
-export { deriveKey, type Key, type KeyOptions, type VolatileField } from './key.ts'
 export { CHANNEL, type Observer, type OnceEvent } from './observer.ts'
 export type * from './once-types.ts'
 export type * from './operation.ts'
 export type * from './store.ts'
 export { valueCodec } from './value-codec.ts'
+export type { VolatileField } from './volatile-fields.ts'

@@ -1,6 +1,6 @@
 import type { Clock, Random, Timers } from './clock.ts'
 import type { Codec } from './codec.ts'
-import type { Key } from './key.ts'
+import type { Key } from './derive-key.ts'
 import type { Observer } from './observer.ts'
 import type { OnCrash, OperationId, OperationRecord } from './operation.ts'
 import type { OperationCatalog, OperationStore, TransactionalStore } from './store.ts'

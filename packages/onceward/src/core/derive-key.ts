@@ -1,0 +1,155 @@
+import { hash } from 'node:crypto'
+import { canonicalText, nameOf } from './canonical-text.ts'
+import type { Clock } from './clock.ts'
+import { MAX_KEY_BYTES } from './identity.ts'
+import { systemClock } from './system.ts'
+import { kindOf } from './value-kind.ts'
+import { Walk } from './value-walk.ts'
+import { findVolatile, type VolatileField } from './volatile-fields.ts'
+
+/** Text, or the fields a key is derived from. */
+export type Key = string | readonly unknown[] | { readonly [field: string]: unknown }
+
+/** Options of {@link deriveKey} and {@link inspectKey}. */
+export interface KeyOptions {
+  /** Paths of parts that look volatile and are meant to be in the key: `['createdAt', 'order.sentAt', '[1]']`. */
+  readonly allowVolatile?: readonly string[]
+  /** Is told of each part that looks volatile. Without it `deriveKey` does not look. */
+  readonly onVolatile?: (field: VolatileField) => void
+  /** What tells the time of this moment from other times. Default: the clock of this machine. */
+  readonly clock?: Pick<Clock, 'now'>
+}
+
+/** What {@link inspectKey} finds. */
+export interface KeyInspection {
+  /** What `deriveKey` answers. */
+  readonly key: string
+  /** The text that was digested; absent for a key that was given as text. May hold personal data: not for logs. */
+  readonly canonical?: string
+  /** Parts that look as if a retry would not have them again. Empty for a key given as text. */
+  readonly warnings: readonly VolatileField[]
+}
+
+/**
+ * Turns what identifies an operation into its key. Text stays as it is; a list or an object becomes `k1_` and the
+ * SHA-256 (base64url) of its RFC 8785 canonical JSON, the same for every order of fields and in every process.
+ *
+ * BigInt, Date and bytes may be parts too, each in a form of its own: `1n` is neither `1` nor `'1'`.
+ *
+ * Limit: it cannot know whether the parts tell two operations apart, only that none is missing.
+ *
+ * @throws `TypeError` naming the path of a part that is missing (`undefined`, `null`, NaN, an empty text, list or
+ * object, the texts `undefined` and `[object Object]`), of a whole number that is too large to be exact, and of
+ * instances of classes, maps, sets, functions and symbols; and for a key of yes-or-no parts alone, which everybody
+ * would share.
+ * @example
+ * deriveKey(['charge', order.id]) === deriveKey(['charge', order.id]) // 'k1_…', on every retry
+ */
+export function deriveKey(key: Key, options: KeyOptions = {}): string {
+  if (typeof key === 'string') return checkedText(key)
+  const derived = digest(canonicalOf(key))
+  if (options.onVolatile !== undefined) volatileParts(key, options).forEach(options.onVolatile)
+  return derived
+}
+
+/** Derives a key like {@link deriveKey}, and tells what was digested and which parts look volatile. */
+export function inspectKey(key: Key, options: KeyOptions = {}): KeyInspection {
+  if (typeof key === 'string') return { key: checkedText(key), warnings: [] }
+  const canonical = canonicalOf(key)
+  return { key: digest(canonical), canonical, warnings: volatileParts(key, options) }
+}
+
+function volatileParts(key: object, options: KeyOptions): readonly VolatileField[] {
+  return findVolatile(key, (options.clock ?? systemClock).now(), options.allowVolatile ?? [])
+}
+
+function digest(canonical: string): string {
+  return `k1_${hash('sha256', canonical, 'base64url')}`
+}
+
+function checkedText(key: string): string {
+  if (key === '') throw new TypeError('key is empty; give the text that identifies this operation')
+  if (!key.isWellFormed()) throw new TypeError('key holds half of a surrogate pair; give well-formed text')
+  // A text of n UTF-16 units has at most 3n bytes: most keys need no counting.
+  if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {
+    throw new TypeError(
+      `key has ${Buffer.byteLength(key)} bytes, the most is ${MAX_KEY_BYTES}; give it as a list ([text]) to have it digested`,
+    )
+  }
+  return key
+}
+
+/** Checks the parts of a key and writes them down. */
+function canonicalOf(key: unknown): string {
+  if (typeof key !== 'object' || key === null) {
+    throw new TypeError(
+      `key is ${describe(key)}; give text, a list or an object of the fields that identify it`,
+    )
+  }
+  const walk = new Walk('key')
+  const tells = checkParts(key, walk)
+  if (!tells) {
+    throw new TypeError(
+      'key has only true and false in it, so everybody would share it; add what tells callers apart',
+    )
+  }
+  return canonicalText(key, 'key', 'key')
+}
+
+/** Refuses missing parts. Answers whether any part could tell two operations apart. */
+function checkParts(container: object, walk: Walk): boolean {
+  const kind = kindOf(container)
+  if (kind !== 'array' && kind !== 'object' && kind !== 'null-prototype') {
+    throw walk.refuse(`is ${nameOf(container)}; give its plain data`)
+  }
+  const names = kind === 'array' ? (container as unknown[]).keys() : Object.keys(container)
+  let tells = false
+  let parts = 0
+  walk.open(container)
+  for (const name of names) {
+    walk.count()
+    walk.path.push(name)
+    if (checkPart((container as Record<string | number, unknown>)[name], walk)) tells = true
+    walk.path.pop()
+    parts += 1
+  }
+  walk.close()
+  if (parts === 0) throw walk.refuse(`is an empty ${kind === 'array' ? 'list' : 'object'}; ${MEND}`)
+  return tells
+}
+
+const MEND = 'leave it out, or write in words what its absence means'
+
+function checkPart(part: unknown, walk: Walk): boolean {
+  switch (typeof part) {
+    case 'boolean':
+      return false
+    case 'string':
+      if (part.trim() === '') throw walk.refuse(`is an empty text; ${MEND}`)
+      if (part === 'undefined' || part === '[object Object]') {
+        throw walk.refuse(`is the text '${part}', which a missing value was turned into; ${MEND}`)
+      }
+      return true
+    case 'number':
+      if (!Number.isFinite(part)) throw walk.refuse(`is ${part}; ${MEND}`)
+      if (Number.isInteger(part) && !Number.isSafeInteger(part)) {
+        throw walk.refuse('is too large to be exact, so two ids may look the same; give it as text or BigInt')
+      }
+      return true
+    case 'object': {
+      if (part === null) throw walk.refuse(`is null; ${MEND}`)
+      const kind = kindOf(part)
+      return kind === 'date' || kind === 'bytes' || checkParts(part, walk)
+    }
+    case 'undefined':
+      throw walk.refuse(`is undefined; ${MEND}`)
+    default:
+      return true
+  }
+}
+
+function describe(key: unknown): string {
+  if (key === undefined || key === null) return `${key}`
+  if (typeof key === 'number' || typeof key === 'bigint') return `a ${typeof key} (write String(key))`
+  return `a ${typeof key}`
+}
