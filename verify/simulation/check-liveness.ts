@@ -1,4 +1,5 @@
 import type { EventOf, Evidence } from './evidence.ts'
+import { isStrict } from './plan.ts'
 
 /** How many leases after healing every caller has its answer, beside the work that was still running. */
 const SETTLE_LEASES = 3
@@ -19,8 +20,8 @@ export function checkLiveness(evidence: Evidence): void {
     const tell = (message: string) => report('I11: every operation settles', at, `${op} ${message}`)
     if (record.state === 'running') tell('runs for ever')
     if (record.state === 'released') tell('was not run by a caller that could')
-    // Only an oracle that knows can decide, and only of work that is whole.
-    if (record.state === 'held' && key.oracle === 'truth' && key.steps === 0)
+    // Only an oracle that knows can decide, and only of work that is whole and never given back after its effect.
+    if (record.state === 'held' && key.oracle === 'truth' && key.steps === 0 && isStrict(key))
       tell('stayed held though somebody knew')
     const reruns = key.onCrash === 'rerun' && key.onError !== 'hold' && !key.holdingStep
     const unfinished = plan.calls.some(({ behaviour }) => behaviour === 'unstorable')

@@ -27,7 +27,10 @@ export interface Evidence {
   report(rule: string, at: number, message: string): void
 }
 
-/** Whether the record that was there had expired, so that the store treated it as absent. */
-export function isForgotten({ before, storeTime }: EventOf<'write'>): boolean {
-  return before?.expiresAt !== undefined && storeTime >= before.expiresAt
+/**
+ * Whether the record that was there had expired, so that a claim found none. Its owner may still end an expired one:
+ * as long as nobody else has claimed it, nobody else ran.
+ */
+export function isForgotten({ before, method, storeTime }: EventOf<'write'>): boolean {
+  return method === 'claim' && before?.expiresAt !== undefined && storeTime >= before.expiresAt
 }

@@ -1,5 +1,5 @@
 import type { HeldOperation, Reconciliation } from 'onceward'
-import type { PlannedKey } from './plan.ts'
+import { isStrict, type PlannedKey } from './plan.ts'
 import type { Incarnation } from './sim-process.ts'
 import { opName } from './sim-store.ts'
 import { answerOf } from './work.ts'
@@ -32,9 +32,11 @@ function find(world: World, key: PlannedKey, op: string, input: unknown): Reconc
   const effects = world.sink.filter((effect) => effect.op === op)
   const parts = new Set(effects.map(({ part }) => part))
   const last = effects.at(-1)
-  // Where a failover has lost records, the key may belong to another input than what was done under it.
+  // Where a failover has lost records, or work was given back in spite of its effect, the key may belong to another
+  // input than what was done under it.
   const asked = (input as { n?: number } | undefined)?.n
-  if (world.statistics.lostTails > 0 && effects.some(({ value }) => value.split('|')[1] !== String(asked))) {
+  const mayDiffer = world.statistics.lostTails > 0 || !isStrict(key)
+  if (mayDiffer && effects.some(({ value }) => value.split('|')[1] !== String(asked))) {
     return { outcome: 'unknown' }
   }
   if (key.steps === 0 && last) return { outcome: 'done', value: answerOf(last.value) }
