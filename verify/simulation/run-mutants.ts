@@ -26,7 +26,7 @@ interface Fate {
 const MOST_SEEDS = 20_000
 
 /** A mutant that goes round in circles is stopped after so many ms, which counts as noticed. */
-const HANGS_AFTER_MS = 120_000
+const HANGS_AFTER_MS = 600_000
 
 if (isMainThread) process.exitCode = await main()
 else await serve()

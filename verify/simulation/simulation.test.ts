@@ -32,13 +32,13 @@ beforeAll(async () => {
 }, 120_000)
 
 describe('the engine in deterministic simulation', () => {
-  it(`keeps every promise over ${SEEDS} seeds`, { timeout: 600_000 }, async () => {
+  it(`keeps every promise over ${SEEDS} seeds`, { timeout: 1_800_000 }, async () => {
     const { code, output } = await run('verify/simulation/dist/run.js', '--seeds', SEEDS)
     console.log(output.slice(-12_000))
     expect(code, output.slice(-12_000)).toBe(0)
   })
 
-  it('is noticed when it is broken, whatever is broken', { timeout: 600_000 }, async () => {
+  it('is noticed when it is broken, whatever is broken', { timeout: 1_800_000 }, async () => {
     const { code, output } = await run('verify/simulation/dist/run-mutants.js')
     expect(code, output).toBe(0)
     expect(output).toMatch(/^(\d+) of \1 mutants killed$/m)
