@@ -2,6 +2,14 @@
 import { readFileSync } from 'node:fs'
 import { run } from './program.ts'
 
+// Node 22 warns that its SQLite is experimental, in two lines on the stderr of every command. It is what we test with;
+// every other warning is printed, in one line.
+process.removeAllListeners('warning')
+process.on('warning', (warning) => {
+  if (warning.name === 'ExperimentalWarning' && warning.message.startsWith('SQLite')) return
+  process.stderr.write(`onceward: ${warning.name}: ${warning.message.replace(/\s*\n\s*/g, ' ')}\n`)
+})
+
 // A reader that has seen enough (`onceward ls | head`) is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)
