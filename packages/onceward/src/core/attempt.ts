@@ -6,7 +6,7 @@ import type { AttemptReply, Operation } from './once-types.ts'
 import type { OperationId, Outcome } from './operation.ts'
 import type { KnownOutcome, OutcomeCache } from './outcome-cache.ts'
 import { replay } from './outcomes.ts'
-import { createPatience, type Patience, throwIfAborted } from './patience.ts'
+import { type AbortWatch, createPatience, type Patience, throwIfAborted } from './patience.ts'
 import { type Held, reconcileHeld } from './reconciling.ts'
 import { ask, known, type Room, type Rooms, watch } from './room.ts'
 import type { Engine, Policy } from './settings.ts'
@@ -26,6 +26,7 @@ export interface Shared {
   readonly engine: Engine
   readonly rooms: Rooms
   readonly cache: OutcomeCache
+  readonly aborts: AbortWatch
 }
 
 /** What asking the store led to: its answer, or the end of the work that this caller ran. */
@@ -54,7 +55,7 @@ export async function attempt<T>(
 ): Promise<AttemptReply<T>> {
   const { engine, rooms } = shared
   const room = rooms.enter(asked.id.digest)
-  const patience = createPatience(engine, asked.policy.waitMs, asked.signal)
+  const patience = createPatience(engine, shared.aborts, asked.policy.waitMs, asked.signal)
   try {
     return await untilAnswered(shared, asked, room, patience, askStore)
   } finally {

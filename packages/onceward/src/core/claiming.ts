@@ -1,6 +1,7 @@
+import { answerWithin, StoreTimeout } from './answer-within.ts'
 import { isOncewardError, OncewardError } from './errors.ts'
 import { isSpent, type Reading, readClock } from './lease-keeper.ts'
-import { pause, StoreTimeout, within } from './persist.ts'
+import { pause } from './pause.ts'
 import type { Engine } from './settings.ts'
 import type { ClaimReply, ClaimRequest } from './store.ts'
 
@@ -27,7 +28,7 @@ export async function claim(engine: Engine, request: ClaimRequest): Promise<Clai
     try {
       const asked = engine.store.claim(request)
       pending.push(asked)
-      const reply = await within(engine, asked, engine.storeTimeoutMs)
+      const reply = await answerWithin(engine, asked, engine.storeTimeoutMs)
       // Work must not begin under a claim that others may have found lapsed by now: the store is asked what became of it.
       if (reply.state === 'claimed' && isSpent(engine, request.leaseMs, sentAt))
         throw new StoreTimeout('the grant came too late')
@@ -61,11 +62,9 @@ function disown(engine: Engine, request: ClaimRequest, pending: readonly Promise
     const startedAt = engine.clock.monotonic()
     for (let pauseMs = FIRST_PAUSE_MS; engine.clock.monotonic() - startedAt < request.leaseMs; pauseMs *= 2) {
       try {
-        return await within(engine, giveBack(), engine.storeTimeoutMs)
+        return await answerWithin(engine, giveBack(), engine.storeTimeoutMs)
       } catch {
-        await new Promise<void>((resolve) => {
-          engine.timers.after(pauseMs, resolve, { background: true })
-        })
+        await pause(engine, pauseMs, { background: true })
       }
     }
   }

@@ -35,3 +35,11 @@ export function isInside(digest: string, store: object): boolean {
   }
   return false
 }
+
+/** Whether the caller is inside the work of any operation of this store. */
+export function isInsideStore(store: object): boolean {
+  for (let frame = currentFrame(); frame; frame = frame.outer) {
+    if (!frame.ended && frame.store === store) return true
+  }
+  return false
+}

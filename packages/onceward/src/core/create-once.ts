@@ -7,9 +7,9 @@ import {
   requestOf,
   type Shared,
 } from './attempt.ts'
-import { currentFrame, isInside } from './context.ts'
+import { currentFrame, type Frame, isInside, isInsideStore } from './context.ts'
 import { deriveKey, type Key } from './derive-key.ts'
-import { OncewardError } from './errors.ts'
+import { OncewardError, reported } from './errors.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { heal } from './healing.ts'
 import { operationId } from './identity.ts'
@@ -24,6 +24,7 @@ import type {
 } from './once-types.ts'
 import type { OperationId, OperationRecord } from './operation.ts'
 import { createOutcomeCache } from './outcome-cache.ts'
+import { createAbortWatch } from './patience.ts'
 import { createRooms } from './room.ts'
 import { callPolicy, engineOf, policyOf } from './settings.ts'
 import type { OperationStore, TransactionalStore } from './store.ts'
@@ -49,6 +50,7 @@ export function createOnce(options: OnceOptions): Once {
     engine,
     rooms: createRooms(),
     cache: createOutcomeCache(engine.clock, options.cache),
+    aborts: createAbortWatch(),
   }
   const running = new Set<Promise<unknown>>()
   let closed = false
@@ -70,7 +72,8 @@ export function createOnce(options: OnceOptions): Once {
   const prepare = (call: Call): Asked => {
     const policy = callPolicy(base, call)
     const id = identify(call)
-    if (closed) throw new OncewardError('CLOSED')
+    // What runs may still call what it is made of.
+    if (closed && !isInsideStore(engine.store)) throw new OncewardError('CLOSED')
     if (isInside(id.digest, engine.store)) {
       throw new OncewardError(
         'REENTRANT',
@@ -109,20 +112,21 @@ export function createOnce(options: OnceOptions): Once {
         const asked = prepare(call)
         return runWithin(asked, store, tx, requestOf(engine, asked, false), fn)
       }),
-    withinSync: <T, Tx>(tx: Tx, call: Call, fn: (op: TransactionOperation) => T) => {
-      const store = joinable<Tx>(engine.store)
-      if (store.capabilities.transactional !== 'sync') {
-        throw new TypeError('withinSync needs a store with a synchronous driver; await within() instead')
-      }
-      const asked = prepare(call)
-      return runWithin(asked, store, tx, requestOf(engine, asked, false), fn) as T
-    },
+    withinSync: <T, Tx>(tx: Tx, call: Call, fn: (op: TransactionOperation) => T) =>
+      crossingSync(() => {
+        const store = joinable<Tx>(engine.store)
+        if (store.capabilities.transactional !== 'sync') {
+          throw new TypeError('withinSync needs a store with a synchronous driver; await within() instead')
+        }
+        const asked = prepare(call)
+        return runWithin(asked, store, tx, requestOf(engine, asked, false), fn) as T
+      }),
     get: (key: Key, where: { readonly scope?: string } = {}): Promise<OperationRecord | undefined> =>
-      engine.store.get(identify({ key, ...where })),
-    heal: () => heal(engine, base),
+      crossing(() => engine.store.get(identify({ key, ...where }))),
+    heal: () => crossing(() => heal(engine, base)),
     close: async () => {
       closed = true
-      await Promise.allSettled(running)
+      while (running.size > 0) await Promise.allSettled(running)
     },
   }
 }
@@ -133,9 +137,24 @@ async function crossing<T>(nested: () => Promise<T>): Promise<T> {
   try {
     return await nested()
   } catch (error) {
-    if (outer && typeof error === 'object' && error !== null) outer.crossed.add(error)
-    throw error
+    throw crossed(error, outer)
   }
+}
+
+/** {@link crossing} for what does not wait. */
+function crossingSync<T>(nested: () => T): T {
+  const outer = currentFrame()
+  try {
+    return nested()
+  } catch (error) {
+    throw crossed(error, outer)
+  }
+}
+
+function crossed(error: unknown, outer: Frame | undefined): unknown {
+  if (outer && typeof error === 'object' && error !== null) outer.crossed.add(error)
+  reported(error)
+  return error
 }
 
 function joinable<Tx>(store: OperationStore & Partial<TransactionalStore<Tx>>): JoinableStore<Tx> {

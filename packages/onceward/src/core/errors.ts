@@ -219,8 +219,13 @@ export class OncewardError extends Error {
 
 /** Tells whether `error` is an {@link OncewardError}, of this or another copy of the library, with `code` if given. */
 export function isOncewardError(error: unknown, code?: ErrorCode): error is OncewardError {
-  if (typeof error !== 'object' || error === null || !(BRAND in error)) return false
-  return code === undefined || ('code' in error && error.code === code)
+  try {
+    if (typeof error !== 'object' || error === null || !(BRAND in error)) return false
+    return code === undefined || ('code' in error && error.code === code)
+  } catch {
+    // Anything can be thrown, even a proxy that cannot be looked at.
+    return false
+  }
 }
 
 /** Marks an error as thrown before anything happened: the operation is released and may run again. */
@@ -240,16 +245,32 @@ export function finalFailure<E extends object>(error: E, options: { readonly eff
 /** What {@link noEffect} or {@link finalFailure} said about an error; an error with `effect: 'none'` says it by itself. */
 export type Verdict = { readonly kind: 'no-effect' } | { readonly kind: 'final'; readonly effect: Effect }
 
-/** Reads the verdict on what was thrown. */
+/** Reads the verdict on what was thrown: what it says of the operation around, not of one that was nested in it. */
 export function verdictOn(error: unknown): Verdict | undefined {
-  if (typeof error !== 'object' || error === null) return undefined
-  const marked = (error as { [VERDICT]?: Verdict })[VERDICT]
-  if (marked) return marked
-  return isOncewardError(error) && error.effect === 'none' ? { kind: 'no-effect' } : undefined
+  try {
+    if (typeof error !== 'object' || error === null || currentFrame()?.crossed.has(error)) return undefined
+    const { [VERDICT]: marked, [REPORTED]: reported } = error as { [VERDICT]?: Verdict; [REPORTED]?: true }
+    if (marked) return marked
+    return !reported && isOncewardError(error) && error.effect === 'none' ? { kind: 'no-effect' } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * Notes that an error has come out of a call of the library: its `effect` is that of this call. Work that lets it
+ * through has said nothing of its own effect. The note is on the error, so it also counts where the frame is not to be
+ * seen: in another copy of the library, or behind a pool that loses the async context.
+ */
+export function reported(error: unknown): void {
+  if (isOncewardError(error) && Object.isExtensible(error)) {
+    Object.defineProperty(error, REPORTED, { value: true, enumerable: false, configurable: true })
+  }
 }
 
 const BRAND = Symbol.for('onceward.error')
 const VERDICT = Symbol.for('onceward.verdict')
+const REPORTED = Symbol.for('onceward.reported')
 
 function mark<E extends object>(error: E, verdict: Verdict): E {
   if (typeof error !== 'object' || error === null)

@@ -41,17 +41,20 @@ export async function execute<T>(
     try {
       return { value: await fn(handle.op) }
     } catch (error) {
-      const crossed = typeof error === 'object' && error !== null && frame.crossed.has(error)
-      return { error, verdict: crossed ? undefined : verdictOn(error) }
+      return { error, verdict: verdictOn(error) }
     } finally {
       frame.ended = true
+      handle.end()
     }
   })
   const ending = { engine, policy, claim, keeper, durationMs: engine.clock.monotonic() - startedAt }
   try {
     if ('value' in thrown) return await storeValue(ending, thrown.value)
     const onError = handle.hasOpenHold() ? 'hold' : onErrorOf(policy)
-    return await storeThrow(ending, thrown.error, thrown.verdict, onError)
+    // Nobody can say that nothing happened while a part that must not be repeated goes on.
+    const verdict =
+      thrown.verdict?.kind === 'no-effect' && handle.isHoldUnderWay() ? undefined : thrown.verdict
+    return await storeThrow(ending, thrown.error, verdict, onError)
   } finally {
     keeper.stop()
   }

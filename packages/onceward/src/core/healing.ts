@@ -1,5 +1,5 @@
+import { answerWithin } from './answer-within.ts'
 import type { OperationRecord } from './operation.ts'
-import { within } from './persist.ts'
 import { isOwnScope, reconcileHeld } from './reconciling.ts'
 import type { Engine, Policy } from './settings.ts'
 
@@ -21,12 +21,12 @@ export async function heal(
   }
   let swept = 0
   for (let more = PAGE; more === PAGE; swept += more)
-    more = await within(engine, store.sweep(PAGE), storeTimeoutMs)
+    more = await answerWithin(engine, store.sweep(PAGE), storeTimeoutMs)
   let settled = 0
   let cursor: string | undefined
   do {
     const query = { state: 'held' as const, limit: PAGE, ...(cursor === undefined ? {} : { cursor }) }
-    const page = await within(engine, store.list(query), storeTimeoutMs)
+    const page = await answerWithin(engine, store.list(query), storeTimeoutMs)
     for (const record of page.records) {
       if (isOwnScope(record.id.scope, engine.scope) && (await reconcileRecord(engine, policy, record)))
         settled++

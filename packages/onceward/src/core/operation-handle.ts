@@ -12,6 +12,10 @@ export interface OperationHandle {
   readonly op: Operation
   /** Whether a step that must not be repeated was begun and has not finished. */
   hasOpenHold(): boolean
+  /** Whether the function of such a step has not even settled: the work has left it behind. */
+  isHoldUnderWay(): boolean
+  /** The work has ended: what it left behind begins no more steps. */
+  end(): void
 }
 
 /** Makes the handle of one claim. `steps` are those an earlier attempt has finished. */
@@ -26,7 +30,16 @@ export function operationHandle(
   const finished = new Map(steps.filter((step) => step.state === 'done').map((step) => [step.name, step]))
   const named = new Set<string>()
   const open = new Set<string>()
+  const underWay = new Set<string>()
+  let ended = false
 
+  const refuseAfterEnd = (name: string): void => {
+    // Another attempt may be at this step by now.
+    if (ended)
+      throw new TypeError(
+        `step "${name}" was begun after its operation had ended; await all steps before the work returns or throws`,
+      )
+  }
   const checkpoint = async (step: StepRecord): Promise<void> => {
     const stored = await persist(engine, policy.leaseMs, claim.id, () => engine.store.checkpoint(claim, step))
     if (stored === 'applied') return
@@ -55,6 +68,7 @@ export function operationHandle(
     if (typeof name !== 'string' || name === '') throw new TypeError('a step needs a name')
     if (named.has(name))
       throw new TypeError(`step "${name}" was run twice in one attempt; give each step its own name`)
+    refuseAfterEnd(name)
     named.add(name)
     const known = finished.get(name)
     if (known) return finishedValue(known) as T
@@ -63,8 +77,10 @@ export function operationHandle(
     // Worth a round trip only where it changes what a crash means.
     if (onCrash === 'hold' && policy.onCrash === 'rerun')
       await checkpoint({ name, state: 'started', onCrash })
+    refuseAfterEnd(name)
     if (onCrash === 'hold') open.add(name)
-    const value = await fn()
+    if (onCrash === 'hold') underWay.add(name)
+    const value = await settling(fn, () => underWay.delete(name))
     const outcome = valueOutcome(value, policy.codec, policy.maxValueBytes)
     if (outcome.kind === 'unreplayable') {
       engine.emit('not-replayable', claim.id, { message: `step "${name}": ${outcome.reason}` })
@@ -92,5 +108,20 @@ export function operationHandle(
     step,
     downstreamKey: (system) => downstreamKey(claim.id, system),
   }
-  return { op, hasOpenHold: () => open.size > 0 }
+  return {
+    op,
+    hasOpenHold: () => open.size > 0,
+    isHoldUnderWay: () => underWay.size > 0,
+    end() {
+      ended = true
+    },
+  }
+}
+
+async function settling<T>(fn: () => T | Promise<T>, settled: () => void): Promise<T> {
+  try {
+    return await fn()
+  } finally {
+    settled()
+  }
 }

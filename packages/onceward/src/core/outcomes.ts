@@ -1,6 +1,7 @@
+import { clipNote } from './clip-note.ts'
 import { type Codec, Unstorable } from './codec.ts'
 import { isOncewardError, OncewardError } from './errors.ts'
-import { type Effect, type Failure, MAX_NOTE_CHARS, type OperationId, type Outcome } from './operation.ts'
+import type { Effect, Failure, OperationId, Outcome } from './operation.ts'
 
 /**
  * Encodes the value of finished work. It never throws: the effect has happened, so a value that cannot be stored
@@ -87,17 +88,13 @@ function rebuilt(failure: Failure): Error {
 function textOf(read: () => unknown, fallback: string): string {
   try {
     const text = read()
-    return typeof text === 'string' || typeof text === 'number' ? clip(String(text)) : fallback
+    return typeof text === 'string' || typeof text === 'number' ? clipNote(String(text)) : fallback
   } catch {
     return fallback
   }
 }
 
 function messageOf(error: unknown): string {
-  if (typeof error === 'string') return clip(error)
+  if (typeof error === 'string') return clipNote(error)
   return textOf(() => (error as Error).message, 'something that is not an Error was thrown')
-}
-
-function clip(text: string): string {
-  return text.length <= MAX_NOTE_CHARS ? text : `${text.slice(0, MAX_NOTE_CHARS - 1)}…`
 }

@@ -9,18 +9,49 @@ export interface Patience {
   end(): void
 }
 
+/** Tells callers of aborts; listens to each signal once, however many callers share it. */
+export interface AbortWatch {
+  /** Calls `onAbort` when `signal` aborts; answers a function that forgets it. */
+  add(signal: AbortSignal, onAbort: () => void): () => void
+}
+
+/** Makes the watch of an instance. */
+export function createAbortWatch(): AbortWatch {
+  const watched = new WeakMap<AbortSignal, Set<() => void>>()
+  const begin = (signal: AbortSignal): Set<() => void> => {
+    const callers = new Set<() => void>()
+    const tell = () => {
+      for (const onAbort of callers) onAbort()
+    }
+    signal.addEventListener('abort', tell, { once: true })
+    watched.set(signal, callers)
+    return callers
+  }
+  return {
+    add(signal, onAbort) {
+      const callers = watched.get(signal) ?? begin(signal)
+      callers.add(onAbort)
+      return () => void callers.delete(onAbort)
+    },
+  }
+}
+
 /** Starts the waiting time of one caller; its timer starts with the first wait. */
-export function createPatience(engine: Engine, waitMs: number, signal: AbortSignal | undefined): Patience {
+export function createPatience(
+  engine: Engine,
+  aborts: AbortWatch,
+  waitMs: number,
+  signal: AbortSignal | undefined,
+): Patience {
   let over: Promise<'over' | 'aborted'> | undefined
   let end = () => {}
   const start = () =>
     new Promise<'over' | 'aborted'>((resolve) => {
       const cancel = engine.timers.after(waitMs, () => resolve('over'))
-      const abort = () => resolve('aborted')
-      signal?.addEventListener('abort', abort, { once: true })
+      const forget = signal && aborts.add(signal, () => resolve('aborted'))
       end = () => {
         cancel()
-        signal?.removeEventListener('abort', abort)
+        forget?.()
       }
     })
   return {

@@ -1,5 +1,7 @@
+import { answerWithin } from './answer-within.ts'
 import { isOncewardError } from './errors.ts'
 import type { OperationId } from './operation.ts'
+import { pause } from './pause.ts'
 import type { Engine } from './settings.ts'
 
 /** What became of a transition: applied, refused because the claim is not ours any more, or the store cannot be reached. */
@@ -27,7 +29,7 @@ export async function persist(
   let pauseMs = FIRST_PAUSE_MS
   for (;;) {
     try {
-      const applied = await within(engine, transition(), leaseMs / TRIES)
+      const applied = await answerWithin(engine, transition(), leaseMs / TRIES)
       return applied ? 'applied' : 'refused'
     } catch (error) {
       engine.emit('not-stored', id, { error })
@@ -37,26 +39,4 @@ export async function persist(
     await pause(engine, pauseMs * (0.5 + engine.random.fraction()))
     pauseMs = Math.min(pauseMs * 2, leaseMs / 6)
   }
-}
-
-/** Resolves after `ms`. */
-export function pause(engine: Engine, ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    engine.timers.after(ms, resolve)
-  })
-}
-
-/** The store did not answer in time. */
-export class StoreTimeout extends Error {
-  override readonly name: string = 'StoreTimeout'
-}
-
-/** Bounds a store call that may never answer. @throws {@link StoreTimeout} after `ms`. */
-export function within<T>(engine: Engine, reply: Promise<T>, ms: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const cancel = engine.timers.after(ms, () =>
-      reject(new StoreTimeout(`the store did not answer within ${ms} ms`)),
-    )
-    reply.then(resolve, reject).finally(cancel)
-  })
 }

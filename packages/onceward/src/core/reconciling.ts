@@ -1,9 +1,9 @@
+import { answerWithin } from './answer-within.ts'
 import { downstreamKey } from './downstream-key.ts'
 import { callerScope } from './identity.ts'
 import type { HeldOperation, Reconciliation } from './once-types.ts'
 import type { OperationId } from './operation.ts'
 import { failureOutcome, valueOutcome } from './outcomes.ts'
-import { within } from './persist.ts'
 import type { Engine, Policy } from './settings.ts'
 import type { ClaimReply, Resolution } from './store.ts'
 
@@ -28,7 +28,7 @@ export async function reconcileHeld(
   if (reconcile === undefined || held.mayAskInMs > 0) return false
   const { fence, attempt, asks } = held
   // All callers of a room wait for this: a store that never answers must not keep them.
-  const bounded = <T>(reply: Promise<T>): Promise<T> => within(engine, reply, engine.storeTimeoutMs)
+  const bounded = <T>(reply: Promise<T>): Promise<T> => answerWithin(engine, reply, engine.storeTimeoutMs)
   try {
     const turn = { fence, asks, quietMs: reconcileTimeoutMs + BACK_OFF_MS.first, holding: false }
     if (!(await bounded(engine.store.takeTurn(id, turn)))) return false
@@ -83,7 +83,7 @@ async function ask(
     return (await given) ?? { outcome: 'unknown' }
   }
   try {
-    return await within(engine, answer(), policy.reconcileTimeoutMs)
+    return await answerWithin(engine, answer(), policy.reconcileTimeoutMs)
   } catch (error) {
     controller.abort(error)
     engine.emit('reconcile-unknown', id, { attempt: held.attempt, fence: held.fence, error })

@@ -6,6 +6,7 @@ import { OncewardError, verdictOn } from './errors.ts'
 import type { JoinableStore, TransactionOperation } from './once-types.ts'
 import type { Claim, Outcome } from './operation.ts'
 import { failureOf, failureOutcome, operationFailed, replay, valueOutcome } from './outcomes.ts'
+import { persist } from './persist.ts'
 import { ask, known } from './room.ts'
 import { onErrorOf } from './settings.ts'
 import type { ClaimReply, ClaimRequest, OperationStore } from './store.ts'
@@ -143,16 +144,17 @@ async function rememberFailure(
   const verdict = crossed ? undefined : verdictOn(error)
   const final = verdict?.kind === 'final' || (verdict === undefined && onErrorOf(asked.policy) === 'store')
   if (!final) return
-  const { reply } = await claim(engine, { ...request, owner: engine.random.nonce() })
+  // Everything was rolled back, so a crash between this claim and its end leaves nothing unknown.
+  const { reply } = await claim(engine, { ...request, owner: engine.random.nonce(), onCrash: 'rerun' })
   if (reply.state !== 'claimed') return
   // Whatever the work wrote here is rolled back; only what it says itself may have happened elsewhere.
   const effect = verdict?.kind === 'final' ? verdict.effect : 'none'
-  const completed = await engine.store.complete(
-    reply.claim,
-    failureOutcome(error, effect),
-    asked.policy.retentionMs,
+  const outcome = failureOutcome(error, effect)
+  const { leaseMs, retentionMs } = asked.policy
+  const stored = await persist(engine, leaseMs, asked.id, () =>
+    engine.store.complete(reply.claim, outcome, retentionMs),
   )
-  if (completed) throw operationFailed(failureOf(error, effect), error)
+  if (stored === 'applied') throw operationFailed(failureOf(error, effect), error)
 }
 
 function transactionOperation(claim: Claim, takenOver: boolean): TransactionOperation {

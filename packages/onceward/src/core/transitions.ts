@@ -6,12 +6,12 @@
  *
  * Each function answers the record to write, or nothing when nothing changes.
  */
+import { clipNote } from './clip-note.ts'
 import {
   type Claim,
   type Failure,
   type HistoryEntry,
   MAX_HISTORY,
-  MAX_NOTE_CHARS,
   type OperationRecord,
   type Outcome,
   type StepRecord,
@@ -192,8 +192,8 @@ export function resolve(
       key: held.id.key,
       fence: held.fence,
       as: failed ? 'failed' : resolution.as.state,
-      actor: clip(resolution.actor),
-      reason: clip(resolution.reason),
+      actor: clipNote(resolution.actor),
+      reason: clipNote(resolution.reason),
     },
   }
 }
@@ -314,7 +314,7 @@ function lapse(record: OperationRecord, now: number): OperationRecord {
 
 function toHeld(record: OperationRecord, reason: string, now: number): OperationRecord {
   return withEvent(
-    { ...record, state: 'held', heldReason: clip(reason), asks: 0, nextAskAt: now },
+    { ...record, state: 'held', heldReason: clipNote(reason), asks: 0, nextAskAt: now },
     'held',
     now,
     reason,
@@ -332,7 +332,7 @@ function withEvent(
     event,
     attempt: record.attempt,
     fence: record.fence,
-    ...(note === undefined ? {} : { note: clip(note) }),
+    ...(note === undefined ? {} : { note: clipNote(note) }),
   }
   return withExpiry({ ...record, updatedAt: now, history: [...record.history, entry].slice(-MAX_HISTORY) })
 }
@@ -350,10 +350,4 @@ function withExpiry(record: OperationRecord): OperationRecord {
 
 function lastEvent(record: OperationRecord): HistoryEntry['event'] | undefined {
   return record.history.at(-1)?.event
-}
-
-function clip(text: string): string {
-  if (text.length <= MAX_NOTE_CHARS) return text
-  // Half of a surrogate pair is no text: some stores refuse it.
-  return `${text.slice(0, MAX_NOTE_CHARS - 1).replace(/[\uD800-\uDBFF]$/, '')}…`
 }

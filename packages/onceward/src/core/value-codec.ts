@@ -76,6 +76,8 @@ function isJsonAt(value: unknown, depth: number, budget: Budget): boolean {
 
 function isJsonContainer(value: object, depth: number, budget: Budget): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
+  // One that is not enumerable is no field, but `JSON.stringify` would ask it.
+  if ((value as { readonly toJSON?: unknown }).toJSON !== undefined) return false
   const names = Object.keys(value)
   budget.partsLeft -= names.length + 1
   if (budget.partsLeft < 0) return false

@@ -1,4 +1,4 @@
-import { ERRORS, OncewardError, verdictOn } from '../core/errors.ts'
+import { ERRORS, OncewardError, type Verdict, verdictOn } from '../core/errors.ts'
 import { callerOf } from './caller.ts'
 import { createGuard, type Guard } from './guard.ts'
 import type { IdempotencyOptions, OnServerError } from './guard-options.ts'
@@ -86,6 +86,7 @@ async function serve<Request>(
   if (res.destroyed) return
   res.once('close', onClose)
   let capture: NodeCapture | undefined
+  let verdict: Verdict | undefined
   const reply = (answer: SendAnswer): void => {
     try {
       if (capture) capture.send(answer)
@@ -110,12 +111,16 @@ async function serve<Request>(
         const { fail } = capture
         // What the framework itself answers after a throw is the response; only an unanswered throw ends up here.
         new Promise((resolve) => resolve(exchange.next(capture))).catch(fail)
-        return capture.response
+        return capture.response.catch((error: unknown) => {
+          // Here, inside the operation, it is known what the error says of it, and what only of one nested in it.
+          verdict = verdictOn(error)
+          throw error
+        })
       },
     })
     if (answer.kind === 'send') reply(answer)
   } catch (error) {
-    reply(thrownAnswer(error, onServerError))
+    reply(thrownAnswer(error, verdict, onServerError))
   } finally {
     res.off('close', onClose)
   }
@@ -128,8 +133,11 @@ function send<Request>({ res, takeOver }: NodeExchange<Request>, answer: SendAns
 }
 
 /** The answer for a handler that threw without answering: 500, and whether anything may have happened. */
-function thrownAnswer(error: unknown, onServerError: OnServerError): SendAnswer {
-  const verdict = verdictOn(error)
+function thrownAnswer(
+  error: unknown,
+  verdict: Verdict | undefined,
+  onServerError: OnServerError,
+): SendAnswer {
   const effect =
     verdict?.kind === 'no-effect' || (!verdict && onServerError === 'release') ? 'none' : 'unknown'
   const code =
