@@ -27,7 +27,7 @@ for (const [from, { optionalDependencies = {}, peerDependenciesMeta = {} }] of O
 )) {
   for (const [name, range] of Object.entries(optionalDependencies)) {
     if (peerDependenciesMeta[name] || isLocked(from, name)) continue
-    const words = name.split('/').at(-1).split('-')
+    const words = name.split('/').at(-1)?.split('-') ?? []
     const os = OS.filter((one) => words.includes(one))
     const cpu = CPU.filter((one) => words.includes(one))
     // Only what names a platform: anything else that is missing is for npm to complain about.

@@ -8,7 +8,13 @@ const MOST_LINES = 300
 /** Longer by their nature, each with the reason and a limit of its own. */
 const LONGER = /** @type {Record<string, number>} */ ({
   // Every transition of a record, side by side: they are read against each other.
-  'packages/onceward/src/core/transitions.ts': 360,
+  'packages/onceward/src/core/transitions.ts': 370,
+  // Every way in which a handler can write a response, side by side.
+  'packages/onceward/src/http/node-capture.ts': 330,
+  // A table: every setting of the gateway with its flag, check and meaning.
+  'packages/server/src/config/config-schema.ts': 330,
+  // A table: the plans that once found a fault.
+  'verify/simulation/regressions.ts': 800,
 })
 
 /** @type {import('./gate.mjs').Gate} */
@@ -24,7 +30,7 @@ export const fileLength = {
       lines: readFileSync(join(root, file), 'utf8').split('\n').length - 1,
     }))
     const limitOf = (/** @type {string} */ file) =>
-      LONGER[file] ?? (/\.test\.m?[jt]s$/.test(file) ? MOST_LINES * 1.5 : MOST_LINES)
+      LONGER[file] ?? (/\.test\.m?[jt]s$|^packages\/[^/]+\/test\//.test(file) ? MOST_LINES * 1.5 : MOST_LINES)
     const problems = counted
       .filter(({ file, lines }) => lines > limitOf(file))
       .map(({ file, lines }) => `${file} has ${lines} lines, the most is ${limitOf(file)}`)

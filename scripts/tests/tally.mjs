@@ -19,13 +19,18 @@ export function rowsOfTests({ tests, errors }) {
     parts.set(part, row)
     if (state === 'passed') row.passed++
     else if (state === 'skipped')
-      row.skips.push({ name: `${file}: ${name}`, reason: note ?? 'no reason given' })
+      row.skips.push({ name: `${file}: ${name}`, reason: note ?? reasonIn(name) ?? 'no reason given' })
     else row.failed++
   }
   const rows = [...parts].sort().map(([part, row]) => ({ part, ...row, ms: 0 }))
   if (errors.length > 0)
     rows.push({ part: 'errors outside any test', passed: 0, failed: errors.length, skips: [], ms: 0 })
   return rows
+}
+
+/** Suites that are bound to many backends write the reason into the name. */
+function reasonIn(/** @type {string} */ name) {
+  return /\[skipped: (.+?)\]/.exec(name)?.[1]
 }
 
 function partOf(/** @type {string} */ file) {
@@ -54,18 +59,30 @@ export function totalsOfTap(tap) {
   return { passed, failed: failed + cancelled, skipped }
 }
 
+/** Reasons that speak of the machine, and not of what is tested. */
+const MACHINE = /\b(?:not found|not installed|unavailable|missing|could not|cannot be had|no server)\b/i
+
 /**
- * Sums up. A skip is a failure when everything is required, unless its reason says which other lane runs it
- * (`elsewhere: …`) or that it does not apply (`not applicable: …`). No tests at all is a failure.
+ * Tells whether a skip may stand where everything is required: its reason says which other lane runs it (`elsewhere: …`),
+ * that it cannot apply (`not applicable: …`), or it is a case of a conformance suite that names the capability it lacks.
+ *
+ * @param {Skip} skip
+ */
+function mayStand({ name, reason }) {
+  if (/^(?:elsewhere|not applicable): /.test(reason)) return true
+  const declared = reasonIn(name)
+  return declared !== undefined && !MACHINE.test(declared)
+}
+
+/**
+ * Sums up. Where everything is required, a skip is a failure unless it {@link mayStand}. No tests at all is a failure.
  *
  * @param {readonly Row[]} rows
  * @param {{ requireAll: boolean }} options
  */
 export function sumUp(rows, { requireAll }) {
   const skips = rows.flatMap((row) => row.skips)
-  const refused = requireAll
-    ? skips.filter(({ reason }) => !/^(?:elsewhere|not applicable): /.test(reason))
-    : []
+  const refused = requireAll ? skips.filter((skip) => !mayStand(skip)) : []
   const passed = rows.reduce((sum, row) => sum + row.passed, 0)
   const failed = rows.reduce((sum, row) => sum + row.failed, 0) + refused.length
   return { passed, failed, skips, refused, skipped: skips.length - refused.length }

@@ -89,6 +89,16 @@ describe('summing up', () => {
     expect(sumUp(skip('not applicable: the store does not list'), { requireAll: true }).failed).toBe(0)
   })
 
+  it('lets a case of a suite pass that names the capability it lacks, and none that lacks a server', () => {
+    const named = (/** @type {string} */ reason) =>
+      rowsOfTests({
+        tests: [{ file: 'packages/a/src/b/c.test.ts', name: `x > y [skipped: ${reason}]`, state: 'skipped' }],
+        errors: [],
+      })
+    expect(sumUp(named('the store does not list'), { requireAll: true }).failed).toBe(0)
+    expect(sumUp(named('redis-server was not found'), { requireAll: true }).failed).toBe(1)
+  })
+
   it('takes an unknown state and an error outside any test for failures', () => {
     const rows = rowsOfTests({
       tests: [{ file: 'packages/a/src/b/c.test.ts', name: 'x', state: 'pending' }],

@@ -342,7 +342,8 @@ describe.each(FRAMEWORKS)('%s', (_name, start, tellsThrows) => {
     expect(payments.runs).toBe(1)
   })
 
-  it.runIf(tellsThrows)('runs again after a throw marked as without effect', async () => {
+  it('runs again after a throw marked as without effect', async ({ skip }) => {
+    skip(!tellsThrows, 'not applicable: this framework keeps throws from middleware')
     const { url, payments } = await started()
     expect((await post(url, 'n', { mode: 'nothing happened' })).status).toBe(500)
     expect((await post(url, 'n', { mode: 'nothing happened' })).status).toBe(201)
