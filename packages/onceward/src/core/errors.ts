@@ -1,4 +1,4 @@
-import { currentFrame } from './context.ts'
+import { currentFrame, type Frame } from './context.ts'
 import type { Effect } from './operation.ts'
 
 /** What is fixed about a code. */
@@ -245,10 +245,13 @@ export function finalFailure<E extends object>(error: E, options: { readonly eff
 /** What {@link noEffect} or {@link finalFailure} said about an error; an error with `effect: 'none'` says it by itself. */
 export type Verdict = { readonly kind: 'no-effect' } | { readonly kind: 'final'; readonly effect: Effect }
 
-/** Reads the verdict on what was thrown: what it says of the operation around, not of one that was nested in it. */
-export function verdictOn(error: unknown): Verdict | undefined {
+/**
+ * Reads the verdict on what was thrown: what it says of the operation of `frame` (default: the one around the caller),
+ * not of one that was nested in it.
+ */
+export function verdictOn(error: unknown, frame: Frame | undefined = currentFrame()): Verdict | undefined {
   try {
-    if (typeof error !== 'object' || error === null || currentFrame()?.crossed.has(error)) return undefined
+    if (typeof error !== 'object' || error === null || frame?.crossed.has(error)) return undefined
     const { [VERDICT]: marked, [REPORTED]: reported } = error as { [VERDICT]?: Verdict; [REPORTED]?: true }
     if (marked) return marked
     return !reported && isOncewardError(error) && error.effect === 'none' ? { kind: 'no-effect' } : undefined

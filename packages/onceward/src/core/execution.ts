@@ -2,7 +2,7 @@ import { runInFrame } from './context.ts'
 import { OncewardError, type Verdict, verdictOn } from './errors.ts'
 import { keepLease, type LeaseKeeper, type Reading } from './lease-keeper.ts'
 import type { OnError, Operation } from './once-types.ts'
-import type { Claim, Outcome, StepRecord } from './operation.ts'
+import type { Claim, Effect, Outcome, StepRecord } from './operation.ts'
 import { operationHandle } from './operation-handle.ts'
 import { failureOf, failureOutcome, operationFailed, valueOutcome } from './outcomes.ts'
 import { type Persisted, persist } from './persist.ts'
@@ -109,11 +109,7 @@ async function release<T>(ending: Ending, error: unknown, effect: 'none' | 'unkn
   return { result: { error } }
 }
 
-async function fail<T>(
-  ending: Ending,
-  error: unknown,
-  effect: 'none' | 'unknown' | 'done',
-): Promise<Ended<T>> {
+async function fail<T>(ending: Ending, error: unknown, effect: Effect): Promise<Ended<T>> {
   const outcome = failureOutcome(error, effect)
   const stored = await complete(ending, outcome)
   if (stored === 'refused') return { result: { error: claimLost(error) } }

@@ -13,7 +13,7 @@ export type WhenRunning = 'wait' | 'reject'
 
 /** What can be set per instance, and again per call. */
 export interface OperationPolicy {
-  /** How long a claim holds without renewal, in ms on the store's clock. It is renewed every third of it. Default 30,000; at least 50. */
+  /** How long a claim holds without renewal, in ms on the store's clock. It is renewed every third of it. Default 30,000; at least 20. */
   readonly leaseMs?: number
   /** How long a finished operation is remembered, in ms from its end. Default 86,400,000 (a day). */
   readonly retentionMs?: number

@@ -1,7 +1,7 @@
 import { downstreamKey } from './downstream-key.ts'
 import { OncewardError } from './errors.ts'
 import type { LeaseKeeper } from './lease-keeper.ts'
-import type { Operation } from './once-types.ts'
+import type { Operation, TransactionOperation } from './once-types.ts'
 import type { Claim, OnCrash, StepRecord } from './operation.ts'
 import { replay, valueOutcome } from './outcomes.ts'
 import { persist } from './persist.ts'
@@ -96,17 +96,11 @@ export function operationHandle(
   }
 
   const op: Operation = {
-    id: claim.id,
-    scope: claim.id.scope,
-    key: claim.id.key,
-    fence: claim.fence,
-    attempt: claim.attempt,
-    takenOver,
+    ...transactionOperation(claim, takenOver),
     get signal() {
       return keeper.signal
     },
     step,
-    downstreamKey: (system) => downstreamKey(claim.id, system),
   }
   return {
     op,
@@ -123,5 +117,19 @@ async function settling<T>(fn: () => T | Promise<T>, settled: () => void): Promi
     return await fn()
   } finally {
     settled()
+  }
+}
+
+/** What the work of a transaction is told of its claim, and any other work too. */
+export function transactionOperation(claim: Claim, takenOver: boolean): TransactionOperation {
+  const { id, fence, attempt } = claim
+  return {
+    id,
+    scope: id.scope,
+    key: id.key,
+    fence,
+    attempt,
+    takenOver,
+    downstreamKey: (system) => downstreamKey(id, system),
   }
 }

@@ -1,10 +1,11 @@
 import { type Asked, type AskStore, refusal, type Shared } from './attempt.ts'
 import { claim } from './claiming.ts'
 import { type Frame, runInFrame } from './context.ts'
-import { downstreamKey } from './downstream-key.ts'
 import { OncewardError, verdictOn } from './errors.ts'
+import { isPromise } from './is-promise.ts'
 import type { JoinableStore, TransactionOperation } from './once-types.ts'
-import type { Claim, Outcome } from './operation.ts'
+import type { Outcome } from './operation.ts'
+import { transactionOperation } from './operation-handle.ts'
 import { failureOf, failureOutcome, operationFailed, replay, valueOutcome } from './outcomes.ts'
 import { persist } from './persist.ts'
 import { ask, known } from './room.ts'
@@ -140,8 +141,7 @@ async function rememberFailure(
 ): Promise<void> {
   const { engine } = shared
   const { error, frame } = thrown
-  const crossed = typeof error === 'object' && error !== null && frame.crossed.has(error)
-  const verdict = crossed ? undefined : verdictOn(error)
+  const verdict = verdictOn(error, frame)
   const final = verdict?.kind === 'final' || (verdict === undefined && onErrorOf(asked.policy) === 'store')
   if (!final) return
   // Everything was rolled back, so a crash between this claim and its end leaves nothing unknown.
@@ -155,19 +155,6 @@ async function rememberFailure(
     engine.store.complete(reply.claim, outcome, retentionMs),
   )
   if (stored === 'applied') throw operationFailed(failureOf(error, effect), error)
-}
-
-function transactionOperation(claim: Claim, takenOver: boolean): TransactionOperation {
-  const { id, fence, attempt } = claim
-  return {
-    id,
-    scope: id.scope,
-    key: id.key,
-    fence,
-    attempt,
-    takenOver,
-    downstreamKey: (system) => downstreamKey(id, system),
-  }
 }
 
 function drive<T>(store: OperationStore, steps: Generator<unknown, T, unknown>): T | Promise<T> {
@@ -204,8 +191,4 @@ async function driveAsync<T>(steps: Generator<unknown, T, unknown>): Promise<T> 
     step = steps.next(value)
   }
   return step.value
-}
-
-function isPromise<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }

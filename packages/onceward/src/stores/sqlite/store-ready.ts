@@ -1,3 +1,4 @@
+import { pause } from '../../core/pause.ts'
 import { isBusy, sqliteFailure } from '../../drivers/sqlite/index.ts'
 import { assertSchema, migrateSchema, SCHEMA_VERSION, schemaVersion } from './sqlite-schema.ts'
 import type { Synchronous } from './sqlite-store-options.ts'
@@ -53,7 +54,7 @@ export function prepareStore(context: StoreContext, options: ReadyOptions): Read
 
 /** Repeats what other connections hinder, between pauses in which the event loop goes on. */
 async function whileBusy<T>(context: StoreContext, body: () => T): Promise<T> {
-  const { clock, timers } = context
+  const { clock } = context
   const giveUpAt = clock.monotonic() + context.busyTimeoutMs
   for (let attempt = 0; ; attempt++) {
     try {
@@ -62,7 +63,7 @@ async function whileBusy<T>(context: StoreContext, body: () => T): Promise<T> {
       if (!isBusy(error)) throw error
       if (clock.monotonic() >= giveUpAt) throw lockedError(context)
     }
-    await new Promise<void>((resolve) => timers.after(pauseMs(context, attempt), resolve))
+    await pause(context, pauseMs(context, attempt))
   }
 }
 

@@ -1,3 +1,4 @@
+import { isPromise } from '../../core/is-promise.ts'
 import type { OperationRecord } from '../../core/operation.ts'
 import type { TransactionalStore } from '../../core/store.ts'
 import * as transitions from '../../core/transitions.ts'
@@ -144,15 +145,11 @@ export function storeTransactions<Tx extends SqliteHandle>(parts: TransactionPar
 
 /** A promise would settle after the commit: it is refused while everything can still be undone. */
 function refusePromise<T>(answer: T | Promise<T>, where: string): T {
-  if (!isThenable(answer)) return answer
+  if (!isPromise(answer)) return answer
   // Nobody else will look at how it ends.
   answer.then(undefined, () => {})
   throw new TypeError(
     `the body of ${where} must be synchronous, because the driver commits when it returns; ` +
       'do asynchronous work before or after it, or use once.run()',
   )
-}
-
-function isThenable<T>(answer: T | Promise<T>): answer is Promise<T> {
-  return typeof (answer as { then?: unknown } | null | undefined)?.then === 'function'
 }

@@ -1,4 +1,5 @@
 import { OncewardError } from '../../core/errors.ts'
+import { pause } from '../../core/pause.ts'
 import { failure, isBusy, sqliteFailure } from '../../drivers/sqlite/index.ts'
 import type { StoreContext } from './store-context.ts'
 
@@ -18,7 +19,7 @@ export function pauseMs(context: StoreContext, attempt: number): number {
  * @throws `STORE_UNAVAILABLE` when the lock was not to be had within `busyTimeoutMs`.
  */
 export async function writeTransaction<T>(context: StoreContext, body: () => T): Promise<T> {
-  const { connection, clock, timers } = context
+  const { connection, clock } = context
   const giveUpAt = clock.monotonic() + context.busyTimeoutMs
   for (let attempt = 0; ; attempt++) {
     if (context.isClosed()) throw closedError(context)
@@ -27,7 +28,7 @@ export async function writeTransaction<T>(context: StoreContext, body: () => T):
       if (reply !== BUSY) return reply
     }
     if (clock.monotonic() >= giveUpAt) throw lockedError(context)
-    await new Promise<void>((resolve) => timers.after(pauseMs(context, attempt), resolve))
+    await pause(context, pauseMs(context, attempt))
   }
   function tryBegin({ connection: { path } }: StoreContext): boolean {
     try {
