@@ -48,14 +48,14 @@ export function run(
 }
 
 /**
- * Runs a JavaScript file with this very Node.
+ * Runs a JavaScript file with this very Node, or with another one.
  *
  * @param {string} file
  * @param {readonly string[]} args
- * @param {Parameters<typeof run>[2]} [options]
+ * @param {Parameters<typeof run>[2] & { node?: string }} [options]
  */
-export function runNode(file, args, options) {
-  return run(process.execPath, [file, ...args], options)
+export function runNode(file, args, { node = process.execPath, ...options } = {}) {
+  return run(node, [file, ...args], options)
 }
 
 const TOOLS = {
@@ -73,7 +73,7 @@ const TOOLS = {
  *
  * @param {string} tool
  * @param {readonly string[]} args
- * @param {Parameters<typeof run>[2]} [options]
+ * @param {Parameters<typeof runNode>[2]} [options]
  */
 export function runTool(tool, args, options) {
   const file = Object.hasOwn(TOOLS, tool) ? TOOLS[/** @type {keyof typeof TOOLS} */ (tool)] : undefined

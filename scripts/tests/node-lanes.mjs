@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { exclusively } from '../house/exclusive.mjs'
 import { CACHE, ROOT } from '../house/paths.mjs'
 import { run, runNpm } from '../house/run.mjs'
+import { runVitest } from './run-vitest.mjs'
 import { totalsOfTap } from './tally.mjs'
 
 /**
@@ -22,9 +23,30 @@ export async function runNodeLanes({ env, nodes }) {
     const node = await fetched
     if ('skipped' in node) rows.push(row(part, { skips: [{ name: part, reason: node.skipped }] }))
     else if ('problem' in node) rows.push(row(part, { failed: 1, note: node.problem }))
-    else rows.push(await smoke(part, node.path, files, env, started))
+    else {
+      rows.push(await smoke(part, node.path, files, env, started))
+      if (version.startsWith('22.'))
+        rows.push(await sqliteSuites(`SQLite suites on Node ${version}`, node.path, env))
+    }
   }
   return rows
+}
+
+/**
+ * Runs the suites of the SQLite store where drivers can be loaded that this Node may not have: better-sqlite3 and the
+ * built-in one.
+ *
+ * @param {string} part
+ * @param {string} node
+ * @param {NodeJS.ProcessEnv} env
+ */
+async function sqliteSuites(part, node, env) {
+  const args = ['packages/onceward/src/stores/sqlite', 'packages/onceward/test/sqlite']
+  const rows = await runVitest({ env, args, node })
+  const sum = (/** @type {'passed' | 'failed' | 'ms'} */ key) =>
+    rows.reduce((total, each) => total + each[key], 0)
+  const skips = rows.flatMap((each) => each.skips)
+  return row(part, { passed: sum('passed'), failed: sum('failed'), ms: sum('ms'), skips })
 }
 
 function smokeFiles() {

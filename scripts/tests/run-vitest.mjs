@@ -11,10 +11,11 @@ const MOST_MS = 20 * 60_000
  * Runs every vitest test. Whatever way the run goes wrong (a crash, a hang, no tests, an error outside a test),
  * at least one row says failed.
  *
- * @param {{ env: NodeJS.ProcessEnv, args?: readonly string[], cwd?: string }} options `args` and `cwd` are for the test of this very function.
+ * @param {{ env: NodeJS.ProcessEnv, args?: readonly string[], cwd?: string, node?: string }} options
+ *   `args` are which tests, `node` which Node runs them; `cwd` is for the test of this very function.
  * @returns {Promise<import('./tally.mjs').Row[]>}
  */
-export async function runVitest({ env, args = [], cwd = ROOT }) {
+export async function runVitest({ env, args = [], cwd = ROOT, node = process.execPath }) {
   mkdirSync(CACHE, { recursive: true })
   const file = join(CACHE, `test-results.${process.pid}.json`)
   rmSync(file, { force: true })
@@ -29,9 +30,10 @@ export async function runVitest({ env, args = [], cwd = ROOT }) {
       `--reporter=${join(ROOT, 'scripts/tests/vitest-reporter.mjs')}`,
       ...args,
     ],
-    { cwd, env: { ...env, ONCEWARD_TEST_RESULTS: file }, show: args.length === 0, timeoutMs: MOST_MS },
+    { cwd, node, env: { ...env, ONCEWARD_TEST_RESULTS: file }, show: args.length === 0, timeoutMs: MOST_MS },
   )
   const ms = Math.round(performance.now() - started)
+  if (code !== 0 && args.length > 0 && cwd === ROOT) console.log(output)
   const results = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
   rmSync(file, { force: true })
   const failed = (/** @type {string} */ note) => ({

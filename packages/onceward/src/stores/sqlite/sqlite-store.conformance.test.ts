@@ -94,5 +94,5 @@ if (betterSqlite) {
     10,
   )
 } else {
-  it.skip('the SQLite store on a given better-sqlite3 Database [skipped: better-sqlite3 needs Node.js 22]', () => {})
+  it.skip('the SQLite store on a given better-sqlite3 Database [skipped: better-sqlite3 needs Node.js 22, where a lane runs it]', () => {})
 }
