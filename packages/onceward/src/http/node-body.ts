@@ -59,9 +59,8 @@ function leftBody(req: NodeRequest, left: LeftBody, maxBytes: number): BodyReadi
   }
   const mediaType = essentialMediaType(req.headers['content-type'])
   const isData = isJsonType(mediaType) || mediaType.startsWith('application/x-www-form-urlencoded')
-  return isData && req.body !== undefined
-    ? { kind: 'body', body: { parsed: req.body } }
-    : { kind: 'consumed' }
+  const parsed = left.body ?? req.body
+  return isData && parsed !== undefined ? { kind: 'body', body: { parsed } } : { kind: 'consumed' }
 }
 
 function bounded(body: Uint8Array, maxBytes: number): BodyReading {
