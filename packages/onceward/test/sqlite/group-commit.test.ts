@@ -108,7 +108,10 @@ describe('group commit', () => {
       store.claim(asks(sound)),
     ])
     expect(spy.commits).toBe(1)
-    expect(refused).toMatchObject({ status: 'rejected', reason: { code: 'STORE_CORRUPT', effect: 'none' } })
+    expect(refused).toMatchObject({
+      status: 'rejected',
+      reason: { code: 'STORE_CORRUPT', effect: 'unknown' },
+    })
     expect(granted).toMatchObject({ status: 'fulfilled', value: { state: 'claimed' } })
     expect(await store.get(sound)).toMatchObject({ state: 'running' })
   })

@@ -161,7 +161,7 @@ describe('a database that cannot be used is a typed error with the mend', () => 
       other.prepare(`UPDATE onceward_operations SET ${damage} WHERE digest = ?`).run(claim.id.digest)
       for (const call of [() => store.get(claim.id), () => store.claim(asks(claim.id, 'duplicate'))]) {
         const error = await errorOf(call)
-        expect(error, damage).toMatchObject({ code: 'STORE_CORRUPT', effect: 'none' })
+        expect(error, damage).toMatchObject({ code: 'STORE_CORRUPT', effect: 'unknown' })
       }
     }
     expect(await store.claim(asks(freshId()))).toMatchObject({ state: 'claimed' })

@@ -41,11 +41,8 @@ export function sqliteFailure(error: unknown, path: string): unknown {
   }
   const text = error instanceof Error ? error.message : String(error)
   if (isOutOfRange(error)) {
-    return failure(
-      'STORE_CORRUPT',
-      `a row in ${path} is not one of ours (${text}); restore or delete it`,
-      error,
-    )
+    const message = `a row in ${path} is not one of ours (${text}); restore it, or settle by hand what became of it`
+    return new OncewardError('STORE_CORRUPT', message, { cause: error, effect: 'unknown' })
   }
   const code = sqliteCode(error)
   if (code === undefined) return error

@@ -1,5 +1,6 @@
+import { OncewardError } from '../../core/errors.ts'
 import type { HistoryEntry, OperationRecord, Outcome, StepRecord } from '../../core/operation.ts'
-import { failure, type SqliteValue } from '../../drivers/sqlite/index.ts'
+import type { SqliteValue } from '../../drivers/sqlite/index.ts'
 import { parseBody, type StoredBody, type StoredOutcome } from './record-body.ts'
 
 /** The columns of `onceward_operations`, in the order in which rows are written and read. */
@@ -46,10 +47,11 @@ export function fromRow(row: Row, path: string): OperationRecord {
   } catch (cause) {
     const digest = typeof row['digest'] === 'string' ? row['digest'] : '(unreadable)'
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw failure(
+    // There is such an operation, and what has become of it is what cannot be read.
+    throw new OncewardError(
       'STORE_CORRUPT',
-      `operation ${digest} in ${path} cannot be read (${reason}); restore or delete that row`,
-      cause,
+      `operation ${digest} in ${path} cannot be read (${reason}); restore that row, or settle by hand what became of it`,
+      { cause, effect: 'unknown' },
     )
   }
 }
