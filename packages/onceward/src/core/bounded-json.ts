@@ -1,4 +1,4 @@
-import { MAX_DEPTH } from './value-walk.ts'
+import { MAX_DEPTH } from './value-fold.ts'
 
 /**
  * Parses JSON nested at most `maxDepth` levels deep (default 1,000). The depth is counted before anything is built, so that a bomb of

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
-import { kindOf } from './value-kind.ts'
-import { Walk } from './value-walk.ts'
+import { Branch, fold, type Place, readFields } from './value-fold.ts'
+import { kindOf, type ValueKind } from './value-kind.ts'
 
 /**
  * What is written down.
@@ -19,122 +19,109 @@ export type CanonicalMode = 'json' | 'key' | 'input'
  * @throws `TypeError` naming the path of what has no place in `mode`, of a cycle, or of nesting beyond 1,000 levels.
  */
 export function canonicalText(value: unknown, root: string, mode: CanonicalMode): string {
-  return write(value, new Walk(root), mode)
+  return fold<string>(root, value, (part, place) => write(part, place, mode))
 }
 
-function write(value: unknown, walk: Walk, mode: CanonicalMode): string {
-  walk.count()
+type Written = string | Branch<string>
+
+function write(value: unknown, place: Place, mode: CanonicalMode): Written {
   switch (typeof value) {
     case 'string':
-      return writeString(value, walk, mode)
+      return writeString(value, place, mode)
     case 'number':
-      return writeNumber(value, walk, mode)
+      return writeNumber(value, place, mode)
     case 'boolean':
       return value ? 'true' : 'false'
     case 'object':
-      return value === null ? 'null' : writeObject(value, walk, mode)
+      return value === null ? 'null' : writeObject(value, place, mode)
     case 'bigint':
       if (mode !== 'json') return `b${value}`
-      throw walk.refuse('is a BigInt, which JSON has no form for; write it as text')
+      throw place.refuse('is a BigInt, which JSON has no form for; write it as text')
     case 'undefined':
       if (mode === 'input') return 'u'
-      throw walk.refuse('is undefined')
+      throw place.refuse('is undefined')
     default:
-      throw walk.refuse(`is a ${typeof value}`)
+      throw place.refuse(`is a ${typeof value}`)
   }
 }
 
-function writeString(text: string, walk: Walk, mode: CanonicalMode): string {
-  // Fields are mostly short and plain: the test is cheaper than the general way.
+function writeString(text: string, place: Place, mode: CanonicalMode): string {
+  // Texts are mostly short and plain: the test is cheaper than the general way.
   if (!NEEDS_ESCAPE.test(text)) return `"${text}"`
-  if (mode !== 'input' && !text.isWellFormed()) throw walk.refuse('holds half of a surrogate pair')
+  if (mode !== 'input' && !text.isWellFormed()) throw place.refuse('holds half of a surrogate pair')
   return JSON.stringify(text)
 }
 
 /** Anything but printable text without quotes, backslashes and surrogates. */
 const NEEDS_ESCAPE = /[^ !#-[\]-\ud7ff\ue000-\uffff]/
 
-function writeNumber(value: number, walk: Walk, mode: CanonicalMode): string {
+function writeNumber(value: number, place: Place, mode: CanonicalMode): string {
   if (Number.isFinite(value)) return mode === 'input' && Object.is(value, -0) ? '-0' : String(value)
-  if (mode !== 'input') throw walk.refuse(`is ${value}`)
+  if (mode !== 'input') throw place.refuse(`is ${value}`)
   return Number.isNaN(value) ? 'N' : value > 0 ? 'I' : '-I'
 }
 
-function writeObject(value: object, walk: Walk, mode: CanonicalMode): string {
+function writeObject(value: object, place: Place, mode: CanonicalMode): Written {
   const kind = kindOf(value)
   switch (kind) {
     case 'object':
     case 'null-prototype':
-      return writeFields(value as Record<string, unknown>, walk, mode)
+      return writeFields(value, place, mode)
     case 'array':
-      return writeItems(value as unknown[], walk, mode)
+      return writeItems(value as unknown[], place, mode)
     case 'promise':
-      throw walk.refuse('is a promise; await it first')
+      throw place.refuse('is a promise; await it first')
   }
   if (mode !== 'json') {
-    if (kind === 'date') return writeDate(value as Date, walk, mode)
+    if (kind === 'date') return writeDate(value as Date, place, mode)
     if (kind === 'bytes') return writeBytes(value as ArrayBufferView | ArrayBuffer)
   }
-  if (mode === 'input') return writeBeyondJson(value, kind, walk)
-  throw walk.refuse(`is ${nameOf(value)}; give its plain data`)
+  if (mode === 'input') return writeBeyondJson(value, kind, place)
+  throw place.refuse(`is ${nameOf(value)}; give its plain data`)
 }
 
-function writeFields(value: Record<string, unknown>, walk: Walk, mode: CanonicalMode): string {
-  if (Object.getOwnPropertySymbols(value).length > 0) throw walk.refuse('has a symbol as a field name')
-  walk.open(value)
+function writeFields(value: object, place: Place, mode: CanonicalMode): Branch<string> {
+  if (Object.getOwnPropertySymbols(value).length > 0) throw place.refuse('has a symbol as a field name')
   // The default sort compares UTF-16 code units, as RFC 8785 §3.2.3 asks.
-  const names = Object.keys(value).sort()
-  let text = '{'
-  for (const name of names) {
-    walk.path.push(name)
-    const part = read(value, name, walk)
-    if (part !== undefined || mode !== 'json') {
-      const separator = text === '{' ? '' : ','
-      text += `${separator}${writeString(name, walk, mode)}:${write(part, walk, mode)}`
+  let names = Object.keys(value).sort()
+  let parts = readFields(value, names, place)
+  if (mode === 'json' && parts.includes(undefined)) {
+    names = names.filter((_, index) => parts[index] !== undefined)
+    parts = parts.filter((part) => part !== undefined)
+  }
+  const labels = names.map((name) => `${writeString(name, place, mode)}:`)
+  return new Branch(value, parts, names, (texts) => {
+    let text = ''
+    for (let index = 0; index < texts.length; index += 1) {
+      text += `${index === 0 ? '' : ','}${labels[index]}${texts[index]}`
     }
-    walk.path.pop()
-  }
-  walk.close()
-  return `${text}}`
+    return `{${text}}`
+  })
 }
 
-function writeItems(items: readonly unknown[], walk: Walk, mode: CanonicalMode): string {
+function writeItems(items: readonly unknown[], place: Place, mode: CanonicalMode): Branch<string> {
   const names = Object.keys(items)
-  const dense =
-    names.length === items.length && (items.length === 0 || names.at(-1) === String(items.length - 1))
-  if (!dense) return writeSparse(items, names, walk, mode)
-  walk.open(items)
-  let text = '['
-  for (let index = 0; index < items.length; index += 1) {
-    walk.path.push(index)
-    text += index === 0 ? write(items[index], walk, mode) : `,${write(items[index], walk, mode)}`
-    walk.path.pop()
-  }
-  walk.close()
-  return `${text}]`
+  const isDense =
+    names.length === items.length && (items.length === 0 || names.at(-1) === `${items.length - 1}`)
+  if (isDense) return new Branch<string>(items, items, undefined, (texts) => `[${texts.join(',')}]`)
+  const named = names.find((name) => !isIndex(name))
+  if (named !== undefined) throw place.refuse(`is a list with the field ${JSON.stringify(named)}`)
+  if (mode !== 'input') throw place.refuse('is a list with holes')
+  // Length and entries, so that a list of a billion holes costs nothing.
+  return new Branch<string>(items, readFields(items, names, place), names.map(Number), (texts) => {
+    const entries = texts.map((text, index) => `${names[index]}:${text}`)
+    return `h${items.length}[${entries.join(',')}]`
+  })
 }
 
-/** Written as length and entries, so that a list of a billion holes costs nothing. */
-function writeSparse(items: readonly unknown[], names: readonly string[], walk: Walk, mode: CanonicalMode) {
-  for (const name of names) {
-    if (String(Number(name) >>> 0) !== name)
-      throw walk.refuse(`is a list with the field ${JSON.stringify(name)}`)
-  }
-  if (mode !== 'input') throw walk.refuse('is a list with holes')
-  walk.open(items)
-  const entries: string[] = []
-  for (const name of names) {
-    walk.path.push(Number(name))
-    entries.push(`${name}:${write(items[Number(name)], walk, mode)}`)
-    walk.path.pop()
-  }
-  walk.close()
-  return `h${items.length}[${entries.join(',')}]`
+/** Whether the name of a field of a list is one of its indexes. */
+export function isIndex(name: string): boolean {
+  return `${Number(name) >>> 0}` === name
 }
 
-function writeDate(value: Date, walk: Walk, mode: CanonicalMode): string {
+function writeDate(value: Date, place: Place, mode: CanonicalMode): string {
   const time = value.getTime()
-  if (Number.isNaN(time) && mode === 'key') throw walk.refuse('is an invalid date')
+  if (Number.isNaN(time) && mode === 'key') throw place.refuse('is an invalid date')
   return `d${time}`
 }
 
@@ -151,12 +138,13 @@ export function bytesOf(value: ArrayBufferView | ArrayBuffer): Uint8Array {
     : new Uint8Array(value)
 }
 
-function writeBeyondJson(value: object, kind: ReturnType<typeof kindOf>, walk: Walk): string {
+function writeBeyondJson(value: object, kind: ValueKind, place: Place): Written {
   switch (kind) {
     case 'map':
-      return `m[${writeEntries(value, [...(value as Map<unknown, unknown>)], walk)}]`
+      // An entry is a list of two.
+      return unordered('m', value, [...(value as Map<unknown, unknown>)])
     case 'set':
-      return `s[${writeEntries(value, [...(value as Set<unknown>)], walk)}]`
+      return unordered('s', value, [...(value as Set<unknown>)])
     case 'regexp': {
       const { source, flags } = value as RegExp
       return `r${JSON.stringify(source)}${JSON.stringify(flags)}`
@@ -166,32 +154,17 @@ function writeBeyondJson(value: object, kind: ReturnType<typeof kindOf>, walk: W
   }
   // A class hides what it holds; its `toJSON` is its own word for it, and nothing else is trusted.
   const { toJSON } = value as { readonly toJSON?: unknown }
-  if (typeof toJSON !== 'function') throw walk.refuse(`is ${nameOf(value)}; give its plain data`)
-  walk.open(value)
-  let data: unknown
+  if (typeof toJSON !== 'function') throw place.refuse(`is ${nameOf(value)}; give its plain data`)
   try {
-    data = toJSON.call(value, '')
+    return new Branch<string>(value, [toJSON.call(value, '')], ['toJSON()'], ([text]) => `j${text}`)
   } catch (cause) {
-    throw walk.refuse('cannot be read', cause)
+    throw place.refuse('cannot be read', { cause })
   }
-  walk.path.push('toJSON()')
-  const text = `j${write(data, walk, 'input')}`
-  walk.path.pop()
-  walk.close()
-  return text
 }
 
 /** Maps and sets are compared without regard to order, as fields are. */
-function writeEntries(container: object, entries: readonly unknown[], walk: Walk): string {
-  walk.open(container)
-  const texts = entries.map((entry, index) => {
-    walk.path.push(index)
-    const text = write(entry, walk, 'input')
-    walk.path.pop()
-    return text
-  })
-  walk.close()
-  return texts.sort().join(',')
+function unordered(form: string, container: object, entries: readonly unknown[]): Branch<string> {
+  return new Branch<string>(container, entries, undefined, (texts) => `${form}[${texts.sort().join(',')}]`)
 }
 
 /** Names what an object is, for a message. */
@@ -199,13 +172,4 @@ export function nameOf(value: object): string {
   const { constructor: type } = value as { readonly constructor?: unknown }
   const name = typeof type === 'function' && type.name !== '' ? type.name : 'a class'
   return `an instance of ${name}`
-}
-
-/** Reads a field; a getter that throws is a refusal. */
-export function read(value: Record<string, unknown>, name: string, walk: Walk): unknown {
-  try {
-    return value[name]
-  } catch (cause) {
-    throw walk.refuse('cannot be read', cause)
-  }
 }

@@ -3,8 +3,8 @@ import { canonicalText, nameOf } from './canonical-text.ts'
 import type { Clock } from './clock.ts'
 import { MAX_KEY_BYTES } from './identity.ts'
 import { systemClock } from './system.ts'
+import { Branch, fold, type Place, readFields } from './value-fold.ts'
 import { kindOf } from './value-kind.ts'
-import { Walk } from './value-walk.ts'
 import { findVolatile, type VolatileField } from './volatile-fields.ts'
 
 /** Text, or the fields a key is derived from. */
@@ -86,9 +86,7 @@ function canonicalOf(key: unknown): string {
       `key is ${describe(key)}; give text, a list or an object of the fields that identify it`,
     )
   }
-  const walk = new Walk('key')
-  const tells = checkParts(key, walk)
-  if (!tells) {
+  if (!fold<boolean>('key', key, checkPart)) {
     throw new TypeError(
       'key has only true and false in it, so everybody would share it; add what tells callers apart',
     )
@@ -96,56 +94,52 @@ function canonicalOf(key: unknown): string {
   return canonicalText(key, 'key', 'key')
 }
 
-/** Refuses missing parts. Answers whether any part could tell two operations apart. */
-function checkParts(container: object, walk: Walk): boolean {
-  const kind = kindOf(container)
-  if (kind !== 'array' && kind !== 'object' && kind !== 'null-prototype') {
-    throw walk.refuse(`is ${nameOf(container)}; give its plain data`)
-  }
-  const names = kind === 'array' ? (container as unknown[]).keys() : Object.keys(container)
-  let tells = false
-  let parts = 0
-  walk.open(container)
-  for (const name of names) {
-    walk.count()
-    walk.path.push(name)
-    if (checkPart((container as Record<string | number, unknown>)[name], walk)) tells = true
-    walk.path.pop()
-    parts += 1
-  }
-  walk.close()
-  if (parts === 0) throw walk.refuse(`is an empty ${kind === 'array' ? 'list' : 'object'}; ${MEND}`)
-  return tells
-}
-
 const MEND = 'leave it out, or write in words what its absence means'
 
-function checkPart(part: unknown, walk: Walk): boolean {
+/** Refuses missing parts. The result is whether any part could tell two operations apart. */
+function checkPart(part: unknown, place: Place): boolean | Branch<boolean> {
   switch (typeof part) {
     case 'boolean':
       return false
     case 'string':
-      if (part.trim() === '') throw walk.refuse(`is an empty text; ${MEND}`)
+      if (part.trim() === '') throw place.refuse(`is an empty text; ${MEND}`)
       if (part === 'undefined' || part === '[object Object]') {
-        throw walk.refuse(`is the text '${part}', which a missing value was turned into; ${MEND}`)
+        throw place.refuse(`is the text '${part}', which a missing value was turned into; ${MEND}`)
       }
       return true
     case 'number':
-      if (!Number.isFinite(part)) throw walk.refuse(`is ${part}; ${MEND}`)
+      if (!Number.isFinite(part)) throw place.refuse(`is ${part}; ${MEND}`)
       if (Number.isInteger(part) && !Number.isSafeInteger(part)) {
-        throw walk.refuse('is too large to be exact, so two ids may look the same; give it as text or BigInt')
+        throw place.refuse(
+          'is too large to be exact, so two ids may look the same; give it as text or BigInt',
+        )
       }
       return true
-    case 'object': {
-      if (part === null) throw walk.refuse(`is null; ${MEND}`)
-      const kind = kindOf(part)
-      return kind === 'date' || kind === 'bytes' || checkParts(part, walk)
-    }
+    case 'object':
+      if (part === null) throw place.refuse(`is null; ${MEND}`)
+      return checkContainer(part, place)
     case 'undefined':
-      throw walk.refuse(`is undefined; ${MEND}`)
+      throw place.refuse(`is undefined; ${MEND}`)
     default:
       return true
   }
+}
+
+function checkContainer(container: object, place: Place): boolean | Branch<boolean> {
+  const kind = kindOf(container)
+  const isList = kind === 'array'
+  if ((kind === 'date' || kind === 'bytes') && !place.isRoot) return true
+  if (!isList && kind !== 'object' && kind !== 'null-prototype') {
+    throw place.refuse(`is ${nameOf(container)}; give its plain data`)
+  }
+  const names = Object.keys(container)
+  if (names.length === 0) throw place.refuse(`is an empty ${isList ? 'list' : 'object'}; ${MEND}`)
+  const someTell = (results: boolean[]) => results.includes(true)
+  if (!isList) return new Branch(container, readFields(container, names, place), names, someTell)
+  const items = container as unknown[]
+  const hole = items.length > names.length ? items.findIndex((_, index) => !(index in items)) : -1
+  if (hole !== -1) throw place.refuse(`is undefined; ${MEND}`, { child: hole })
+  return new Branch(container, items, undefined, someTell)
 }
 
 function describe(key: unknown): string {

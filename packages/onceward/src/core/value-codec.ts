@@ -1,10 +1,10 @@
 import { isUtf8 } from 'node:buffer'
 import { parseBoundedJson } from './bounded-json.ts'
-import { bytesOf, nameOf, read } from './canonical-text.ts'
+import { bytesOf, isIndex, nameOf } from './canonical-text.ts'
 import type { Codec } from './codec.ts'
+import { Branch, fold, MAX_DEPTH, MAX_HOLES, MAX_PARTS, type Place, readFields } from './value-fold.ts'
 import { bytesType, errorType, kindOf } from './value-kind.ts'
 import { revive } from './value-revive.ts'
-import { MAX_DEPTH, MAX_HOLES, MAX_PARTS, Walk } from './value-walk.ts'
 
 /**
  * The default codec: JSON text in UTF-8, so that stored values can be read by people, with tags for what JSON has no
@@ -27,8 +27,18 @@ export const valueCodec: Codec = { encode, decode }
 const TAGGED = '~'
 
 function encode(value: unknown): Uint8Array {
-  if (isJson(value)) return Buffer.from(JSON.stringify(value))
-  return Buffer.from(TAGGED + JSON.stringify(tag(value, new Walk('value'))))
+  return isJson(value)
+    ? Buffer.from(jsonText(value))
+    : Buffer.from(TAGGED + jsonText(fold<unknown>('value', value, tag)))
+}
+
+function jsonText(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch (cause) {
+    // A text longer than any string can be, or little stack left by those who called.
+    throw new TypeError('the value is too large to be written as text', { cause })
+  }
 }
 
 function decode(bytes: Uint8Array): unknown {
@@ -36,7 +46,7 @@ function decode(bytes: Uint8Array): unknown {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
   try {
     if (!text.startsWith(TAGGED)) return parseBoundedJson(text)
-    return revive(parseBoundedJson(text.slice(TAGGED.length), TAGGED_DEPTH), new Walk('value'))
+    return fold<unknown>('value', parseBoundedJson(text.slice(TAGGED.length), TAGGED_DEPTH), revive)
   } catch (cause) {
     if (cause instanceof TypeError) throw cause
     throw new TypeError('the stored value is not text that this codec wrote', { cause })
@@ -100,123 +110,105 @@ function isJsonContainer(value: object, depth: number, budget: Budget): boolean 
  * Turns a value into JSON in which every list is `[tag, …]`: a list is `["list", …items]`, what JSON cannot say is
  * `["date", ms]` and so on. Objects stay objects, so no field name can be taken for a tag.
  */
-function tag(value: unknown, walk: Walk): unknown {
-  walk.count()
+function tag(value: unknown, place: Place): unknown {
   switch (typeof value) {
     case 'string':
     case 'boolean':
       return value
     case 'number':
-      return Number.isFinite(value) && !Object.is(value, -0) ? value : ['number', numberName(value)]
+      if (Object.is(value, -0)) return ['number', '-0']
+      return Number.isFinite(value) ? value : ['number', String(value)]
     case 'undefined':
       return ['undefined']
     case 'bigint':
       return ['bigint', value.toString()]
     case 'object':
-      return value === null ? null : tagObject(value, walk)
+      return value === null ? null : tagObject(value, place)
     default:
-      throw walk.refuse(`is a ${typeof value} and cannot be stored`)
+      throw place.refuse(`is a ${typeof value} and cannot be stored`)
   }
 }
 
-function numberName(value: number): string {
-  return Object.is(value, -0) ? '-0' : String(value)
-}
-
-function tagObject(value: object, walk: Walk): unknown {
+function tagObject(value: object, place: Place): unknown {
   switch (kindOf(value)) {
     case 'object':
-      return tagFields(value, walk)
+      return tagFields(value, place, (fields) => fields)
     case 'null-prototype':
-      return ['null-prototype', tagFields(value, walk)]
+      return tagFields(value, place, (fields) => ['null-prototype', fields])
     case 'array':
-      return tagList(value as unknown[], walk)
+      return tagList(value as unknown[], place)
     case 'date': {
-      refuseFields(value, walk)
+      refuseFields(value, place)
       const time = (value as Date).getTime()
       return ['date', Number.isNaN(time) ? null : time]
     }
     case 'regexp': {
-      refuseFields(value, walk)
+      refuseFields(value, place)
       const { source, flags, lastIndex } = value as RegExp
-      if (!Number.isSafeInteger(lastIndex)) throw walk.refuse('has a lastIndex that is no index')
+      if (!Number.isSafeInteger(lastIndex)) throw place.refuse('has a lastIndex that is no index')
       return ['regexp', source, flags, lastIndex]
     }
     case 'map':
-      refuseFields(value, walk)
-      return ['map', ...tagItems(value, [...(value as Map<unknown, unknown>)].flat(), walk)]
+      refuseFields(value, place)
+      return tagItems('map', value, [...(value as Map<unknown, unknown>)].flat())
     case 'set':
-      refuseFields(value, walk)
-      return ['set', ...tagItems(value, [...(value as Set<unknown>)], walk)]
+      refuseFields(value, place)
+      return tagItems('set', value, [...(value as Set<unknown>)])
     case 'bytes':
       return tagBytes(value as ArrayBufferView | ArrayBuffer)
     case 'url':
       return ['url', (value as URL).href]
     case 'error':
-      return tagError(value as Error, walk)
+      return tagError(value as Error, place)
     case 'promise':
-      throw walk.refuse('is a promise; await it before returning')
+      throw place.refuse('is a promise; await it before returning')
     case 'instance':
-      throw walk.refuse(`is ${nameOf(value)} and would come back without its class; return a plain object`)
+      throw place.refuse(`is ${nameOf(value)} and would come back without its class; return a plain object`)
   }
 }
 
 /** Refuses fields that somebody has put on a date, a map and so on: they would be lost. */
-function refuseFields(value: object, walk: Walk): void {
+function refuseFields(value: object, place: Place): void {
   const [field] = Object.keys(value)
   if (field !== undefined)
-    throw walk.refuse(`has the field ${JSON.stringify(field)}, which is not stored with it`)
-  refuseSymbols(value, walk)
+    throw place.refuse(`has the field ${JSON.stringify(field)}, which is not stored with it`)
+  refuseSymbols(value, place)
 }
 
-function refuseSymbols(value: object, walk: Walk): void {
+function refuseSymbols(value: object, place: Place): void {
   if (Object.getOwnPropertySymbols(value).length > 0) {
-    throw walk.refuse('has a symbol as a field name and cannot be stored')
+    throw place.refuse('has a symbol as a field name and cannot be stored')
   }
 }
 
-function tagFields(value: object, walk: Walk): object {
-  refuseSymbols(value, walk)
-  walk.open(value)
-  const fields = Object.keys(value).map((name) => {
-    walk.path.push(name)
-    const tagged = tag(read(value as Record<string, unknown>, name, walk), walk)
-    walk.path.pop()
-    return [name, tagged] as const
-  })
-  walk.close()
-  // `fromEntries` defines fields, so that one named `__proto__` is a field like any other.
-  return Object.fromEntries(fields)
+function tagFields(value: object, place: Place, join: (fields: object) => unknown): Branch<unknown> {
+  refuseSymbols(value, place)
+  const names = Object.keys(value)
+  return new Branch(value, readFields(value, names, place), names, (parts) => join(fromPairs(names, parts)))
 }
 
-function tagList(items: readonly unknown[], walk: Walk): unknown[] {
+/** Defines fields, so that one named `__proto__` is a field like any other. */
+function fromPairs(names: readonly string[], parts: readonly unknown[]): object {
+  return Object.fromEntries(names.map((name, index) => [name, parts[index]]))
+}
+
+function tagItems(name: string, container: object, items: readonly unknown[]): Branch<unknown> {
+  return new Branch<unknown>(container, items, undefined, (parts) => [name, ...parts])
+}
+
+function tagList(items: readonly unknown[], place: Place): Branch<unknown> {
+  refuseSymbols(items, place)
   const names = Object.keys(items)
-  refuseSymbols(items, walk)
-  const named = names.find((name) => String(Number(name) >>> 0) !== name)
-  if (named !== undefined) throw walk.refuse(`is a list with the field ${JSON.stringify(named)}`)
-  if (names.length === items.length) return ['list', ...tagItems(items, items, walk)]
-  if (items.length > names.length + MAX_HOLES) throw walk.refuse(`has more than ${MAX_HOLES} holes`)
-  walk.open(items)
-  const entries = names.flatMap((name) => {
-    walk.path.push(Number(name))
-    const tagged = tag(items[Number(name)], walk)
-    walk.path.pop()
-    return [Number(name), tagged]
-  })
-  walk.close()
-  return ['sparse', items.length, ...entries]
-}
-
-function tagItems(container: object, items: readonly unknown[], walk: Walk): unknown[] {
-  walk.open(container)
-  const tagged = items.map((item, index) => {
-    walk.path.push(index)
-    const part = tag(item, walk)
-    walk.path.pop()
-    return part
-  })
-  walk.close()
-  return tagged
+  const named = names.find((name) => !isIndex(name))
+  if (named !== undefined) throw place.refuse(`is a list with the field ${JSON.stringify(named)}`)
+  if (names.length === items.length) return tagItems('list', items, items)
+  if (items.length > names.length + MAX_HOLES) throw place.refuse(`has more than ${MAX_HOLES} holes`)
+  const indexes = names.map(Number)
+  return new Branch<unknown>(items, readFields(items, names, place), indexes, (parts) => [
+    'sparse',
+    items.length,
+    ...parts.flatMap((part, at) => [indexes[at], part]),
+  ])
 }
 
 function tagBytes(value: ArrayBufferView | ArrayBuffer): unknown {
@@ -226,14 +218,17 @@ function tagBytes(value: ArrayBufferView | ArrayBuffer): unknown {
 }
 
 /** The parts of an error that are its own but not enumerable are kept apart from its fields. */
-function tagError(error: Error, walk: Walk): unknown {
-  const hidden: Record<string, unknown> = {}
-  for (const name of ['message', 'cause', 'errors']) {
-    const property = Object.getOwnPropertyDescriptor(error, name)
-    if (property !== undefined && !property.enumerable) hidden[name] = property.value
-  }
-  walk.open(error)
-  const tagged = ['error', errorType(error), tagFields(hidden, walk), tagFields(error, walk)]
-  walk.close()
-  return tagged
+function tagError(error: Error, place: Place): Branch<unknown> {
+  refuseSymbols(error, place)
+  const hidden = ['message', 'cause', 'errors'].filter(
+    (name) => Object.getOwnPropertyDescriptor(error, name)?.enumerable === false,
+  )
+  const names = Object.keys(error)
+  const all = [...hidden, ...names]
+  return new Branch<unknown>(error, readFields(error, all, place), all, (parts) => [
+    'error',
+    errorType(error),
+    fromPairs(hidden, parts),
+    fromPairs(names, parts.slice(hidden.length)),
+  ])
 }

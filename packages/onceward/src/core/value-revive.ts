@@ -1,45 +1,43 @@
+import { Branch, MAX_HOLES, type Place } from './value-fold.ts'
 import { BYTES_TYPES, ERROR_TYPES } from './value-kind.ts'
-import { MAX_HOLES, type Walk } from './value-walk.ts'
 
 /**
- * Turns parsed JSON in which every list is `[tag, …]` into the value it stands for, in place where it can.
+ * Turns parsed JSON in which every list is `[tag, …]` into the value it stands for: what `fold` takes apart a stored
+ * value with.
  *
  * @throws `TypeError` naming the path of an unknown tag or of one with wrong parts. Nothing is looked up by a name from
  * the text but in the tables of this module, and nothing is run.
  */
-export function revive(part: unknown, walk: Walk): unknown {
+export function revive(part: unknown, place: Place): unknown {
   if (typeof part !== 'object' || part === null) return part
-  return Array.isArray(part) ? reviveTagged(part, walk) : reviveFields(part, walk)
+  return Array.isArray(part) ? reviveTagged(part, place) : reviveFields(part, (fields) => fields)
 }
 
-function reviveFields(object: object, walk: Walk): object {
+function reviveFields(object: object, join: (fields: object) => unknown): Branch<unknown> {
   const fields = object as Record<string, unknown>
-  walk.open(object)
-  for (const name of Object.keys(fields)) {
-    const part = fields[name]
-    if (typeof part !== 'object' || part === null) continue
-    walk.path.push(name)
+  const names = Object.keys(fields)
+  return new Branch<unknown>(object, Object.values(fields), names, (parts) => {
     // JSON.parse has made `__proto__` an own field, so even that assignment reaches nothing but the field.
-    fields[name] = revive(part, walk)
-    walk.path.pop()
-  }
-  walk.close()
-  return object
+    for (const [index, name] of names.entries()) fields[name] = parts[index]
+    return join(fields)
+  })
 }
 
-function reviveTagged(parts: unknown[], walk: Walk): unknown {
+function reviveTagged(parts: unknown[], place: Place): unknown {
   const [tag, first, second, third] = parts
   switch (tag) {
     case 'list':
-      return reviveItems(parts, walk).slice(1)
+      return reviveItems(parts, (items) => items)
     case 'sparse':
-      return reviveSparse(parts, walk)
+      return reviveSparse(parts, place)
     case 'map':
-      return reviveMap(parts, walk)
+      if (parts.length % 2 === 1) return reviveItems(parts, toMap)
+      break
     case 'set':
-      return new Set(reviveItems(parts, walk).slice(1))
+      return reviveItems(parts, (items) => new Set(items))
     case 'null-prototype':
-      if (parts.length === 2 && isFields(first)) return Object.setPrototypeOf(reviveFields(first, walk), null)
+      if (parts.length === 2 && isFields(first))
+        return reviveFields(first, (fields) => Object.setPrototypeOf(fields, null))
       break
     case 'undefined':
       if (parts.length === 1) return undefined
@@ -57,97 +55,88 @@ function reviveTagged(parts: unknown[], walk: Walk): unknown {
       break
     case 'regexp':
       if (parts.length === 4 && typeof first === 'string' && typeof second === 'string')
-        return reviveRegExp(first, second, third, walk)
+        return reviveRegExp(first, second, third, place)
       break
     case 'url':
       if (parts.length === 2 && typeof first === 'string' && URL.canParse(first)) return new URL(first)
       break
     case 'bytes':
       if (parts.length === 3 && typeof first === 'string' && typeof second === 'string')
-        return reviveBytes(first, second, walk)
+        return reviveBytes(first, second, place)
       break
     case 'error':
       if (parts.length === 4 && typeof first === 'string' && isFields(second) && isFields(third))
-        return reviveError(first, second, third, walk)
+        return reviveError(first, second, third, place)
       break
     default:
-      throw walk.refuse('has a tag this codec does not write')
+      throw place.refuse('has a tag this codec does not write')
   }
-  throw malformed(walk)
+  throw malformed(place)
 }
 
 const NUMBERS = /^(?:-0|NaN|-?Infinity)$/
 const INTEGER = /^(?:0|-?[1-9]\d*)$/
 
-function malformed(walk: Walk): TypeError {
-  return walk.refuse('has a tag with wrong parts')
+function malformed(place: Place): TypeError {
+  return place.refuse('has a tag with wrong parts')
 }
 
 function isFields(part: unknown): part is object {
   return typeof part === 'object' && part !== null && !Array.isArray(part)
 }
 
-/** Revives what follows the tag; the tag itself stays in front. */
-function reviveItems(parts: unknown[], walk: Walk): unknown[] {
-  walk.open(parts)
-  for (let index = 1; index < parts.length; index += 1) {
-    const part = parts[index]
-    if (typeof part !== 'object' || part === null) continue
-    walk.path.push(index - 1)
-    parts[index] = revive(part, walk)
-    walk.path.pop()
-  }
-  walk.close()
-  return parts
+/** Revives what follows the tag. */
+function reviveItems(parts: unknown[], join: (items: unknown[]) => unknown): Branch<unknown> {
+  return new Branch(parts, parts.slice(1), undefined, join)
 }
 
-function reviveSparse(parts: unknown[], walk: Walk): unknown[] {
-  const [, length, ...entries] = reviveItems(parts, walk)
-  const holes = typeof length === 'number' ? length - entries.length / 2 : Number.NaN
-  if (!Number.isInteger(holes) || holes < 1 || holes > MAX_HOLES) throw malformed(walk)
-  const items: unknown[] = new Array(length as number)
-  let last = -1
-  for (let at = 0; at < entries.length; at += 2) {
-    const index = entries[at]
-    if (typeof index !== 'number' || !Number.isInteger(index) || index <= last || index >= items.length)
-      throw malformed(walk)
-    items[index] = entries[at + 1]
-    last = index
-  }
-  return items
-}
-
-function reviveMap(parts: unknown[], walk: Walk): Map<unknown, unknown> {
-  if (parts.length % 2 === 0) throw malformed(walk)
-  reviveItems(parts, walk)
+function toMap(items: unknown[]): Map<unknown, unknown> {
   const map = new Map<unknown, unknown>()
-  for (let at = 1; at < parts.length; at += 2) map.set(parts[at], parts[at + 1])
+  for (let at = 0; at < items.length; at += 2) map.set(items[at], items[at + 1])
   return map
 }
 
-function reviveRegExp(source: string, flags: string, lastIndex: unknown, walk: Walk): RegExp {
-  if (typeof lastIndex !== 'number') throw malformed(walk)
+function reviveSparse([, length, ...entries]: unknown[], place: Place): Branch<unknown> {
+  const holes = typeof length === 'number' ? length - entries.length / 2 : Number.NaN
+  if (!Number.isInteger(holes) || holes < 1 || holes > MAX_HOLES) throw malformed(place)
+  const indexes: number[] = []
+  for (let at = 0; at < entries.length; at += 2) {
+    const index = entries[at]
+    const isNext = Number.isInteger(index) && (index as number) > (indexes.at(-1) ?? -1)
+    if (!isNext || (index as number) >= (length as number)) throw malformed(place)
+    indexes.push(index as number)
+  }
+  const values = entries.filter((_, at) => at % 2 === 1)
+  return new Branch<unknown>(entries, values, indexes, (items) => {
+    const list: unknown[] = new Array(length as number)
+    for (const [at, index] of indexes.entries()) list[index] = items[at]
+    return list
+  })
+}
+
+function reviveRegExp(source: string, flags: string, lastIndex: unknown, place: Place): RegExp {
+  if (typeof lastIndex !== 'number') throw malformed(place)
   try {
     const pattern = new RegExp(source, flags)
     pattern.lastIndex = lastIndex
     return pattern
   } catch {
-    throw malformed(walk)
+    throw malformed(place)
   }
 }
 
-function reviveBytes(type: string, text: string, walk: Walk): ArrayBufferView | ArrayBuffer {
+function reviveBytes(type: string, text: string, place: Place): ArrayBufferView | ArrayBuffer {
   const bytes = Buffer.from(text, 'base64')
   // Buffer reads what it can of any text; only what it writes the same way again was written by us.
-  if (bytes.toString('base64') !== text) throw malformed(walk)
+  if (bytes.toString('base64') !== text) throw malformed(place)
   // Small Buffers share one pool; a decoded value has memory of its own.
   const { buffer } = new Uint8Array(bytes)
   if (type === 'Buffer') return Buffer.from(buffer)
   if (type === 'ArrayBuffer') return buffer
-  if (!Object.hasOwn(BYTES_TYPES, type)) throw malformed(walk)
+  if (!Object.hasOwn(BYTES_TYPES, type)) throw malformed(place)
   const View: BytesType = BYTES_TYPES[type as keyof typeof BYTES_TYPES]
   const size = View.BYTES_PER_ELEMENT ?? 1
-  if (buffer.byteLength % size !== 0) throw malformed(walk)
+  if (buffer.byteLength % size !== 0) throw malformed(place)
   return new View(buffer)
 }
 
@@ -156,22 +145,24 @@ interface BytesType {
   readonly BYTES_PER_ELEMENT?: number
 }
 
-function reviveError(type: string, hidden: object, fields: object, walk: Walk): Error {
-  if (!Object.hasOwn(ERROR_TYPES, type)) throw malformed(walk)
+function reviveError(type: string, hidden: object, fields: object, place: Place): Branch<unknown> {
+  if (!Object.hasOwn(ERROR_TYPES, type)) throw malformed(place)
   const known = type as keyof typeof ERROR_TYPES
-  const error = known === 'AggregateError' ? new AggregateError([]) : new ERROR_TYPES[known]()
-  for (const name of Reflect.ownKeys(error)) delete (error as unknown as Record<PropertyKey, unknown>)[name]
-  walk.open(fields)
-  define(error, reviveFields(hidden, walk), false)
-  define(error, reviveFields(fields, walk), true)
-  walk.close()
-  // The stack of this moment would lead nowhere, and the one of then may tell too much.
-  define(error, { stack: String(error) }, false)
-  return error
+  const properties = [...Object.entries(hidden), ...Object.entries(fields)]
+  const names = properties.map(([name]) => name)
+  const hiddenCount = Object.keys(hidden).length
+  const values = properties.map(([, value]) => value)
+  return new Branch<unknown>(fields, values, names, (parts) => {
+    const error = known === 'AggregateError' ? new AggregateError([]) : new ERROR_TYPES[known]()
+    for (const name of Reflect.ownKeys(error)) Reflect.deleteProperty(error, name)
+    for (const [at, name] of names.entries()) define(error, name, parts[at], at >= hiddenCount)
+    // The stack of this moment would lead nowhere, and the one of then may tell too much.
+    const { message } = error
+    if (!Object.hasOwn(error, 'stack')) define(error, 'stack', message ? `${type}: ${message}` : type, false)
+    return error
+  })
 }
 
-function define(target: object, fields: object, enumerable: boolean): void {
-  for (const [name, value] of Object.entries(fields)) {
-    Object.defineProperty(target, name, { value, enumerable, writable: true, configurable: true })
-  }
+function define(target: object, name: string, value: unknown, enumerable: boolean): void {
+  Object.defineProperty(target, name, { value, enumerable, writable: true, configurable: true })
 }

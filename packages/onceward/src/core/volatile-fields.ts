@@ -1,4 +1,4 @@
-import { formatPath } from './value-walk.ts'
+import { formatPath } from './value-fold.ts'
 
 /** A part of a key that looks as if a retry would not have it again. */
 export interface VolatileField {
@@ -52,6 +52,9 @@ export function findVolatile(key: object, now: number, allowed: readonly string[
   return found
 }
 
+/** What lies deeper in a key is not looked at. */
+const MAX_LOOK_DEPTH = 50
+
 type Path = readonly (string | number)[]
 
 /** Visits every field, containers too: `session: {…}` is volatile as a whole. */
@@ -62,7 +65,7 @@ function visit(value: object, path: Path, see: (path: Path, value: unknown) => v
   for (const [name, part] of parts) {
     const at = [...path, name]
     see(at, part)
-    if (isContainer(part)) visit(part, at, see)
+    if (isContainer(part) && at.length < MAX_LOOK_DEPTH) visit(part, at, see)
   }
 }
 
