@@ -1,10 +1,12 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { type FastifyReplyLike, hijack } from './fastify-reply.ts'
 import type { IdempotencyOptions } from './guard-options.ts'
 import type { NodeCapture } from './node-capture.ts'
 import { createNodeServe } from './node-serve.ts'
 import type { NodeRequest } from './node-types.ts'
 import type { SendAnswer } from './types.ts'
 
+export type { FastifyReplyLike } from './fastify-reply.ts'
 export type { IdempotencyOptions } from './guard-options.ts'
 export { operationOf } from './operation-of.ts'
 
@@ -14,16 +16,6 @@ export interface FastifyRequestLike {
   readonly headers: IncomingMessage['headers']
   readonly rawBody?: unknown
   readonly body?: unknown
-}
-
-/** What is used of Fastify's reply. */
-export interface FastifyReplyLike {
-  readonly raw: ServerResponse
-  getHeaders(): Readonly<Record<string, number | string | string[] | undefined>>
-  hijack(): unknown
-  code(status: number): unknown
-  header(name: string, value: unknown): unknown
-  send(body: unknown): unknown
 }
 
 /** What is used of a Fastify instance. */
@@ -70,12 +62,7 @@ export function idempotency<Request extends FastifyRequestLike = FastifyRequestL
             if (capture) captures.set(request, capture)
             next()
           },
-          takeOver() {
-            reply.hijack()
-            for (const [name, value] of Object.entries(reply.getHeaders())) {
-              if (value !== undefined) reply.raw.setHeader(name, value)
-            }
-          },
+          takeOver: () => hijack(reply),
         }
         Promise.resolve(serve(exchange)).catch(next)
       },

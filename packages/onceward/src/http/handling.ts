@@ -9,16 +9,7 @@ import { requestFingerprint } from './request-fingerprint.ts'
 import { operationKey, operationScope } from './request-identity.ts'
 import { storedHeaders } from './response-headers.ts'
 import { verdictOnResponse } from './response-verdict.ts'
-import type {
-  CapturedResponse,
-  Handling,
-  HeaderPairs,
-  HttpAnswer,
-  KeyedRequest,
-  OversizeResponse,
-} from './types.ts'
-
-type WorkResult = CapturedResponse | OversizeResponse
+import type { Handling, HeaderPairs, HttpAnswer, KeyedRequest, WorkResult } from './types.ts'
 
 /** What one call of the work led to, kept aside from what the engine makes of it. */
 interface Run {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { FastifyReplyLike } from './fastify.ts'
+import { type FastifyReplyLike, hijack } from './fastify-reply.ts'
 import type { IdempotencyOptions } from './guard-options.ts'
 import type { NodeCapture } from './node-capture.ts'
 import { createNodeServe } from './node-serve.ts'
@@ -49,7 +49,7 @@ export interface NestRequest {
   readonly body?: unknown
 }
 
-type NestResponse = ServerResponse | (FastifyReplyLike & { readonly raw: ServerResponse })
+type NestResponse = ServerResponse | FastifyReplyLike
 
 /**
  * Makes requests with an `Idempotency-Key` take effect once, in NestJS on Express and on Fastify.
@@ -88,11 +88,7 @@ export function idempotency<Request extends object = NestRequest>(
             resolve(capture ? watched(stream, capture.judge) : stream)
           },
           takeOver() {
-            if (!('raw' in response)) return
-            response.hijack()
-            for (const [name, value] of Object.entries(response.getHeaders())) {
-              if (value !== undefined) response.raw.setHeader(name, value)
-            }
+            if ('raw' in response) hijack(response)
           },
         }
         Promise.resolve(serve(exchange)).catch(reject)

@@ -1,14 +1,16 @@
-import type { Socket } from 'node:net'
 import { verdictOn } from '../core/errors.ts'
+import { aliveSocket } from './alive-socket.ts'
 import { responsePairs, setPairs, writeHeadPairs } from './node-headers.ts'
 import type { NodeRequest, NodeResponse } from './node-types.ts'
+import { oversizeResponse } from './oversize-response.ts'
 import { EFFECT_FIELD, headerValue } from './response-headers.ts'
-import type { CapturedResponse, HeaderPairs, OversizeResponse, SendAnswer } from './types.ts'
+import { shadow } from './shadow.ts'
+import type { HeaderPairs, SendAnswer, WorkResult } from './types.ts'
 
 /** A response that is held back while its handler writes it. */
 export interface NodeCapture {
   /** Settles when the response is complete, too large to hold back, or broken off. */
-  readonly response: Promise<CapturedResponse | OversizeResponse>
+  readonly response: Promise<WorkResult>
   /** Ends the capture: there will be no response. */
   fail(error: unknown): void
   /** Notes what the framework was thrown, so that its mark (`noEffect`, `finalFailure`) counts for the error page. */
@@ -53,9 +55,9 @@ export function captureNodeResponse(
   let isGone = false
   let destroyedWith: { readonly error: Error | undefined } | undefined
   let effect: 'none' | 'done' | undefined
-  let resolve: (response: CapturedResponse | OversizeResponse) => void
+  let resolve: (response: WorkResult) => void
   let reject: (error: unknown) => void
-  const response = new Promise<CapturedResponse | OversizeResponse>((onDone, onBroken) => {
+  const response = new Promise<WorkResult>((onDone, onBroken) => {
     resolve = onDone
     reject = onBroken
   })
@@ -95,8 +97,7 @@ export function captureNodeResponse(
     startSending(res, real.writeHead, status, messageOf(req, res))
     for (const chunk of chunks) Reflect.apply(real.write, res, [chunk])
     chunks.length = 0
-    const location = headerValue(headers, 'location')
-    resolve({ tooLarge: true, status, ...(location === undefined ? {} : { location }) })
+    resolve(oversizeResponse(status, headers))
     if (isGone) real.emit.call(res, 'close')
   }
   const hold = (chunk: Buffer): void => {
@@ -267,55 +268,4 @@ function invalidStatus(status: unknown): Error {
  */
 function forgetWatchers(res: NodeResponse): void {
   if (Object.hasOwn(res, '__onFinished')) Object.assign(res, { __onFinished: null })
-}
-
-/**
- * A socket that seems alive: those who watch it to give up when the client goes (`on-finished`, and with it Koa and
- * `send`) would break the work off.
- */
-function aliveSocket(actual: unknown, holding: () => boolean): unknown {
-  if (typeof actual !== 'object' || actual === null) return actual
-  return new Proxy(actual as Socket, {
-    get(socket, name) {
-      if (holding()) {
-        if (name === 'writable' || name === 'readable') return true
-        if (name === 'destroyed') return false
-        if (name === 'on' || name === 'once' || name === 'addListener' || name === 'prependListener') {
-          return function listen(this: unknown, event: string, listener: () => void) {
-            if (event !== 'close' && event !== 'error') socket[name](event, listener)
-            return this
-          }
-        }
-      }
-      const value: unknown = Reflect.get(socket, name, socket)
-      return typeof value === 'function' ? value.bind(socket) : value
-    },
-    set: (socket, name, value) => Reflect.set(socket, name, value, socket),
-  })
-}
-
-/** Lets data properties of `target` read differently for a while; what is written to them meanwhile is kept. */
-function shadow<N extends string>(
-  target: object,
-  views: Readonly<Record<N, (actual: unknown) => unknown>>,
-): { remove(): void } {
-  const record = target as Record<string, unknown>
-  const actual = new Map<string, unknown>()
-  for (const [name, view] of Object.entries<(actual: unknown) => unknown>(views)) {
-    if (!Object.hasOwn(record, name)) continue
-    actual.set(name, record[name])
-    Object.defineProperty(record, name, {
-      configurable: true,
-      enumerable: true,
-      get: () => view(actual.get(name)),
-      set: (value) => actual.set(name, value),
-    })
-  }
-  return {
-    remove() {
-      for (const [name, value] of actual) {
-        Object.defineProperty(record, name, { configurable: true, enumerable: true, writable: true, value })
-      }
-    },
-  }
 }

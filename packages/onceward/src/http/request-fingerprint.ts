@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { parseBoundedJson } from '../core/bounded-json.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { OncewardError } from '../core/errors.ts'
 import { isJsonType } from './media-type.ts'
@@ -39,11 +40,10 @@ export function requestFingerprint(
 /** Parses JSON bytes whose nesting is bounded. Empty bytes are `undefined`. @throws `REQUEST_INVALID` */
 export function parseJson(bytes: Uint8Array): unknown {
   if (bytes.byteLength === 0) return undefined
-  if (isTooDeep(bytes)) throw unreadable(`the body is nested more than ${MAX_JSON_DEPTH} levels deep`)
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return parseBoundedJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes), MAX_JSON_DEPTH)
   } catch (cause) {
-    throw unreadable('the body is not JSON in UTF-8', cause)
+    throw unreadable(`the body is not JSON in UTF-8, nested at most ${MAX_JSON_DEPTH} levels deep`, cause)
   }
 }
 
@@ -54,23 +54,6 @@ function canonicalText(value: unknown): string {
   } catch (cause) {
     throw unreadable('the body has no canonical JSON form', cause)
   }
-}
-
-/** Counts open brackets outside of texts, so that hostile nesting is refused before anything recursive meets it. */
-function isTooDeep(bytes: Uint8Array): boolean {
-  let depth = 0
-  let inText = false
-  for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at]
-    if (inText) {
-      if (byte === 0x5c) at++
-      else if (byte === 0x22) inText = false
-    } else if (byte === 0x22) inText = true
-    else if (byte === 0x5b || byte === 0x7b) {
-      if (++depth > MAX_JSON_DEPTH) return true
-    } else if (byte === 0x5d || byte === 0x7d) depth--
-  }
-  return false
 }
 
 function unreadable(message: string, cause?: unknown): OncewardError {

@@ -1,4 +1,5 @@
 import { type Codec, Unstorable } from '../core/codec.ts'
+import { oversizeResponse } from './oversize-response.ts'
 import type { CapturedResponse, HeaderPairs, OversizeResponse } from './types.ts'
 
 /** How many bytes the status and the fields of one stored response may take. */
@@ -23,9 +24,10 @@ export const responseCodec: Codec = {
     const { status, headers, body } = value as unknown as CapturedResponse
     const head = Buffer.from(JSON.stringify([checkedStatus(status), checkedHeaders(headers)]))
     if (head.byteLength > MAX_HEAD_BYTES) {
-      const location = headers.find(([name]) => name.toLowerCase() === 'location')?.[1]
-      const note = { tooLarge: true, status, ...(location === undefined ? {} : { location }) } as const
-      throw refusal(note, `the fields of the response exceed ${MAX_HEAD_BYTES} bytes`)
+      throw refusal(
+        oversizeResponse(status, headers),
+        `the fields of the response exceed ${MAX_HEAD_BYTES} bytes`,
+      )
     }
     if (!(body instanceof Uint8Array)) throw new TypeError('the body of a response must be bytes')
     return framed(RESPONSE, head, body)

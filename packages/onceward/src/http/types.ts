@@ -28,6 +28,9 @@ export interface OversizeResponse {
   readonly location?: string
 }
 
+/** What the work answered: a whole response, or what is remembered of one that was too large. */
+export type WorkResult = CapturedResponse | OversizeResponse
+
 /** A guarded request: what `admit` made of its head. */
 export interface KeyedRequest {
   readonly method: string
@@ -83,7 +86,7 @@ export type HttpAnswer =
  * response: `noEffect(error)` says that nothing happened; any other throw follows `onServerError`.
  * `op` is absent only when the guard fails open: the store is down and nothing is remembered.
  */
-export type Work = (op: Operation | undefined) => Promise<CapturedResponse | OversizeResponse>
+export type Work = (op: Operation | undefined) => Promise<WorkResult>
 
 /** One guarded request with all it takes to run it. */
 export interface Handling {

@@ -3,6 +3,7 @@ import { callerOf } from './caller.ts'
 import { createGuard, type Guard } from './guard.ts'
 import type { IdempotencyOptions } from './guard-options.ts'
 import { attachOperation, operationOf } from './operation-of.ts'
+import { oversizeResponse } from './oversize-response.ts'
 import type { KeyedRequest, SendAnswer } from './types.ts'
 import { readUpTo, resume } from './web-body.ts'
 
@@ -72,8 +73,7 @@ async function serve<Subject extends object>(
           .passThroughHeaders(keyed, headers)
           .map(([name, value]): [string, string] => [name, value]),
       })
-      const location = response.headers.get('location')
-      return { tooLarge: true, status, ...(location === null ? {} : { location }) }
+      return oversizeResponse(status, headers)
     },
   })
   if (answer.kind === 'send') return webResponse(answer)
