@@ -11,6 +11,7 @@ import {
 } from '../../drivers/sqlite/index.ts'
 import { changeWatch } from './change-watch.ts'
 import { copyOfStep, takenIn } from './copy-of-record.ts'
+import { keptInPlace } from './file-in-place.ts'
 import { groupCommit } from './group-commit.ts'
 import { recordTable } from './record-table.ts'
 import { sqliteCatalog } from './sqlite-catalog.ts'
@@ -47,6 +48,7 @@ const CAPABILITIES: StoreCapabilities = {
  * - A path is opened here, in WAL mode, and closed by `close()`. A given handle stays yours: its journal mode is not
  *   touched and it stays open. Give one that nothing else leaves a transaction open on.
  * - Concurrent transitions are committed together, and each is answered once its commit is safe (see `synchronous`).
+ * - A file that is deleted or replaced while it is open is refused (`STORE_CORRUPT`): nobody else would see what is written.
  * - The driver is synchronous: `transaction` takes a body that returns without awaiting.
  *
  * Limit: the file must lie on a local disk; network file systems do not keep SQLite's locks. `:memory:` is not durable.
@@ -63,7 +65,8 @@ export function sqliteStore<Tx extends SqliteHandle = SqliteHandle>(
   const file = checkedPath(pathOrHandle)
   const { synchronous, busyTimeoutMs, maxBatch } = checkedOptions(options)
   const handle = typeof pathOrHandle === 'string' ? openSqlite(pathOrHandle, options) : pathOrHandle
-  const connection = sqliteConnection(handle, file ?? 'of the given handle')
+  const plain = sqliteConnection(handle, file ?? 'of the given handle')
+  const connection = file === undefined ? plain : keptInPlace(plain, file)
   let closed = false
   const context: StoreContext = {
     connection,
