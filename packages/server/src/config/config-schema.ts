@@ -73,8 +73,9 @@ const JWT_ALGORITHMS = [
   'EdDSA',
 ] as const
 
-const METHODS = ['POST', 'PATCH', 'PUT', 'DELETE'] as const
-const method = v.picklist(METHODS, 'give POST, PATCH, PUT or DELETE')
+/** The methods that take a key. */
+export const KEYED_METHODS = ['POST', 'PATCH', 'PUT', 'DELETE'] as const
+const method = v.picklist(KEYED_METHODS, 'give POST, PATCH, PUT or DELETE')
 
 /** The fields a key is derived from. */
 export const derivedKeySchema: v.GenericSchema<unknown, DerivedKeyConfig> = v.strictObject({
@@ -195,7 +196,7 @@ export const configSchema: v.GenericSchema<unknown, Config> = v.strictObject({
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number]
 
 /** A method that takes a key. */
-export type KeyedMethod = (typeof METHODS)[number]
+export type KeyedMethod = (typeof KEYED_METHODS)[number]
 
 /** What can be set for all routes, and again for one. */
 export interface PolicyConfig {

@@ -1,5 +1,11 @@
 import { usageError } from '../exit-codes.ts'
-import type { Config, DerivedKeyConfig, KeyedMethod, PolicyConfig } from './config-schema.ts'
+import {
+  type Config,
+  type DerivedKeyConfig,
+  KEYED_METHODS,
+  type KeyedMethod,
+  type PolicyConfig,
+} from './config-schema.ts'
 import type { LoadedConfig } from './load-config.ts'
 
 /** How callers are told apart. */
@@ -69,9 +75,6 @@ export interface JwtOptions {
   readonly issuer?: string
   readonly audience?: string
 }
-
-/** The methods that take a key. */
-export const KEYED_METHODS: readonly KeyedMethod[] = ['POST', 'PATCH', 'PUT', 'DELETE']
 
 /** The values of every field that was not given. */
 export const DEFAULTS: {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
+import { HOP_BY_HOP } from 'onceward/http'
 
 /** What is fixed about forwarding for the life of the gateway. */
 export interface ForwardRules {
@@ -37,7 +38,7 @@ export function forwardedHeaders(rules: ForwardRules, forward: ForwardRequest): 
     const name = rawHeaders[index] ?? ''
     const value = rawHeaders[index + 1] ?? ''
     const lower = name.toLowerCase()
-    if (HOP_BY_HOP.has(lower) || oneHop?.has(lower) || without?.has(lower)) continue
+    if (NOT_FORWARDED.has(lower) || oneHop?.has(lower) || without?.has(lower)) continue
     if (lower === 'host' || FORWARDING.has(lower)) continue
     const canonical = lower.includes('_') ? lower.replaceAll('_', '-') : lower
     if (canonical.startsWith('onceward-')) continue
@@ -74,7 +75,7 @@ export function responseHeaders(raw: readonly (Buffer | string)[]): string[] {
     const value = latin1(raw[index + 1] ?? '')
     const lower = name.toLowerCase()
     if (lower === 'connection') oneHop = new Set([...(oneHop ?? []), ...(namedByConnection(value) ?? [])])
-    if (HOP_BY_HOP.has(lower) || lower.startsWith('onceward-')) continue
+    if (NOT_FORWARDED.has(lower) || lower.startsWith('onceward-')) continue
     sent.push(name, value)
   }
   if (oneHop === undefined) return sent
@@ -111,20 +112,8 @@ const ALONE: ReadonlySet<string> = new Set([
   'Upgrade',
 ])
 
-/** Fields of one hop (RFC 9110 section 7.6.1), in lower case. */
-export const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'connection',
-  'expect',
-  'http2-settings',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
+/** Fields that end at this gateway, in lower case: those of one hop, and what it answers itself. */
+export const NOT_FORWARDED: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'expect', 'http2-settings'])
 
 /** Set by this gateway on every request. */
 const FORWARDING: ReadonlySet<string> = new Set(['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host'])

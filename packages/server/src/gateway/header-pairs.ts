@@ -1,5 +1,5 @@
 import type { HeaderPairs } from 'onceward/http'
-import { HOP_BY_HOP, latin1, namedByConnection } from './forwarded-headers.ts'
+import { latin1, NOT_FORWARDED, namedByConnection } from './forwarded-headers.ts'
 
 /** Raw headers (name and value in turn) as pairs. */
 export function pairsOf(raw: readonly (Buffer | string)[]): HeaderPairs {
@@ -21,5 +21,5 @@ export function withoutHopByHop(pairs: HeaderPairs): HeaderPairs {
     if (name.toLowerCase() === 'connection')
       for (const token of namedByConnection(value) ?? []) named.add(token)
   }
-  return pairs.filter(([name]) => !HOP_BY_HOP.has(name.toLowerCase()) && !named.has(name.toLowerCase()))
+  return pairs.filter(([name]) => !NOT_FORWARDED.has(name.toLowerCase()) && !named.has(name.toLowerCase()))
 }

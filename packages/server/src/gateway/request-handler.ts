@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { GUARDED_METHODS } from 'onceward/http'
 import type { Logger } from 'pino'
 import type { GatewayOptions } from '../config/gateway-options.ts'
 import { type ForwardRules, forwardedHeaders } from './forwarded-headers.ts'
@@ -31,8 +32,6 @@ export interface RequestHandler {
   onRequest(request: IncomingMessage, response: ServerResponse): void
   onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
 }
-
-const KEYED_METHODS: ReadonlySet<string> = new Set(['POST', 'PATCH', 'PUT', 'DELETE'])
 
 /** Fields that the gateway sets itself on a keyed request. */
 const SET_ON_KEYED: ReadonlySet<string> = new Set(['idempotency-key', 'content-length'])
@@ -72,7 +71,7 @@ export function requestHandler(context: RequestContext): RequestHandler {
       }
       const isTrusted = trusted(request.socket.remoteAddress)
       const method = request.method ?? ''
-      if (KEYED_METHODS.has(method)) {
+      if (GUARDED_METHODS.includes(method)) {
         const handled = keyed({
           request,
           response,

@@ -1,4 +1,5 @@
 import { createWaitingRoom } from '../../core/waiting-room.ts'
+import { CHANGE_MARK } from './change-mark.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** The pauses between two looks for what other processes wrote, in ms. */
@@ -21,7 +22,6 @@ interface Waiters {
   seen: string
 }
 
-const MARK = 'SELECT total_changes() AS changes, data_version AS version FROM pragma_data_version'
 const STATES =
   'SELECT digest, state, fence FROM onceward_operations WHERE digest IN (SELECT value FROM json_each(?))'
 
@@ -49,7 +49,7 @@ export function changeWatch(context: StoreContext): ChangeWatch {
   const look = () => {
     // Rows of a transaction that is still open on this handle may be rolled back.
     if (connection.inTransaction()) return
-    const now = JSON.stringify(connection.prepare(MARK).get())
+    const now = JSON.stringify(connection.prepare(CHANGE_MARK).get())
     if (now === mark) return
     mark = now
     pause = MIN_PAUSE_MS

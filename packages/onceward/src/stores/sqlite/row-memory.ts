@@ -1,5 +1,6 @@
 import type { OperationRecord } from '../../core/operation.ts'
 import type { SqliteConnection } from '../../drivers/sqlite/index.ts'
+import { CHANGE_MARK } from './change-mark.ts'
 import type { Found } from './record-table.ts'
 
 /** The most records that are remembered. */
@@ -23,8 +24,6 @@ export interface RowMemory {
   forgetAll(): void
 }
 
-const MARK = 'SELECT total_changes() AS changes, data_version AS version FROM pragma_data_version'
-
 /** Makes an empty memory for a connection. */
 export function rowMemory(connection: SqliteConnection): RowMemory {
   const rows = new Map<string, Found>()
@@ -32,7 +31,7 @@ export function rowMemory(connection: SqliteConnection): RowMemory {
   let changes = -1
   return {
     check() {
-      const mark = connection.prepare(MARK).get() as { changes: number; version: number }
+      const mark = connection.prepare(CHANGE_MARK).get() as { changes: number; version: number }
       if (mark.version !== version || mark.changes !== changes) rows.clear()
       version = mark.version
       changes = mark.changes

@@ -1,4 +1,4 @@
-import { checkedLimit, MIN_DIGEST_PREFIX } from '../../core/catalog-query.ts'
+import { checkedLimit, MAX_PAGE, MIN_DIGEST_PREFIX } from '../../core/catalog-query.ts'
 import type { AuditEntry, OperationCatalog } from '../../core/store.ts'
 import { isExpired, sweep } from '../../core/transitions.ts'
 import { failure, type SqliteConnection } from '../../drivers/sqlite/index.ts'
@@ -46,13 +46,13 @@ export function sqliteCatalog(context: StoreContext, onEnded: (digest: string) =
       return only && !another ? fromRow(only, connection.path) : undefined
     },
     async sweep(limit) {
-      const most = checkedLimit(limit ?? 1000)
+      const most = checkedLimit(limit ?? MAX_PAGE)
       const held = await writeTransaction(context, () => sweepOnce(connection, clock.now(), most))
       for (const digest of held) onEnded(digest)
       return held.length
     },
     async purge(limit) {
-      const most = checkedLimit(limit ?? 1000)
+      const most = checkedLimit(limit ?? MAX_PAGE)
       return writeTransaction(context, () => {
         const now = clock.now()
         return Number(connection.prepare(PURGE).run(now, Math.floor(now * 1000), most).changes)
