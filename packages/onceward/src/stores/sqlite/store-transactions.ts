@@ -3,7 +3,6 @@ import type { OperationRecord } from '../../core/operation.ts'
 import type { TransactionalStore } from '../../core/store.ts'
 import * as transitions from '../../core/transitions.ts'
 import {
-  failure,
   isSqliteHandle,
   type SqliteConnection,
   type SqliteHandle,
@@ -104,8 +103,8 @@ export function storeTransactions<Tx extends SqliteHandle>(parts: TransactionPar
         try {
           const answer = refusePromise(body(connection.handle as Tx), 'a transaction on SQLite')
           if (!connection.inTransaction()) {
-            throw failure(
-              'STORE_UNAVAILABLE',
+            // Misuse, and no word about the effect: what was committed cannot be undone here.
+            throw new TypeError(
               'the body ended its transaction itself; leave COMMIT and ROLLBACK to the store',
             )
           }
