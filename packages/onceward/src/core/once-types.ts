@@ -3,6 +3,7 @@ import type { Codec } from './codec.ts'
 import type { Key } from './derive-key.ts'
 import type { Observer } from './observer.ts'
 import type { OnCrash, OperationId, OperationRecord } from './operation.ts'
+import type { CacheLimits } from './outcome-cache.ts'
 import type { OperationCatalog, OperationStore, TransactionalStore } from './store.ts'
 
 /** What happens when the work throws and has not said whether its effect happened. */
@@ -37,17 +38,21 @@ export interface OperationPolicy {
 
 /** Options of `createOnce`. */
 export interface OnceOptions extends OperationPolicy {
+  /** Remembers the operations. It stays open when the instance is closed. Its catalog is needed by `heal` only. */
   readonly store: OperationStore & Partial<OperationCatalog>
   /** What keys are unique within, for example `payments`. A call can name a narrower one. */
   readonly scope: string
   /** Finished outcomes kept in this process, so that a repeated replay asks no store. `false` keeps none. */
-  readonly cache?: false | { readonly maxEntries?: number; readonly maxBytes?: number }
+  readonly cache?: false | CacheLimits
   /** Is told what happens; the same events are published on `node:diagnostics_channel`. */
   readonly observer?: Observer
   /** How long the store may leave a claim unanswered before the caller gets `STORE_UNAVAILABLE`, in ms. Default 10,000. */
   readonly storeTimeoutMs?: number
+  /** Reads the time. Default: this machine's. Leases count on the store's clock all the same. */
   readonly clock?: Clock
+  /** Waits. Default: the timers of this process. */
   readonly timers?: Timers
+  /** Draws nonces and jitter. Default: the operating system's randomness. */
   readonly random?: Random
 }
 
@@ -67,8 +72,11 @@ export interface Call extends OperationPolicy {
 
 /** What the work is given. */
 export interface Operation {
+  /** Scope, key and their digest. For logs, print the digest only. */
   readonly id: OperationId
+  /** What the key is unique within. */
   readonly scope: string
+  /** The key, as given or derived. */
   readonly key: string
   /** Strictly increases with each claim of this key: hand it to resources that can refuse a smaller one. */
   readonly fence: number
@@ -81,7 +89,15 @@ export interface Operation {
    * whether or not the store can be reached. Reading it after the event loop was blocked tells the truth too.
    */
   readonly signal: AbortSignal
-  /** Runs a part of the work once: a later attempt gets the stored value of a finished step. Names are unique within one attempt. */
+  /**
+   * Runs a part of the work once: a later attempt gets the stored value of a finished step.
+   *
+   * Limit: a crash inside the step means what `onCrash` says (default: that of the call): the operation is held, or the
+   * step runs again.
+   *
+   * @param name - Unique within one attempt, and the same in every attempt.
+   * @throws `CLAIM_LOST`, `OUTCOME_NOT_STORED`, `OUTCOME_NOT_REPLAYABLE`; `TypeError` for a name that was used already.
+   */
   step<T>(name: string, fn: () => T | Promise<T>, options?: { readonly onCrash?: OnCrash }): Promise<T>
   /** A key for an external system, the same on every attempt and another for every operation and `system`. 43 characters. */
   downstreamKey(system: string): string
@@ -115,11 +131,17 @@ export type AttemptReply<T> =
 
 /** A held operation, as `reconcile` is asked about it. */
 export interface HeldOperation {
+  /** Scope, key and their digest. */
   readonly id: OperationId
+  /** What the key is unique within. */
   readonly scope: string
+  /** The key, as given or derived. */
   readonly key: string
+  /** The fence of the claim whose outcome is unknown. */
   readonly fence: number
+  /** The attempt whose outcome is unknown. */
   readonly attempt: number
+  /** Why nobody knows the outcome. */
   readonly reason: string
   /** How many times somebody has been asked before. */
   readonly asks: number
@@ -133,7 +155,9 @@ export interface HeldOperation {
 
 /** What became of a held operation. */
 export type Reconciliation =
+  /** It took effect: duplicates get `value`. */
   | { readonly outcome: 'done'; readonly value: unknown }
+  /** It failed for good, without effect: duplicates get `OPERATION_FAILED` with `error` as its cause. */
   | { readonly outcome: 'failed'; readonly error: Error }
   /** Nothing happened: the operation is released and may run again. */
   | { readonly outcome: 'not-happened' }
@@ -145,24 +169,47 @@ export type Reconcile = (operation: HeldOperation) => Promise<Reconciliation> | 
 
 /** Runs operations once. */
 export interface Once {
+  /** The store that was given. */
   readonly store: OperationStore & Partial<OperationCatalog>
+  /** The scope of calls that name none. */
   readonly scope: string
-  /** Runs `fn` once for the key; later calls get its stored outcome. */
+  /**
+   * Runs `fn` once for the key; later calls get its stored outcome, as a fresh copy.
+   *
+   * Limit: a crash between an external effect of `fn` and the storing of its outcome leaves the operation held, or
+   * reruns it with `onCrash: 'rerun'`. Use `transaction` where the effect is in the same database.
+   *
+   * @throws `KEY_REUSED`, `IN_PROGRESS`, `OUTCOME_UNKNOWN`, `OPERATION_FAILED`, `OUTCOME_NOT_REPLAYABLE`, `CLAIM_LOST`,
+   * `OUTCOME_NOT_STORED`, `RECORD_CORRUPT`, `REENTRANT`, `ABORTED`, `CLOSED`, errors of the store, and what `fn` throws
+   * where that is not stored. `effect` of the error tells whether anything may have happened.
+   */
   run<T>(call: Call, fn: (op: Operation) => T | Promise<T>): Promise<T>
   /** Like `run`, and answers `running`, `held` and `reused` instead of throwing. */
   attempt<T>(call: Call, fn: (op: Operation) => T | Promise<T>): Promise<AttemptReply<T>>
-  /** Runs `fn` in one database transaction with the record and the outcome. */
+  /**
+   * Runs `fn` in one database transaction with the record and the outcome: all of it commits, or nothing.
+   *
+   * Limit: only what `fn` writes on `tx` is part of it. The store must be able to (capability `transactional`).
+   *
+   * @throws as `run` does; `TypeError` for a store that cannot join a transaction.
+   */
   transaction<T, Tx = unknown>(
     call: Call,
     fn: (tx: Tx, op: TransactionOperation) => T | Promise<T>,
   ): Promise<T>
-  /** Runs `fn` inside a transaction that the caller has begun and will commit. */
+  /**
+   * Runs `fn` inside a transaction that the caller has begun and will commit. A throw undoes only what `fn` wrote.
+   *
+   * Limit: it never waits for another's run, whatever `whenRunning` says: that would hold the caller's locks.
+   *
+   * @throws as `transaction` does; `TypeError` for a `tx` on which no transaction is open.
+   */
   within<T, Tx = unknown>(tx: Tx, call: Call, fn: (op: TransactionOperation) => T | Promise<T>): Promise<T>
   /** Like `within`, for synchronous drivers: returns the value itself and throws, so that the caller can still roll back. */
   withinSync<T, Tx = unknown>(tx: Tx, call: Call, fn: (op: TransactionOperation) => T): T
-  /** Reads the record of a key. */
+  /** Reads the record of a key; `undefined` for one that was never used or is forgotten. @throws errors of the store. */
   get(key: Key, options?: { readonly scope?: string }): Promise<OperationRecord | undefined>
-  /** Turns lapsed claims of this store into held ones and asks `reconcile` about the held ones of this scope. Answers how many it settled. */
+  /** Turns lapsed claims of this store into held ones and asks `reconcile` about the held ones of this scope. Answers how many it settled. @throws `TypeError` for a store without a catalog. */
   heal(): Promise<{ readonly swept: number; readonly settled: number }>
   /** Starts nothing new, lets what runs finish, and resolves then. The store stays open: it was given, not opened here. */
   close(): Promise<void>

@@ -30,9 +30,11 @@ export interface ClaimRequest {
   readonly fingerprint?: string
   /** Random nonce. Asking again with the same nonce is the same claim, so a lost reply costs nothing. */
   readonly owner: string
+  /** How long the claim holds without renewal, in ms on the store's clock. */
   readonly leaseMs: number
   /** How long the record outlives its end, in ms. */
   readonly retentionMs: number
+  /** What a lapse of this claim means; kept in the record, so that whoever finds the lapse applies it. */
   readonly onCrash: OnCrash
   /** This caller has asked before and is waiting: it is not counted as another duplicate. */
   readonly again?: boolean
@@ -71,6 +73,7 @@ export type ClaimReply =
 
 /** A turn at asking what became of a held operation. */
 export interface AskTurn {
+  /** The fence of the held operation the caller has seen. */
   readonly fence: number
   /** The count of asks the caller has seen; the turn is granted to one of those who saw the same count. */
   readonly asks: number
@@ -134,7 +137,9 @@ export type ResolveReply =
 
 /** Which records to list. */
 export interface ListQuery {
+  /** Records in this state. Default: all. */
   readonly state?: OperationState
+  /** Records of exactly this scope. Default: all. */
   readonly scope?: string
   /** Records whose key starts with this text, literally. */
   readonly keyPrefix?: string
@@ -155,6 +160,7 @@ export interface ListPage {
 
 /** One line of the audit: who decided a held operation, how and why. Kept when the record is gone. */
 export interface AuditEntry {
+  /** Store time in ms since the epoch. */
   readonly at: number
   readonly digest: string
   readonly scope: string
@@ -177,13 +183,17 @@ export interface StoreStats {
 
 /** One finding of the doctor. */
 export interface Finding {
+  /** `warn` weakens a guarantee, `fail` breaks one. */
   readonly level: 'ok' | 'warn' | 'fail'
+  /** What was looked at, in one word. */
   readonly check: string
+  /** What was found, and the mend. */
   readonly message: string
 }
 
 /** What the console, the command line and the sweeper need. */
 export interface OperationCatalog {
+  /** Reads one page of records. @throws `TypeError` for a limit or a cursor that makes no sense. */
   list(query: ListQuery): Promise<ListPage>
   /** Finds a record by its digest, or by a prefix of at least 6 characters that only one record has. */
   find(digest: string): Promise<OperationRecord | undefined>
@@ -191,6 +201,7 @@ export interface OperationCatalog {
   sweep(limit?: number): Promise<number>
   /** Removes expired records, at most `limit` (default 1000) a call; answers how many. */
   purge(limit?: number): Promise<number>
+  /** Counts what is remembered now; expired records do not count. */
   stats(): Promise<StoreStats>
   /** The decisions made, newest first. */
   audit(query?: { readonly digest?: string; readonly limit?: number }): Promise<readonly AuditEntry[]>
