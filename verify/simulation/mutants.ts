@@ -87,9 +87,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'what a nested operation says of its effect is believed of the outer one',
-    file: 'execution.js',
-    find: 'verdict: crossed ? undefined : verdictOn(error)',
-    replace: 'verdict: verdictOn(error)',
+    file: 'create-once.js',
+    find: 'function crossed(error, outer) {',
+    replace: 'function crossed(error, outer) { return error;',
   },
   // Asking the store, alone and together.
   {
