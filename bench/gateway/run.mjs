@@ -3,7 +3,7 @@
 //   node bench/gateway/run.mjs [--rounds 5] [--ms 700] [--connections 64]
 import { sendDuplicates } from '../lib/duplicates.mjs'
 import { interleave } from '../lib/interleave.mjs'
-import { load, openConnection } from '../lib/load.mjs'
+import { load, openConnection, warmUp } from '../lib/load.mjs'
 import { readOptions, withFolder } from '../lib/options.mjs'
 import { PAYMENT } from '../lib/payments.mjs'
 import { report, table } from '../lib/report.mjs'
@@ -75,11 +75,10 @@ await withFolder(async (folder) => {
         const run = RUNS.find((other) => other.name === name) ?? RUNS[0]
         if (run === undefined) throw new Error('nothing to run')
         const server = run.gateway ? gateway : passThrough
+        if (round === 0) await warmUp(server, run.request, options)
         const sample = await load(server, run.request, {
           connections: options.connections,
           durationMs: options.ms,
-          // The first time compiles what the others run.
-          warmUpMs: round === 0 ? 1500 : 150,
         })
         const expected = run.request === GET ? '200' : '201'
         if (Object.keys(sample.statuses).join() !== expected) {

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { Child } from '../lib/child.mjs'
 import { sendDuplicates } from '../lib/duplicates.mjs'
 import { interleave } from '../lib/interleave.mjs'
-import { load, openConnection } from '../lib/load.mjs'
+import { load, openConnection, warmUp } from '../lib/load.mjs'
 import { readOptions, withFolder } from '../lib/options.mjs'
 import { PAYMENT } from '../lib/payments.mjs'
 import { report, table } from '../lib/report.mjs'
@@ -88,16 +88,9 @@ async function measured(servers) {
     const [contestant = '', kind] = run.split(' ')
     const server = /** @type {Child} */ (servers.get(contestant)?.[0])
     const key = kind === 'replay' ? () => `primed-${next() % PRIMED}` : () => `fresh-${next()}`
-    const sample = await load(
-      server,
-      { ...REQUEST, key },
-      {
-        connections: options.connections,
-        durationMs: options.ms,
-        // The first time compiles what the others run.
-        warmUpMs: round === 0 ? 1500 : 150,
-      },
-    )
+    const request = { ...REQUEST, key }
+    if (round === 0) await warmUp(server, request, options)
+    const sample = await load(server, request, { connections: options.connections, durationMs: options.ms })
     check(run, sample)
     return sample
   })

@@ -11,6 +11,22 @@ import { ascending, quantile } from './statistics.mjs'
  */
 
 /**
+ * Sends requests until the server has compiled what they run: after a few seconds a busy server is still twice as slow
+ * as it gets.
+ *
+ * @param {import('./child.mjs').Child} server
+ * @param {LoadRequest} request
+ * @param {{ connections: number, requests?: number, mostMs?: number }} options
+ */
+export async function warmUp(server, request, { connections, requests = 10_000, mostMs = 20_000 }) {
+  const startedAt = performance.now()
+  for (let sent = 0; sent < requests && performance.now() - startedAt < mostMs; ) {
+    const sample = await load(server, request, { connections, durationMs: 500, warmUpMs: 0 })
+    sent += sample.requests
+  }
+}
+
+/**
  * Sends one request after another on each of `connections` sockets for `durationMs`.
  *
  * A client of its own on bare sockets, because a full client takes more CPU time than the servers it is to measure.
