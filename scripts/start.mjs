@@ -10,6 +10,7 @@ import { ensureInstalled } from './house/install.mjs'
 import { main } from './house/main.mjs'
 import { ROOT } from './house/paths.mjs'
 
+refuseArguments(process.argv.slice(2))
 const PORT = portFrom('PORT', 8080)
 const ADMIN_PORT = portFrom('ADMIN_PORT', PORT + 1)
 const PAYMENTS_PORT = portFrom('PAYMENTS_PORT', PORT + 2)
@@ -26,7 +27,7 @@ await main(async () => {
   for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => stop.abort())
 
   const payments = startProgram('examples/payments/server.js', [], { PORT: String(PAYMENTS_PORT) })
-  const gateway = startProgram('packages/server/dist/cli/main.js', [
+  const gateway = startProgram('packages/server/bin/onceward.js', [
     'gateway',
     ...['--upstream', `http://127.0.0.1:${PAYMENTS_PORT}`],
     ...['--scope', 'public'],
@@ -54,7 +55,7 @@ await main(async () => {
 function whatToTry() {
   const order = randomBytes(3).toString('hex')
   const url = `http://127.0.0.1:${PORT}/payments`
-  const pay = `curl -s -i ${url} -H 'content-type: application/json' -H 'idempotency-key: order-${order}' -d '{"order":"${order}","amount":4200,"currency":"EUR"}'`
+  const pay = `curl -s -i -w '\\n' ${url} -H 'content-type: application/json' -H 'idempotency-key: order-${order}' -d '{"order":"${order}","amount":4200,"currency":"EUR"}'`
   return `
 The gateway is on port ${PORT}, the payment service it protects on port ${PAYMENTS_PORT}. Try, in another terminal:
 
@@ -68,7 +69,11 @@ ${pay}
 
 3. What was charged. One payment:
 
-curl -s ${url}
+curl -s -w '\\n' ${url}
+
+4. What the gateway remembers:
+
+npx onceward ls --store sqlite:.onceward/start.sqlite
 
 Ctrl-C stops both.`
 }
@@ -116,6 +121,15 @@ function aborted(/** @type {AbortSignal} */ signal) {
     if (signal.aborted) resolve(undefined)
     else signal.addEventListener('abort', () => resolve(undefined), { once: true })
   })
+}
+
+/** Whoever gives an argument means something by it; to start on other ports than those would surprise. */
+function refuseArguments(/** @type {readonly string[]} */ args) {
+  if (args.length === 0) return
+  console.error(
+    `npm start takes no arguments, not ${args.join(' ')}; choose ports by PORT=9080 ADMIN_PORT=9081 PAYMENTS_PORT=9082 npm start`,
+  )
+  process.exit(2)
 }
 
 function portFrom(/** @type {string} */ name, /** @type {number} */ otherwise) {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { exclusively } from './exclusive.mjs'
 import { CACHE, filesBelow, ROOT } from './paths.mjs'
@@ -32,7 +32,6 @@ export async function ensureBuilt({ force = false } = {}) {
       const copied = await runNode(join(ROOT, 'scripts', 'copy-assets.mjs'), [])
       if (copied.code !== 0) throw new Error(`The assets could not be copied:\n${copied.output}`)
       removeOrphans()
-      makeExecutable(join(ROOT, 'packages/server/dist/cli/main.js'))
       mkdirSync(CACHE, { recursive: true })
       writeFileSync(STAMP, hash)
     },
@@ -83,10 +82,6 @@ function removeOrphans() {
       rmSync(join(folder, 'dist', file), { force: true })
     }
   }
-}
-
-function makeExecutable(/** @type {string} */ file) {
-  if (existsSync(file)) chmodSync(file, 0o755)
 }
 
 function isTest(/** @type {string} */ file) {

@@ -37,7 +37,7 @@ test('two parallel payments through the gateway are charged once and answered tw
   const folder = mkdtempSync(join(tmpdir(), 'onceward-smoke-'))
   const payments = await start('examples/payments/server.js', [], { PORT: '0' })
   const store = ['--store', `sqlite:${join(folder, 'store.sqlite')}`]
-  const gateway = await start('packages/server/dist/cli/main.js', [
+  const gateway = await start('packages/server/bin/onceward.js', [
     'gateway',
     ...['--upstream', payments.url, '--scope', 'public', '--port', '0', '--admin-port', '0', ...store],
   ])
