@@ -267,4 +267,29 @@ describe('the operator’s commands', () => {
       expect(help.stdout).toContain(flag)
     expect((await command([])).code).toBe(2)
   })
+
+  it.each(['Content-Length: 3', 'transfer-encoding: chunked', 'Set-Cookie: a=1'])(
+    'does not let a decision store %s, which would spoil every replay',
+    async (header) => {
+      const { digest } = await claimed('8:onceward/t', 'POST /p k')
+      const done = [
+        'resolve',
+        digest,
+        '--as',
+        'done',
+        '--reason',
+        'seen',
+        '--status',
+        '201',
+        '--header',
+        header,
+      ]
+      const said = await cli(...done)
+      expect([said.code, said.stderr]).toEqual([
+        2,
+        `onceward: --header ${header.split(':')[0]}: is never replayed; leave it out\n`,
+      ])
+      expect((await cli('ls', '--state', 'held')).stdout).toContain('POST /p k')
+    },
+  )
 })

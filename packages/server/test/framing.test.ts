@@ -194,4 +194,15 @@ describe('framing', () => {
     expect(seen?.body).toBe('hi')
     expect(seen?.rawHeaders.filter((name) => name.toLowerCase() === 'content-length')).toHaveLength(1)
   })
+
+  it('processes nothing that follows a refused request', async () => {
+    const before = upstream.seen.length
+    const twoHosts = head('GET /p HTTP/1.1', 'Host: a', 'Host: b')
+    const after = head('GET /after HTTP/1.1', 'Host: a', 'Connection: close')
+    const received = await sendRaw(gateway.url, twoHosts + after)
+    expect(received.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 400'])
+    // One more on a connection of its own, so that the one before has had its time.
+    await sendRaw(gateway.url, head('GET /last HTTP/1.1', 'Host: a', 'Connection: close'))
+    expect(upstream.seen.slice(before).map(({ url }) => url)).toEqual(['/last'])
+  })
 })

@@ -354,4 +354,12 @@ describe('a keyed request', () => {
     const replay = await send('/p', 'k')
     expect([replay.headers.get('x-receipt'), replay.headers.get('x-other')]).toEqual(['r-1', null])
   })
+
+  it('keeps keys apart at the upstream that only quotes tell apart', async () => {
+    const upstream = await counting((count) => ({ status: 200, body: String(count) }))
+    await before(upstream)
+    const keys = ['k', '" k"', '"k "', '"\\"k\\""', '"a, b"']
+    for (const key of keys) await send('/p', key)
+    expect(upstream.seen.map(({ headers }) => headers['idempotency-key'])).toEqual(keys)
+  })
 })

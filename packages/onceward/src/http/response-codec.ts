@@ -1,5 +1,6 @@
 import { type Codec, Unstorable } from '../core/codec.ts'
 import { oversizeResponse } from './oversize-response.ts'
+import { NEVER_STORED } from './response-headers.ts'
 import type { CapturedResponse, HeaderPairs, OversizeResponse } from './types.ts'
 
 /** How many bytes the status and the fields of one stored response may take. */
@@ -21,8 +22,9 @@ export const responseCodec: Codec = {
     if (!isRecord(value)) throw new TypeError('the outcome of a request must be a response')
     if ('tooLarge' in value)
       throw refusal(value as unknown as OversizeResponse, 'the response is larger than what is stored')
-    const { status, headers, body } = value as unknown as CapturedResponse
-    const head = Buffer.from(JSON.stringify([checkedStatus(status), checkedHeaders(headers)]))
+    const { status, body } = value as unknown as CapturedResponse
+    const headers = checkedHeaders((value as unknown as CapturedResponse).headers).filter(isStorable)
+    const head = Buffer.from(JSON.stringify([checkedStatus(status), headers]))
     if (head.byteLength > MAX_HEAD_BYTES) {
       throw refusal(
         oversizeResponse(status, headers),
@@ -100,6 +102,11 @@ function checkedHeaders(headers: unknown): HeaderPairs {
       throw new TypeError('a field of a response has a forbidden character')
     return [name, value] as const
   })
+}
+
+/** Whoever makes the response (a handler, a person who reconciles): what must never be told again is not stored. */
+function isStorable([name]: readonly [string, string]): boolean {
+  return !NEVER_STORED.has(name.toLowerCase())
 }
 
 /** A record is data: what was tampered with in the store must not split a response in two. */

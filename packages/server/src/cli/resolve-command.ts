@@ -3,7 +3,7 @@ import { userInfo } from 'node:os'
 import { resolve as resolvePath } from 'node:path'
 import type { OperationRecord, Outcome, Resolution } from 'onceward'
 import { valueCodec } from 'onceward'
-import { responseCodec } from 'onceward/http'
+import { type CapturedResponse, responseCodec } from 'onceward/http'
 import { CommandError, EXIT, usageError } from '../exit-codes.ts'
 import { isHttpOperation } from '../gateway/operation-name.ts'
 import { type CommandContext, type StoreOptions, withStore } from './context.ts'
@@ -111,11 +111,16 @@ function encodedResponse(options: ResolveOptions, body: Buffer | undefined): Uin
   if (body !== undefined && body.byteLength > 0 && !typed) {
     headers.push(['Content-Type', isJson(body) ? 'application/json' : 'application/octet-stream'])
   }
+  let encoded: Uint8Array
   try {
-    return responseCodec.encode({ status, headers, body: body ?? new Uint8Array() })
+    encoded = responseCodec.encode({ status, headers, body: body ?? new Uint8Array() })
   } catch (error) {
     throw usageError(`--header: ${(error as Error).message}`)
   }
+  const kept = new Set((responseCodec.decode(encoded) as CapturedResponse).headers.map(([name]) => name))
+  const dropped = headers.find(([name]) => !kept.has(name))
+  if (dropped !== undefined) throw usageError(`--header ${dropped[0]}: is never replayed; leave it out`)
+  return encoded
 }
 
 function encodedValue(options: ResolveOptions, body: Buffer | undefined): Uint8Array {

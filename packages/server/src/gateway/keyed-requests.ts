@@ -8,6 +8,7 @@ import { usageError } from '../exit-codes.ts'
 import type { CallerOf } from './caller.ts'
 import { keyDeriver } from './derived-key.ts'
 import { flat, pairsOf } from './header-pairs.ts'
+import { keyField } from './key-field.ts'
 import { sendProblem } from './problem.ts'
 import { readBody } from './read-body.ts'
 import type { RouteMatch } from './route-table.ts'
@@ -109,7 +110,10 @@ async function handle(
             dispatcher: context.upstream,
             method: keyed.method,
             path: exchange.path + exchange.query,
-            headers: [...exchange.forwarded(), ...(key === undefined ? [] : ['Idempotency-Key', key])],
+            headers: [
+              ...exchange.forwarded(),
+              ...(key === undefined ? [] : ['Idempotency-Key', keyField(key)]),
+            ],
             body: read.body,
             maxResponseBytes: guard.maxResponseBytes,
             response,
@@ -169,9 +173,30 @@ export function send(response: ServerResponse, answer: SendAnswer, close: boolea
   const bodiless = answer.status === 204 || answer.status === 304
   const fields = flat(answer.headers)
   if (!bodiless) fields.push('Content-Length', String(answer.body.byteLength))
-  if (close) fields.push('Connection', 'close')
+  if (close) response.shouldKeepAlive = false
   response.writeHead(answer.status, fields)
-  response.end(bodiless ? undefined : answer.body)
+  if (close) linger(response, answer.body)
+  else response.end(bodiless ? undefined : answer.body)
+}
+
+/** How long the rest of a refused body is read, in ms. */
+const LINGER_MS = 2000
+
+/**
+ * Writes a whole answer and ends it once the client has stopped sending, or after two seconds. To close a connection
+ * with bytes unread resets it, and the client may never see the answer (RFC 9112 section 9.6).
+ */
+function linger(response: ServerResponse, body: Uint8Array): void {
+  const { req: request } = response
+  const end = (): void => {
+    clearTimeout(timer)
+    response.end()
+  }
+  const timer = setTimeout(end, LINGER_MS)
+  request.once('end', end)
+  request.once('close', end)
+  response.write(body)
+  request.resume()
 }
 
 function routeGuard(context: KeyedContext, policy: RoutePolicy): RouteGuard {

@@ -34,12 +34,12 @@ export function sendProblem(response: ServerResponse, problem: GatewayProblem, c
     return
   }
   const body = problemBody(problem)
+  if (close) response.shouldKeepAlive = false
   response.writeHead(problem.status, {
     'Content-Type': 'application/problem+json',
     'Content-Length': body.length,
     'Cache-Control': 'no-store',
     ...(problem.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(problem.retryAfterSeconds) }),
-    ...(close ? { Connection: 'close' } : {}),
   })
   response.end(body)
 }

@@ -60,6 +60,9 @@ export async function publicServer(
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request
     const before = latest.get(socket)
+    // RFC 9112 section 9.6: nothing is processed that follows an answer with `close`. What comes after a refused
+    // request could be the rest of it, read by rules that a proxy before us does not share.
+    if (before?.response.shouldKeepAlive === false) return
     latest.set(socket, { response, queued: before !== undefined && !before.response.writableFinished })
     if (draining) response.shouldKeepAlive = false
     handle.onRequest(request, response)

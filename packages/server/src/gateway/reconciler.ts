@@ -1,6 +1,7 @@
 import type { HeldOperation, Reconcile, Reconciliation } from 'onceward'
 import type { CapturedResponse, HeaderPairs } from 'onceward/http'
 import { Agent, request } from 'undici'
+import { keyField } from './key-field.ts'
 import { operationName } from './operation-name.ts'
 import type { RouteTable } from './route-table.ts'
 
@@ -49,7 +50,7 @@ async function ask(
     signal: operation.signal,
     responseHeaders: 'raw',
     headers: {
-      'Idempotency-Key': name.key,
+      'Idempotency-Key': keyField(name.key),
       'Onceward-Caller': encodeURIComponent(callerOf(operation.scope, namespace)),
       'Onceward-Method': name.method,
       'Onceward-Path': name.path,

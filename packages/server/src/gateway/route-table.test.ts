@@ -34,6 +34,13 @@ describe('the route table', () => {
     expect(tableOf('/%70ay/a:b')('/pay/a:b')).toBe('/%70ay/a:b')
   })
 
+  it.each(['/files/**', '/files/*.pdf', '/*/files', '/files/a*'])(
+    'refuses %s, which would match nothing',
+    (path) => {
+      expect(() => tableOf(path)).toThrow(/\* stands for everything below/)
+    },
+  )
+
   it('is for the methods it names', () => {
     const options = gatewayOptions({
       config: { upstream: 'http://a', scope: 'public', routes: [{ path: '/p', method: ['PUT', 'DELETE'] }] },

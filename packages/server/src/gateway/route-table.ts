@@ -46,9 +46,9 @@ function compile(pattern: string): (segments: readonly string[]) => boolean {
   }
   const parts = segmentsOf(target.path)
   const star = parts.indexOf('*')
-  if (star >= 0 && star !== parts.length - 1) {
+  if (parts.some((part, index) => part.includes('*') && (part !== '*' || index !== parts.length - 1))) {
     throw usageError(
-      `route ${pattern}: * stands for everything below and can only come last; use :name for one segment`,
+      `route ${pattern}: * stands for everything below and can only come last, alone between slashes; use :name for one segment`,
     )
   }
   const open = star >= 0

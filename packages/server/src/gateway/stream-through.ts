@@ -1,8 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { responseHeaders } from './forwarded-headers.ts'
 import { sendProblem } from './problem.ts'
-import { type UpstreamFailure, upstreamFailure } from './upstream.ts'
+import { isWholeWithoutBody, type UpstreamFailure, upstreamFailure } from './upstream.ts'
 
 /** One request that is passed on as it is. */
 export interface Passage {
@@ -23,6 +23,11 @@ export function streamThrough(passage: Passage): void {
   const { dispatcher, request, response, path, headers, onFailure } = passage
   let controller: Dispatcher.DispatchController | undefined
   let ended = false
+  let answered = 0
+  const finish = (): void => {
+    ended = true
+    response.end()
+  }
   const fail = (error: unknown): void => {
     if (ended) return
     ended = true
@@ -62,9 +67,10 @@ export function streamThrough(passage: Passage): void {
         },
         onResponseStart(started, status, parsed, statusMessage) {
           if (status < 200) return
+          answered = status
           const raw = (started.rawHeaders ?? []) as Buffer[]
           // With nothing set on the response before, Node writes this list as it is: repeated fields, case and order.
-          response.writeHead(status, statusMessage ?? '', responseHeaders(raw))
+          response.writeHead(status, reasonPhrase(status, statusMessage), headersOf(status, raw))
           // A stream of events or a long poll: its header is worth having before its first byte. Where a length is
           // announced the bytes follow at once, and share a packet with the header.
           if (parsed['content-length'] === undefined && request.method !== 'HEAD') response.flushHeaders()
@@ -74,18 +80,28 @@ export function streamThrough(passage: Passage): void {
           started.pause()
           response.once('drain', resume)
         },
-        onResponseEnd() {
-          ended = true
-          response.end()
-        },
+        onResponseEnd: finish,
         onResponseError(_started, error) {
-          fail(error)
+          if (isWholeWithoutBody(answered, error)) finish()
+          else fail(error)
         },
       },
     )
   } catch (error) {
     fail(error)
   }
+}
+
+/** The phrase as it was sent, unless it is one that Node refuses to write: services put text in their own charset there. */
+function reasonPhrase(status: number, sent: string | undefined): string {
+  return sent !== undefined && /^[\t\x20-\x7e]*$/.test(sent) ? sent : (STATUS_CODES[status] ?? '')
+}
+
+/** The fields of a response; a 204 has no length (RFC 9110 section 8.6), whatever its service says. */
+function headersOf(status: number, raw: readonly (Buffer | string)[]): string[] {
+  const fields = responseHeaders(raw)
+  if (status !== 204) return fields
+  return fields.filter((_, index) => fields[index - (index % 2)]?.toLowerCase() !== 'content-length')
 }
 
 /** Whether a request announces a body. */

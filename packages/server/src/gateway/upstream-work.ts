@@ -3,7 +3,7 @@ import { noEffect, type Operation } from 'onceward'
 import type { CapturedResponse, HeaderPairs, OversizeResponse } from 'onceward/http'
 import type { Dispatcher } from 'undici'
 import { flat, pairsOf, withoutHopByHop } from './header-pairs.ts'
-import { type UpstreamFailure, upstreamFailure } from './upstream.ts'
+import { isWholeWithoutBody, type UpstreamFailure, upstreamFailure } from './upstream.ts'
 
 /** One keyed request to the upstream. */
 export interface UpstreamCall {
@@ -88,7 +88,7 @@ export function askUpstream(
             status = code
             fields = withoutHopByHop(pairsOf((controller.rawHeaders ?? []) as Buffer[]))
             const length = Number(fields.find(([name]) => name.toLowerCase() === 'content-length')?.[1] ?? 0)
-            if (length > call.maxResponseBytes) passThrough()
+            if (length > call.maxResponseBytes && code !== 204 && code !== 304) passThrough()
           },
           onResponseData(controller, chunk) {
             if (!passing) {
@@ -113,7 +113,9 @@ export function askUpstream(
             resolve({ status, headers: fields, body: Buffer.concat(chunks) })
           },
           onResponseError(_controller, error) {
-            fail(error)
+            if (!passing && isWholeWithoutBody(status, error))
+              resolve({ status, headers: fields, body: new Uint8Array() })
+            else fail(error)
           },
         },
       )

@@ -1,4 +1,4 @@
-import { Pool } from 'undici'
+import { buildConnector, Pool } from 'undici'
 
 /** The connections to the upstream. */
 export interface Upstream {
@@ -30,7 +30,7 @@ export function openUpstream(origin: URL, timeoutMs: number): Upstream {
   const shared = {
     pipelining: 1,
     headersTimeout: timeoutMs,
-    connect: { timeout: Math.min(timeoutMs, 10_000) },
+    connect: candidConnector(Math.min(timeoutMs, 10_000)),
   }
   const streaming = new Pool(origin.origin, { ...shared, bodyTimeout: 0, keepAliveTimeout: 4000 })
   const keyed = new Pool(origin.origin, {
@@ -47,6 +47,30 @@ export function openUpstream(origin: URL, timeoutMs: number): Upstream {
       await Promise.all([streaming.destroy(), keyed.destroy()])
     },
   }
+}
+
+/**
+ * Connects, and reports a reset as what it is. The client takes `ECONNRESET` for the end of a response that only the
+ * close of its connection ends; the truncated body of a service that died would be stored and replayed as whole.
+ */
+function candidConnector(timeout: number): buildConnector.connector {
+  const connect = buildConnector({ timeout })
+  return (options, callback) =>
+    connect(options, (...result) => {
+      // Heard before the client adds its own listener.
+      result[1]?.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ECONNRESET') error.code = 'ECONNABORTED'
+      })
+      callback(...result)
+    })
+}
+
+/**
+ * Whether an "error" of the client is a whole response: 204 and 304 have no body, and their `Content-Length`, if any,
+ * is that of a body they do not have (RFC 9110 section 8.6). The client misses those bytes.
+ */
+export function isWholeWithoutBody(status: number, error: unknown): boolean {
+  return (status === 204 || status === 304) && codeOf(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'
 }
 
 /** What a failure to get an answer means. */
