@@ -45,6 +45,7 @@ describe('the gateway', () => {
       without: {
         authorization: 'its scope and the service behind it decide who may ask',
         throws: 'the service behind it answers for its own throws',
+        userFunctions: 'it is configured by a file',
       },
     }),
   )

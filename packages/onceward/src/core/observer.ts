@@ -22,8 +22,10 @@ export interface OnceEvent {
     | 'not-stored'
     | 'not-replayable'
     | 'volatile-key'
+    /** `deriveKey` of a middleware threw: there is no operation, and `digest` is empty. On the channel only. */
+    | 'key-not-derived'
   readonly scope: string
-  /** Digest of the operation. */
+  /** Digest of the operation; empty where there is none yet. */
   readonly digest: string
   readonly attempt?: number
   readonly fence?: number

@@ -22,6 +22,14 @@ export function callerOf<Request>(scope: ScopeOption<Request> | undefined): Call
   }
 }
 
+/** Asks who it is. A throw becomes a rejection, so that no framework meets it outside of what it watches. */
+export async function asked<Request>(
+  caller: CallerOf<Request>,
+  request: Request,
+): Promise<string | undefined> {
+  return caller(request)
+}
+
 function checked(caller: unknown): string | undefined {
   if (typeof caller === 'string') return caller
   if (caller === undefined || caller === null) return undefined

@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts'
+import type { Key } from '../core/derive-key.ts'
 import type { Once, Reconcile } from '../core/once-types.ts'
 import type { OnCrash } from '../core/operation.ts'
 import type { KeyedRequest } from './types.ts'
@@ -16,6 +17,9 @@ export interface QuotaOptions {
   readonly maxScopes?: number
 }
 
+/** What `deriveKey` of the guard may answer: nothing where the request lacks what its key is made of. */
+export type DerivedKey = Key | undefined | null
+
 /** What the guard needs of the engine. */
 export type GuardedOnce = Pick<Once, 'attempt' | 'get' | 'scope'>
 
@@ -25,8 +29,14 @@ export interface GuardOptions {
   readonly once: GuardedOnce
   /** Refuses guarded methods without a key: 400 `key-missing`. Default false: they pass through unguarded. */
   readonly requireKey?: boolean
-  /** Derives the key from the request instead of reading `Idempotency-Key`; `undefined` is refused as `key-missing`, a `TypeError` as `request-invalid`. */
-  readonly deriveKey?: (request: KeyedRequest, body: Uint8Array) => string | undefined
+  /**
+   * Derives the key from the request instead of reading `Idempotency-Key`. Answer the fields as a list or an object:
+   * a missing one is then refused, where text built from it (`order-undefined`) would be shared by everybody. Text is
+   * taken as it is; `undefined` is refused as `key-missing`, and whatever it throws as `request-invalid`: nothing ran.
+   *
+   * Limit: what it throws is told on the diagnostics channel `onceward` only; of a `TypeError` the client gets the message.
+   */
+  readonly deriveKey?: (request: KeyedRequest, body: Buffer) => DerivedKey | Promise<DerivedKey>
   /** How long a duplicate waits for the running one at most, in ms; `Prefer: wait=n` shortens it. Default 30,000. */
   readonly waitMs?: number
   /** The largest body that is fingerprinted, in bytes; a larger one is refused with 413. Default 1,048,576. */

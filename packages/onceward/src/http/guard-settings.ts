@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts'
+import { createEmitter, type Emit } from '../core/observer.ts'
 import type { Call } from '../core/once-types.ts'
 import { systemClock } from '../core/system.ts'
 import type { GuardOptions, IdempotencyOptions, OnServerError } from './guard-options.ts'
@@ -19,6 +20,8 @@ export interface GuardSettings extends Pick<GuardOptions, 'once' | 'deriveKey'> 
   readonly replayed: ReadonlySet<string>
   readonly quota: Quota | undefined
   readonly clock: Clock
+  /** Tells the diagnostics channel what has no operation yet. */
+  readonly emit: Emit
   /** What every call of the engine has in common. */
   readonly call: Omit<Call, 'key'>
 }
@@ -76,6 +79,7 @@ export function settingsOf(options: GuardOptions): GuardSettings {
     replayed: replayedHeaders(options.replayHeaders),
     quota: quota && createQuota(quota, clock),
     clock,
+    emit: createEmitter(undefined),
     call: {
       codec: responseCodec,
       // The cap on the body is enforced where the response is captured; the codec bounds the rest.

@@ -1,7 +1,9 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, it } from 'vitest'
 import { createOnce } from '../core/create-once.ts'
 import { ERRORS, type ErrorCode } from '../core/errors.ts'
 import { operationId } from '../core/identity.ts'
+import { CHANNEL } from '../core/observer.ts'
 import type { OperationStore } from '../core/store.ts'
 import { memoryStore } from '../stores/memory/index.ts'
 import { createGuard } from './guard.ts'
@@ -183,6 +185,31 @@ describe('the guard', () => {
     expect(problem(await ask(undefined, PAID, '{}'))['code']).toBe('key-missing')
     expect(problem(await ask(undefined, PAID, '{"order":7}'))['code']).toBe('request-invalid')
     expect(runs()).toBe(1)
+  })
+
+  it('derives keys from fields, none of which may be missing', async () => {
+    const deriveKey = (_: KeyedRequest, body: Uint8Array) => ['order', JSON.parse(String(body)).order]
+    const { ask, runs } = setUp({ deriveKey })
+    expect(sent(await ask(undefined, PAID, '{"order":"o-1"}')).from).toBe('executed')
+    expect(sent(await ask(undefined, PAID, '{"order":"o-1"}')).from).toBe('replayed')
+    const missing = problem(await ask(undefined, PAID, '{}'))
+    expect(missing).toMatchObject({ code: 'request-invalid', effect: 'none' })
+    expect(missing['detail']).toContain('key[1] is undefined')
+    expect(runs()).toBe(1)
+  })
+
+  it('refuses what no key can be derived from, and tells the diagnostics channel why', async () => {
+    const events: unknown[] = []
+    const listen = (event: unknown) => events.push(event)
+    subscribe(CHANNEL, listen)
+    const fault = new SyntaxError('a secret of the body')
+    const rejecting = setUp({ deriveKey: () => Promise.reject(fault) })
+    const refused = problem(await rejecting.ask(undefined, PAID))
+    unsubscribe(CHANNEL, listen)
+    expect(refused).toMatchObject({ code: 'request-invalid', effect: 'none', retryable: false })
+    expect(JSON.stringify(refused)).not.toContain('secret')
+    expect(events).toMatchObject([{ type: 'key-not-derived', digest: '', error: fault }])
+    expect(rejecting.runs()).toBe(0)
   })
 
   it('answers what somebody decided about a held operation', async () => {

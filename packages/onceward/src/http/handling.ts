@@ -1,4 +1,5 @@
-import { finalFailure, isOncewardError, noEffect, OncewardError, verdictOn } from '../core/errors.ts'
+import { deriveKey, type Key } from '../core/derive-key.ts'
+import { ERRORS, finalFailure, isOncewardError, noEffect, OncewardError, verdictOn } from '../core/errors.ts'
 import { operationId } from '../core/identity.ts'
 import type { AttemptReply, Operation } from '../core/once-types.ts'
 import type { OperationId } from '../core/operation.ts'
@@ -25,7 +26,7 @@ export function createHandler(settings: GuardSettings): (handling: Handling) => 
   return async (handling) => {
     let identity: Identity
     try {
-      identity = identify(settings, handling)
+      identity = await identify(settings, handling)
     } catch (error) {
       if (isOncewardError(error)) return problemFor(handling.request, error)
       throw error
@@ -48,14 +49,14 @@ interface Identity {
   readonly fingerprint: string
 }
 
-function identify(settings: GuardSettings, { request, caller, body }: Handling): Identity {
+async function identify(settings: GuardSettings, { request, caller, body }: Handling): Promise<Identity> {
   if (caller === undefined || caller === '') {
     throw new OncewardError('SCOPE_MISSING', 'An idempotency key is taken only from a caller who is known.')
   }
   if (body instanceof Uint8Array && body.byteLength > settings.maxBodyBytes) {
     throw new OncewardError('BODY_TOO_LARGE', tooLarge(settings.maxBodyBytes))
   }
-  const key = request.key ?? derivedKey(settings, request, body)
+  const key = request.key ?? (await derivedKey(settings, request, body))
   const id = operationId(
     operationScope(settings.once.scope, caller),
     operationKey(request.method, request.path, key),
@@ -63,20 +64,36 @@ function identify(settings: GuardSettings, { request, caller, body }: Handling):
   return { id, fingerprint: requestFingerprint(request, body, settings.canonicalJson) }
 }
 
-function derivedKey(settings: GuardSettings, request: KeyedRequest, body: Handling['body']): string {
+/** Nothing has run yet, so whatever stands in the way of a key is a refusal without effect. */
+async function derivedKey(
+  settings: GuardSettings,
+  request: KeyedRequest,
+  body: Handling['body'],
+): Promise<string> {
   if (!(body instanceof Uint8Array))
     throw new TypeError('a key is derived from the bytes of a body; read them first')
   let key: string | undefined
   try {
-    key = settings.deriveKey?.(request, body)
-  } catch (cause) {
-    if (isOncewardError(cause) || !(cause instanceof TypeError)) throw cause
-    throw new OncewardError('REQUEST_INVALID', cause.message, { cause })
+    const derived = await settings.deriveKey?.(
+      request,
+      Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+    )
+    key = derived === undefined || derived === null || derived === '' ? undefined : textOf(derived)
+  } catch (error) {
+    if (isOncewardError(error) && ERRORS[error.code].status < 500) throw error
+    settings.emit('key-not-derived', { scope: settings.once.scope, key: '', digest: '' }, { error })
+    const detail =
+      error instanceof TypeError ? error.message : 'No idempotency key can be made of this request.'
+    throw new OncewardError('REQUEST_INVALID', detail, { cause: error })
   }
-  if (key === undefined || key === '') {
+  if (key === undefined) {
     throw new OncewardError('KEY_MISSING', 'The request lacks what its idempotency key is made of.')
   }
   return key
+}
+
+function textOf(derived: Key): string {
+  return typeof derived === 'string' ? derived : deriveKey(derived)
 }
 
 async function handle(

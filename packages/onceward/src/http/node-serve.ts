@@ -1,5 +1,5 @@
 import { ERRORS, OncewardError, type Verdict, verdictOn } from '../core/errors.ts'
-import { callerOf } from './caller.ts'
+import { asked, callerOf } from './caller.ts'
 import { createGuard, type Guard } from './guard.ts'
 import type { IdempotencyOptions, OnServerError } from './guard-options.ts'
 import { CONSUMED_BODY, type LeftBody, readNodeBody } from './node-body.ts'
@@ -48,7 +48,7 @@ export function createNodeServe<Request>(options: IdempotencyOptions<Request>): 
     const admission = admit(req)
     if (admission.kind === 'pass') return void exchange.next()
     if (admission.kind === 'refuse') return send(exchange, admission.answer)
-    return Promise.resolve(caller(request)).then((who) =>
+    return asked(caller, request).then((who) =>
       who
         ? serve(guard, onServerError, exchange, admission.request, who)
         : send(exchange, guard.refuse('SCOPE_MISSING')),
@@ -87,6 +87,7 @@ async function serve<Request>(
   res.once('close', onClose)
   let capture: NodeCapture | undefined
   let verdict: Verdict | undefined
+  let began = false
   const reply = (answer: SendAnswer): void => {
     try {
       if (capture) capture.send(answer)
@@ -103,6 +104,7 @@ async function serve<Request>(
       body: reading.body,
       signal: gone.signal,
       work(op) {
+        began = true
         attachOperation(exchange.request, op)
         capture = captureNodeResponse(req, res, {
           maxBytes: guard.maxResponseBytes,
@@ -120,6 +122,8 @@ async function serve<Request>(
     })
     if (answer.kind === 'send') reply(answer)
   } catch (error) {
+    // Before the work began nothing can have happened: the fault is the guard's, and the framework's to report.
+    if (!began) throw error
     reply(thrownAnswer(error, verdict, onServerError))
   } finally {
     res.off('close', onClose)

@@ -1,7 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { OncewardError } from '../core/errors.ts'
 import type { IdempotencyOptions } from './guard-options.ts'
+import { sendNodeAnswer } from './node-capture.ts'
 import { createNodeServe } from './node-serve.ts'
 import type { NodeRequest } from './node-types.ts'
+import { problemAnswer } from './problem.ts'
 
 export type { IdempotencyOptions } from './guard-options.ts'
 export { operationOf } from './operation-of.ts'
@@ -41,7 +44,19 @@ export function idempotency(options: IdempotencyOptions<IncomingMessage>): NodeM
 
 /** The guard itself cannot do its work (a scope that throws, a body that is gone): say so to the operator, not to the client. */
 function broken(res: ServerResponse, error: unknown): void {
-  process.emitWarning(error instanceof Error ? error.message : String(error), 'OncewardWarning')
-  if (res.headersSent) res.destroy()
-  else res.writeHead(500).end()
+  process.emitWarning(messageOf(error), 'OncewardWarning')
+  if (res.headersSent || res.destroyed) return void res.destroy()
+  const failed = new OncewardError('OPERATION_FAILED', undefined, { effect: 'none' })
+  sendNodeAnswer(
+    res,
+    problemAnswer(failed, { summary: 'The request could not be guarded; nothing was run.' }),
+  )
+}
+
+function messageOf(error: unknown): string {
+  try {
+    return error instanceof Error ? error.message : String(error)
+  } catch {
+    return 'the guard was stopped by something that cannot be printed'
+  }
 }

@@ -1,5 +1,5 @@
 import type { Operation } from '../core/once-types.ts'
-import { callerOf } from './caller.ts'
+import { asked, callerOf } from './caller.ts'
 import { createGuard, type Guard } from './guard.ts'
 import type { IdempotencyOptions } from './guard-options.ts'
 import { attachOperation, operationOf } from './operation-of.ts'
@@ -38,7 +38,7 @@ export function createWebServe<Subject extends object>(
     const admission = guard.admit(head)
     if (admission.kind === 'pass') return undefined
     if (admission.kind === 'refuse') return Promise.resolve(webResponse(admission.answer))
-    return Promise.resolve(caller(subject)).then((who) =>
+    return asked(caller, subject).then((who) =>
       who ? serve(guard, exchange, admission.request, who) : webResponse(guard.refuse('SCOPE_MISSING')),
     )
   }

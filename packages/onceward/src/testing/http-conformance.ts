@@ -3,6 +3,7 @@ import { bindCases, type HttpCase } from './http-bench.ts'
 import { bodyCases } from './http-body-cases.ts'
 import { connectionCases } from './http-connection-cases.ts'
 import { failureCases } from './http-failure-cases.ts'
+import { functionCases } from './http-function-cases.ts'
 import { identityCases } from './http-identity-cases.ts'
 import { keyCases } from './http-key-cases.ts'
 import { largeCases } from './http-large-cases.ts'
@@ -25,6 +26,7 @@ const CASES: readonly HttpCase[] = [
   ...bodyCases,
   ...storeCases,
   ...connectionCases,
+  ...functionCases,
 ]
 
 /**

@@ -61,6 +61,14 @@ export interface HttpSetupOptions {
   readonly failOpen?: boolean
   /** Fingerprints canonical JSON instead of bytes. Needs `canonicalJson`. */
   readonly canonicalJson?: boolean
+  /** A function of the user's that breaks on every guarded request. Needs `userFunctions`. */
+  readonly broken?: BrokenFunction
+}
+
+/** Which function of the user's breaks, and how. `deriveKey` is then given in place of the field. */
+export interface BrokenFunction {
+  readonly of: 'scope' | 'deriveKey'
+  readonly how: 'throws' | 'rejects'
 }
 
 /** What a case starts. */
@@ -96,6 +104,8 @@ export type HttpCapability =
   | 'quota'
   | 'maxWaiters'
   | 'canonicalJson'
+  /** It is given functions of the user's (`scope`, `deriveKey`), which can break. */
+  | 'userFunctions'
 
 /** Options of the HTTP suites. */
 export interface HttpConformanceOptions {

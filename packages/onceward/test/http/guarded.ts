@@ -19,7 +19,8 @@ export function guarded<Request>(
   breakOnce: (once: Once) => GuardedOnce = (once) => once,
 ): Guarded<Request> {
   const store = wrapStore(openStore())
-  const { scope, quota, storeTimeoutMs, ...rest } = options
+  const { scope, quota, storeTimeoutMs, broken, ...rest } = options
+  const breaks = broken?.how === 'throws' ? fail : async () => fail()
   const once = createOnce({
     store,
     scope: 'conformance',
@@ -29,9 +30,19 @@ export function guarded<Request>(
     options: {
       ...rest,
       once: breakOnce(once),
-      scope: scope === 'public' ? 'public' : (request) => header(request, scope.header),
+      scope:
+        broken?.of === 'scope'
+          ? breaks
+          : scope === 'public'
+            ? scope
+            : (request) => header(request, scope.header),
+      ...(broken?.of === 'deriveKey' ? { deriveKey: breaks } : {}),
       ...(quota === undefined ? {} : { quota: { newKeys: quota, perMs: 60_000 } }),
     },
     close: () => store.close(),
   }
+}
+
+function fail(): never {
+  throw new SyntaxError('canary-of-a-broken-function')
 }

@@ -14,6 +14,7 @@ describe('a small middleware written without the library', () => {
         quota: 'it has none',
         maxWaiters: 'it has none',
         canonicalJson: 'it compares bytes',
+        userFunctions: 'it is given none',
       },
     }),
   )
