@@ -1,27 +1,14 @@
-import type { OperationRecord } from '../../core/operation.ts'
 import type { Atomically } from '../../core/transition-port.ts'
-import type { Transition } from '../../core/transitions.ts'
 import { isBusy, sqliteFailure } from '../../drivers/sqlite/index.ts'
-import { copyOfRecord } from './copy-of-record.ts'
-import { type Found, recordTable } from './record-table.ts'
+import { type Decided, decideBatch, type Undecided } from './decide-batch.ts'
+import { recordTable } from './record-table.ts'
 import { rowMemory } from './row-memory.ts'
 import type { StoreContext } from './store-context.ts'
 import { closedError, lockedError, pauseMs, undo } from './write-lock.ts'
 
 /** One transition that waits for its commit. */
-interface Job {
-  readonly digest: string
-  readonly step: (found: OperationRecord | undefined, now: number) => Transition<unknown>
-  readonly resolve: (reply: never) => void
-  readonly reject: (error: unknown) => void
+interface Job extends Undecided {
   readonly giveUpAt: number
-}
-
-/** What the transitions of one batch have decided, before anybody is told. */
-interface Batch {
-  readonly settle: (() => void)[]
-  readonly writes: Map<string, Found>
-  readonly changes: number
 }
 
 /** Transitions of many callers in few transactions. */
@@ -96,9 +83,9 @@ export function groupCommit(context: StoreContext, onEnded: (digest: string) => 
   }
 
   function run(batch: readonly Job[]): void {
-    let decided: Batch
+    let decided: Decided
     try {
-      decided = decide(batch)
+      decided = decideBatch(batch, table, memory, clock)
     } catch (error) {
       undo(context)
       memory.forgetAll()
@@ -144,50 +131,6 @@ export function groupCommit(context: StoreContext, onEnded: (digest: string) => 
     if (later.length > 0) retryLater()
   }
 
-  function decide(batch: readonly Job[]): Batch {
-    memory.check()
-    const before = table.changes
-    const now = clock.now()
-    const found = load(batch)
-    const writes = new Map<string, Found>()
-    const told = new Set<string>()
-    const settle = batch.map((job) => {
-      const at = writes.get(job.digest) ?? found.get(job.digest)
-      try {
-        if (at && 'fault' in at) throw at.fault
-        // Nobody may get the bytes of another's answer.
-        const record = at && told.has(job.digest) ? copyOfRecord(at.record) : at?.record
-        told.add(job.digest)
-        const { reply, write, audit } = job.step(record, now)
-        if (write) writes.set(job.digest, { row: at?.row ?? NO_ROW, record: write })
-        if (audit) table.writeAudit(audit)
-        return () => job.resolve(reply as never)
-      } catch (error) {
-        return () => job.reject(error)
-      }
-    })
-    for (const [digest, { row, ...written }] of writes) {
-      if ('record' in written) {
-        const stored = table.write(written.record, found.get(digest))
-        writes.set(digest, { row: stored, record: written.record })
-      }
-    }
-    return { settle, writes, changes: table.changes - before }
-  }
-
-  function load(batch: readonly Job[]): Map<string, Found> {
-    const unknown = new Set<string>()
-    const remembered = new Map<string, Found>()
-    for (const { digest } of batch) {
-      const known = memory.get(digest)
-      if (known) remembered.set(digest, known)
-      else unknown.add(digest)
-    }
-    const found = table.read([...unknown])
-    for (const [digest, known] of remembered) found.set(digest, known)
-    return found
-  }
-
   return {
     submit: (digest, step) =>
       new Promise((resolve, reject) => {
@@ -201,6 +144,3 @@ export function groupCommit(context: StoreContext, onEnded: (digest: string) => 
     },
   }
 }
-
-/** The row of a record that is not stored yet. */
-const NO_ROW = 0
