@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
+import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { onceward, workshop } from './support/processes.ts'
@@ -266,5 +267,37 @@ describe('gateway processes on one SQLite file', () => {
       ['refused', 422, 'key-reused'],
     ])
     expect(lines.find((line) => line.from === 'executed').operation).toMatch(/^[\w-]{43}$/)
+  })
+
+  it('tell a client that is still sending why its body is refused, instead of resetting its connection', async () => {
+    const upstream = await startUpstream((_, response) => void response.end())
+    shop.after(() => upstream.close())
+    const gateway = await shop.gateway([
+      '--upstream',
+      upstream.url,
+      '--scope',
+      'public',
+      '--store',
+      'memory:',
+    ])
+    const chunk = Buffer.alloc(1_000_000)
+    for (let round = 0; round < 3; round++) {
+      const request = httpRequest(`${gateway.url}/p`, {
+        method: 'POST',
+        headers: { 'Idempotency-Key': 'k', 'Content-Length': 20 * chunk.length },
+      })
+      const status = new Promise<number | undefined>((resolve, reject) => {
+        request.once('response', (response) => resolve(response.resume().statusCode))
+        request.once('error', reject)
+      })
+      const feed = (left: number): void => {
+        if (left > 0) request.write(chunk, () => feed(left - 1))
+        else request.end()
+      }
+      feed(20)
+      expect(await status).toBe(413)
+      request.destroy()
+    }
+    expect(upstream.seen).toEqual([])
   })
 })
