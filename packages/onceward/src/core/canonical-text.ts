@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { Branch, fold, type Place, readFields } from './value-fold.ts'
+import { Branch, fold, indexesOf, namesOf, type Place, readFields } from './value-fold.ts'
 import { kindOf, type ValueKind } from './value-kind.ts'
 
 /**
@@ -81,9 +81,8 @@ function writeObject(value: object, place: Place, mode: CanonicalMode): Written 
 }
 
 function writeFields(value: object, place: Place, mode: CanonicalMode): Branch<string> {
-  if (Object.getOwnPropertySymbols(value).length > 0) throw place.refuse('has a symbol as a field name')
   // The default sort compares UTF-16 code units, as RFC 8785 §3.2.3 asks.
-  let names = Object.keys(value).sort()
+  let names = namesOf(value, place).sort()
   let parts = readFields(value, names, place)
   if (mode === 'json' && parts.includes(undefined)) {
     names = names.filter((_, index) => parts[index] !== undefined)
@@ -100,23 +99,16 @@ function writeFields(value: object, place: Place, mode: CanonicalMode): Branch<s
 }
 
 function writeItems(items: readonly unknown[], place: Place, mode: CanonicalMode): Branch<string> {
-  const names = Object.keys(items)
-  const isDense =
-    names.length === items.length && (items.length === 0 || names.at(-1) === `${items.length - 1}`)
-  if (isDense) return new Branch<string>(items, items, undefined, (texts) => `[${texts.join(',')}]`)
-  const named = names.find((name) => !isIndex(name))
-  if (named !== undefined) throw place.refuse(`is a list with the field ${JSON.stringify(named)}`)
+  const names = indexesOf(items, place)
+  if (names.length === items.length) {
+    return new Branch<string>(items, items, undefined, (texts) => `[${texts.join(',')}]`)
+  }
   if (mode !== 'input') throw place.refuse('is a list with holes')
   // Length and entries, so that a list of a billion holes costs nothing.
   return new Branch<string>(items, readFields(items, names, place), names.map(Number), (texts) => {
     const entries = texts.map((text, index) => `${names[index]}:${text}`)
     return `h${items.length}[${entries.join(',')}]`
   })
-}
-
-/** Whether the name of a field of a list is one of its indexes. */
-export function isIndex(name: string): boolean {
-  return `${Number(name) >>> 0}` === name
 }
 
 function writeDate(value: Date, place: Place, mode: CanonicalMode): string {
@@ -149,8 +141,6 @@ function writeBeyondJson(value: object, kind: ValueKind, place: Place): Written 
       const { source, flags } = value as RegExp
       return `r${JSON.stringify(source)}${JSON.stringify(flags)}`
     }
-    case 'url':
-      return `l${JSON.stringify((value as URL).href)}`
   }
   // A class hides what it holds; its `toJSON` is its own word for it, and nothing else is trusted.
   const { toJSON } = value as { readonly toJSON?: unknown }
@@ -158,7 +148,7 @@ function writeBeyondJson(value: object, kind: ValueKind, place: Place): Written 
   try {
     return new Branch<string>(value, [toJSON.call(value, '')], ['toJSON()'], ([text]) => `j${text}`)
   } catch (cause) {
-    throw place.refuse('cannot be read', { cause })
+    throw place.refuse('cannot be read', undefined, cause)
   }
 }
 

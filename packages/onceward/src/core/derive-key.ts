@@ -83,7 +83,7 @@ function checkedText(key: string): string {
 function canonicalOf(key: unknown): string {
   if (typeof key !== 'object' || key === null) {
     throw new TypeError(
-      `key is ${describe(key)}; give text, a list or an object of the fields that identify it`,
+      `key is ${key === null ? 'null' : typeof key}; give text, a list or an object of the fields that identify it`,
     )
   }
   if (!fold<boolean>('key', key, checkPart)) {
@@ -128,7 +128,7 @@ function checkPart(part: unknown, place: Place): boolean | Branch<boolean> {
 function checkContainer(container: object, place: Place): boolean | Branch<boolean> {
   const kind = kindOf(container)
   const isList = kind === 'array'
-  if ((kind === 'date' || kind === 'bytes') && !place.isRoot) return true
+  if ((kind === 'date' || kind === 'bytes') && place.depth() > 0) return true
   if (!isList && kind !== 'object' && kind !== 'null-prototype') {
     throw place.refuse(`is ${nameOf(container)}; give its plain data`)
   }
@@ -138,12 +138,6 @@ function checkContainer(container: object, place: Place): boolean | Branch<boole
   if (!isList) return new Branch(container, readFields(container, names, place), names, someTell)
   const items = container as unknown[]
   const hole = items.length > names.length ? items.findIndex((_, index) => !(index in items)) : -1
-  if (hole !== -1) throw place.refuse(`is undefined; ${MEND}`, { child: hole })
+  if (hole !== -1) throw place.refuse(`is undefined; ${MEND}`, hole)
   return new Branch(container, items, undefined, someTell)
-}
-
-function describe(key: unknown): string {
-  if (key === undefined || key === null) return `${key}`
-  if (typeof key === 'number' || typeof key === 'bigint') return `a ${typeof key} (write String(key))`
-  return `a ${typeof key}`
 }

@@ -1,8 +1,18 @@
 import { isUtf8 } from 'node:buffer'
 import { parseBoundedJson } from './bounded-json.ts'
-import { bytesOf, isIndex, nameOf } from './canonical-text.ts'
+import { bytesOf, nameOf } from './canonical-text.ts'
 import type { Codec } from './codec.ts'
-import { Branch, fold, MAX_DEPTH, MAX_HOLES, MAX_PARTS, type Place, readFields } from './value-fold.ts'
+import {
+  Branch,
+  fold,
+  indexesOf,
+  MAX_DEPTH,
+  MAX_HOLES,
+  MAX_PARTS,
+  namesOf,
+  type Place,
+  readFields,
+} from './value-fold.ts'
 import { bytesType, errorType, kindOf } from './value-kind.ts'
 import { revive } from './value-revive.ts'
 
@@ -42,9 +52,9 @@ function jsonText(value: unknown): string {
 }
 
 function decode(bytes: Uint8Array): unknown {
-  if (!isUtf8(bytes)) throw new TypeError('the stored value is not UTF-8 text')
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
   try {
+    if (!isUtf8(bytes)) throw new SyntaxError('not UTF-8')
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
     if (!text.startsWith(TAGGED)) return parseBoundedJson(text)
     return fold<unknown>('value', parseBoundedJson(text.slice(TAGGED.length), TAGGED_DEPTH), revive)
   } catch (cause) {
@@ -145,7 +155,7 @@ function tagObject(value: object, place: Place): unknown {
     case 'regexp': {
       refuseFields(value, place)
       const { source, flags, lastIndex } = value as RegExp
-      if (!Number.isSafeInteger(lastIndex)) throw place.refuse('has a lastIndex that is no index')
+      if (!Number.isSafeInteger(lastIndex)) throw fieldRefusal('lastIndex', place)
       return ['regexp', source, flags, lastIndex]
     }
     case 'map':
@@ -169,21 +179,16 @@ function tagObject(value: object, place: Place): unknown {
 
 /** Refuses fields that somebody has put on a date, a map and so on: they would be lost. */
 function refuseFields(value: object, place: Place): void {
-  const [field] = Object.keys(value)
-  if (field !== undefined)
-    throw place.refuse(`has the field ${JSON.stringify(field)}, which is not stored with it`)
-  refuseSymbols(value, place)
+  const [field] = namesOf(value, place)
+  if (field !== undefined) throw fieldRefusal(field, place)
 }
 
-function refuseSymbols(value: object, place: Place): void {
-  if (Object.getOwnPropertySymbols(value).length > 0) {
-    throw place.refuse('has a symbol as a field name and cannot be stored')
-  }
+function fieldRefusal(field: string, place: Place): TypeError {
+  return place.refuse(`has the field ${JSON.stringify(field)}, which is not stored with it`)
 }
 
 function tagFields(value: object, place: Place, join: (fields: object) => unknown): Branch<unknown> {
-  refuseSymbols(value, place)
-  const names = Object.keys(value)
+  const names = namesOf(value, place)
   return new Branch(value, readFields(value, names, place), names, (parts) => join(fromPairs(names, parts)))
 }
 
@@ -197,10 +202,7 @@ function tagItems(name: string, container: object, items: readonly unknown[]): B
 }
 
 function tagList(items: readonly unknown[], place: Place): Branch<unknown> {
-  refuseSymbols(items, place)
-  const names = Object.keys(items)
-  const named = names.find((name) => !isIndex(name))
-  if (named !== undefined) throw place.refuse(`is a list with the field ${JSON.stringify(named)}`)
+  const names = indexesOf(items, place)
   if (names.length === items.length) return tagItems('list', items, items)
   if (items.length > names.length + MAX_HOLES) throw place.refuse(`has more than ${MAX_HOLES} holes`)
   const indexes = names.map(Number)
@@ -219,11 +221,10 @@ function tagBytes(value: ArrayBufferView | ArrayBuffer): unknown {
 
 /** The parts of an error that are its own but not enumerable are kept apart from its fields. */
 function tagError(error: Error, place: Place): Branch<unknown> {
-  refuseSymbols(error, place)
   const hidden = ['message', 'cause', 'errors'].filter(
     (name) => Object.getOwnPropertyDescriptor(error, name)?.enumerable === false,
   )
-  const names = Object.keys(error)
+  const names = namesOf(error, place)
   const all = [...hidden, ...names]
   return new Branch<unknown>(error, readFields(error, all, place), all, (parts) => [
     'error',

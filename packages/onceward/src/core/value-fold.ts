@@ -33,45 +33,11 @@ export class Branch<Result> {
 }
 
 /** Where a fold stands, so that a refusal can name the place. */
-export class Place {
-  readonly #root: string
-  readonly #open: readonly Branch<unknown>[]
-
-  constructor(root: string, open: readonly Branch<unknown>[]) {
-    this.#root = root
-    this.#open = open
-  }
-
-  /** Whether the value itself is looked at, not a part of it. */
-  get isRoot(): boolean {
-    return this.#open.length === 0
-  }
-
-  /** The error for the part that is looked at, or its `child`; `why` continues the sentence that its path begins. */
-  refuse(why: string, options: { readonly cause?: unknown; readonly child?: Label } = {}): TypeError {
-    const { child, ...rest } = options
-    const path = this.#path(this.#open.length)
-    return new TypeError(
-      `${formatPath(this.#root, child === undefined ? path : [...path, child])} ${why}`,
-      rest,
-    )
-  }
-
-  /** The error for too many levels. A cycle shows as a container that lies within itself. */
-  tooDeep(): TypeError {
-    const seen = new Set<object>()
-    for (const [depth, { container }] of this.#open.entries()) {
-      if (seen.has(container)) {
-        return new TypeError(`${formatPath(this.#root, this.#path(depth))} refers back to itself`)
-      }
-      seen.add(container)
-    }
-    return new TypeError(`${this.#root} is nested deeper than ${MAX_DEPTH} levels`)
-  }
-
-  #path(depth: number): Label[] {
-    return this.#open.slice(0, depth).map(({ labels, results }) => labels?.[results.length] ?? results.length)
-  }
+export interface Place {
+  /** How many containers lie around the part that is looked at. */
+  depth(): number
+  /** The error for that part, or its `child`; `why` continues the sentence that its path begins. */
+  refuse(why: string, child?: Label, cause?: unknown): TypeError
 }
 
 /**
@@ -87,7 +53,24 @@ export function fold<Result>(
   expand: (value: unknown, place: Place) => Result | Branch<Result>,
 ): Result {
   const open: Branch<Result>[] = []
-  const place = new Place(root, open as Branch<unknown>[])
+  const pathTo = (depth: number): Label[] =>
+    open.slice(0, depth).map(({ labels, results }) => labels?.[results.length] ?? results.length)
+  const place: Place = {
+    depth: () => open.length,
+    refuse(why, child, cause) {
+      const path = pathTo(open.length)
+      if (child !== undefined) path.push(child)
+      return new TypeError(`${formatPath(root, path)} ${why}`, cause === undefined ? {} : { cause })
+    },
+  }
+  const tooDeep = (): TypeError => {
+    // A cycle shows as a container that lies within itself.
+    const containers = open.map(({ container }) => container)
+    const depth = containers.findIndex((container, at) => containers.indexOf(container) < at)
+    return depth === -1
+      ? new TypeError(`${root} is nested deeper than ${MAX_DEPTH} levels`)
+      : new TypeError(`${formatPath(root, pathTo(depth))} refers back to itself`)
+  }
   let partsLeft = MAX_PARTS
   let current = value
   for (;;) {
@@ -96,7 +79,7 @@ export function fold<Result>(
     if (expanded instanceof Branch) {
       partsLeft -= expanded.parts.length + 1
       if (partsLeft < 0) throw new TypeError(`${root} has more than ${MAX_PARTS} parts`)
-      if (open.length >= MAX_DEPTH) throw place.tooDeep()
+      if (open.length >= MAX_DEPTH) throw tooDeep()
       if (expanded.parts.length > 0) {
         open.push(expanded)
         current = expanded.parts[0]
@@ -121,6 +104,23 @@ export function fold<Result>(
   }
 }
 
+/** The names of the fields of an object. A symbol as a name is refused. */
+export function namesOf(value: object, place: Place): string[] {
+  if (Object.getOwnPropertySymbols(value).length > 0) throw place.refuse('has a symbol as a field name')
+  return Object.keys(value)
+}
+
+/** The indexes that a list has, as text; fewer than its length where it has holes. A field with a name is refused. */
+export function indexesOf(items: readonly unknown[], place: Place): string[] {
+  const names = namesOf(items, place)
+  // Indexes come first, in order: the last name tells of all.
+  const last = names.at(-1)
+  if (last !== undefined && (`${Number(last) >>> 0}` !== last || Number(last) >= items.length)) {
+    throw place.refuse(`is a list with the field ${JSON.stringify(last)}`)
+  }
+  return names
+}
+
 /** Reads fields; a getter that throws is a refusal. */
 export function readFields(value: object, names: readonly string[], place: Place): unknown[] {
   const fields = value as Record<string, unknown>
@@ -128,7 +128,7 @@ export function readFields(value: object, names: readonly string[], place: Place
     try {
       return fields[name]
     } catch (cause) {
-      throw place.refuse('cannot be read', { cause, child: name })
+      throw place.refuse('cannot be read', name, cause)
     }
   })
 }

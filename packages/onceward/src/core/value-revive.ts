@@ -24,65 +24,62 @@ function reviveFields(object: object, join: (fields: object) => unknown): Branch
 }
 
 function reviveTagged(parts: unknown[], place: Place): unknown {
-  const [tag, first, second, third] = parts
-  switch (tag) {
+  switch (parts[0]) {
     case 'list':
       return reviveItems(parts, (items) => items)
     case 'sparse':
       return reviveSparse(parts, place)
     case 'map':
-      if (parts.length % 2 === 1) return reviveItems(parts, toMap)
-      break
+      return reviveItems(parts, (items) => toMap(items, place))
     case 'set':
       return reviveItems(parts, (items) => new Set(items))
-    case 'null-prototype':
-      if (parts.length === 2 && isFields(first))
-        return reviveFields(first, (fields) => Object.setPrototypeOf(fields, null))
-      break
-    case 'undefined':
-      if (parts.length === 1) return undefined
-      break
-    case 'number':
-      if (parts.length === 2 && typeof first === 'string' && NUMBERS.test(first)) return Number(first)
-      break
-    case 'bigint':
-      if (parts.length === 2 && typeof first === 'string' && INTEGER.test(first)) return BigInt(first)
-      break
-    case 'date':
-      if (parts.length === 2 && first === null) return new Date(Number.NaN)
-      if (parts.length === 2 && typeof first === 'number' && !Number.isNaN(new Date(first).getTime()))
-        return new Date(first)
-      break
-    case 'regexp':
-      if (parts.length === 4 && typeof first === 'string' && typeof second === 'string')
-        return reviveRegExp(first, second, third, place)
-      break
-    case 'url':
-      if (parts.length === 2 && typeof first === 'string' && URL.canParse(first)) return new URL(first)
-      break
-    case 'bytes':
-      if (parts.length === 3 && typeof first === 'string' && typeof second === 'string')
-        return reviveBytes(first, second, place)
-      break
-    case 'error':
-      if (parts.length === 4 && typeof first === 'string' && isFields(second) && isFields(third))
-        return reviveError(first, second, third, place)
-      break
     default:
-      throw place.refuse('has a tag this codec does not write')
+      return reviveFixed(parts, place)
+  }
+}
+
+/** Revives a tag with a fixed number of parts. */
+function reviveFixed(parts: unknown[], place: Place): unknown {
+  const [tag, first, second, third] = parts as [string, string, string, string]
+  // A tag that is no text would be turned into one here.
+  switch (typeof tag === 'string' && `${tag}(${parts.slice(1).map(typeOf)})`) {
+    case 'undefined()':
+      return undefined
+    case 'number(string)':
+      if (NUMBERS.test(first)) return Number(first)
+      break
+    case 'bigint(string)':
+      if (INTEGER.test(first)) return BigInt(first)
+      break
+    case 'date(null)':
+      return new Date(Number.NaN)
+    case 'date(number)':
+      if (!Number.isNaN(new Date(first).getTime())) return new Date(first)
+      break
+    case 'regexp(string,string,number)':
+      return reviveRegExp(first, second, Number(third), place)
+    case 'url(string)':
+      if (URL.canParse(first)) return new URL(first)
+      break
+    case 'bytes(string,string)':
+      return reviveBytes(first, second, place)
+    case 'null-prototype(object)':
+      return reviveFields(Object(first), (fields) => Object.setPrototypeOf(fields, null))
+    case 'error(string,object,object)':
+      return reviveError(first, Object(second), Object(third), place)
   }
   throw malformed(place)
+}
+
+function typeOf(part: unknown): string {
+  return part === null ? 'null' : Array.isArray(part) ? 'list' : typeof part
 }
 
 const NUMBERS = /^(?:-0|NaN|-?Infinity)$/
 const INTEGER = /^(?:0|-?[1-9]\d*)$/
 
 function malformed(place: Place): TypeError {
-  return place.refuse('has a tag with wrong parts')
-}
-
-function isFields(part: unknown): part is object {
-  return typeof part === 'object' && part !== null && !Array.isArray(part)
+  return place.refuse('has a tag that this codec does not write')
 }
 
 /** Revives what follows the tag. */
@@ -90,7 +87,8 @@ function reviveItems(parts: unknown[], join: (items: unknown[]) => unknown): Bra
   return new Branch(parts, parts.slice(1), undefined, join)
 }
 
-function toMap(items: unknown[]): Map<unknown, unknown> {
+function toMap(items: unknown[], place: Place): Map<unknown, unknown> {
+  if (items.length % 2 === 1) throw malformed(place)
   const map = new Map<unknown, unknown>()
   for (let at = 0; at < items.length; at += 2) map.set(items[at], items[at + 1])
   return map
@@ -114,8 +112,7 @@ function reviveSparse([, length, ...entries]: unknown[], place: Place): Branch<u
   })
 }
 
-function reviveRegExp(source: string, flags: string, lastIndex: unknown, place: Place): RegExp {
-  if (typeof lastIndex !== 'number') throw malformed(place)
+function reviveRegExp(source: string, flags: string, lastIndex: number, place: Place): RegExp {
   try {
     const pattern = new RegExp(source, flags)
     pattern.lastIndex = lastIndex

@@ -4,8 +4,6 @@ import { formatPath } from './value-fold.ts'
 export interface VolatileField {
   /** Where it is, as `allowVolatile` takes it: `createdAt`, `order.sentAt`, `[1]`. */
   readonly path: string
-  /** Whether its name or its value gives it away. */
-  readonly by: 'name' | 'value'
   /** What it looks like, for a person, for example `the time of this moment`. Never holds the value. */
   readonly looksLike: string
 }
@@ -44,10 +42,12 @@ const NEAR_MS = 10 * 60_000
 export function findVolatile(key: object, now: number, allowed: readonly string[]): readonly VolatileField[] {
   const found: VolatileField[] = []
   visit(key, [], (path, value) => {
-    const why = volatileBy(path, value, now)
-    if (why === undefined) return
+    const last = path.at(-1)
+    const name = typeof last === 'string' ? last : ''
+    const looksLike = volatileName(name) ?? volatileValue(value, name, now)
+    if (looksLike === undefined) return
     const at = formatPath('', path)
-    if (!allowed.includes(at)) found.push({ path: at, ...why })
+    if (!allowed.includes(at)) found.push({ path: at, looksLike })
   })
   return found
 }
@@ -73,15 +73,6 @@ function isContainer(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !(value instanceof Date) && !ArrayBuffer.isView(value)
 }
 
-function volatileBy(path: Path, value: unknown, now: number): Omit<VolatileField, 'path'> | undefined {
-  const last = path.at(-1)
-  const name = typeof last === 'string' ? last : ''
-  const byName = volatileName(name)
-  if (byName !== undefined) return { by: 'name', looksLike: byName }
-  const byValue = volatileValue(value, name, now)
-  return byValue === undefined ? undefined : { by: 'value', looksLike: byValue }
-}
-
 function volatileName(name: string): string | undefined {
   if (name === '' || name.length > 40) return undefined
   const plain = name.toLowerCase().replaceAll(/[_.-]/g, '')
@@ -98,21 +89,19 @@ function volatileValue(value: unknown, name: string, now: number): string | unde
 // The patterns have no nested or adjoining repetitions: their time is linear in the text.
 const DIGITS = /^\d{10}(?:\d{3})?$/
 const DATE_TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d/
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-([47])[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i
-const JWT = /^eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*$/
-const HEX = /^[0-9a-f]+$/i
+const UUID = /^[\da-f]{8}-[\da-f]{4}-([47])[\da-f]{3}-[\da-f]{4}-[\da-f]{12}$/i
+const JWT = /^eyJ[\w-]{8,}\.[\w-]{8,}\./
+const HEX = /^[\da-f]{32,256}$/i
 
 function volatileText(text: string, name: string, now: number): string | undefined {
   if (DIGITS.test(text)) return timeNear(Number(text), now)
   if (text.length <= 40 && DATE_TIME.test(text)) return timeNear(Date.parse(text), now)
   // `orderId` says whose id it is, and a digest of content is the same on every try.
-  if (text.length === 36 && !/id$/i.test(name)) {
-    const version = UUID.exec(text)?.[1]
-    if (version !== undefined) return `a random id (UUIDv${version})`
-  }
-  if (text.startsWith('eyJ') && JWT.test(text)) return 'a token (JWT)'
-  const isHex = text.length >= 32 && text.length <= 256 && HEX.test(text)
-  if (isHex && !/id$|hash|digest|sha|md5|sum|etag|print/i.test(name)) return 'a long random number (hex)'
+  const version = UUID.exec(text)?.[1]
+  if (version !== undefined && !/id$/i.test(name)) return `a random id (UUIDv${version})`
+  if (JWT.test(text)) return 'a token (JWT)'
+  if (HEX.test(text) && !/id$|hash|digest|sha|md5|sum|etag|print/i.test(name))
+    return 'a long random number (hex)'
   return undefined
 }
 
