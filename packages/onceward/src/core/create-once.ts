@@ -13,6 +13,7 @@ import { OncewardError, reported } from './errors.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { heal } from './healing.ts'
 import { operationId } from './identity.ts'
+import { checkWork } from './known-fields.ts'
 import type {
   AttemptReply,
   Call,
@@ -82,7 +83,12 @@ export function createOnce(options: OnceOptions): Once {
     }
     return { id, policy, fingerprint: fingerprintOf(call.input), input: call.input, signal: call.signal }
   }
-  const answer = async <T>(call: Call, way: (asked: Asked) => AskStore<T>): Promise<AttemptReply<T>> => {
+  const answer = async <T>(
+    call: Call,
+    fn: unknown,
+    way: (asked: Asked) => AskStore<T>,
+  ): Promise<AttemptReply<T>> => {
+    checkWork('the call', fn)
     const asked = prepare(call)
     const attempted = attempt(shared, asked, way(asked))
     running.add(attempted)
@@ -98,17 +104,18 @@ export function createOnce(options: OnceOptions): Once {
     store: engine.store,
     scope: engine.scope,
     attempt: <T>(call: Call, fn: (op: Operation) => T | Promise<T>) =>
-      crossing(() => answer<T>(call, (asked) => askWithClaim(shared, asked, fn))),
+      crossing(() => answer<T>(call, fn, (asked) => askWithClaim(shared, asked, fn))),
     run: <T>(call: Call, fn: (op: Operation) => T | Promise<T>) =>
-      crossing(() => value(answer<T>(call, (asked) => askWithClaim(shared, asked, fn)))),
+      crossing(() => value(answer<T>(call, fn, (asked) => askWithClaim(shared, asked, fn)))),
     transaction: <T, Tx>(call: Call, fn: TransactionWork<T, Tx>) =>
       crossing(() => {
         const store = joinable<Tx>(engine.store)
-        return value(answer<T>(call, (asked) => askWithTransaction(shared, asked, store, fn)))
+        return value(answer<T>(call, fn, (asked) => askWithTransaction(shared, asked, store, fn)))
       }),
     within: <T, Tx>(tx: Tx, call: Call, fn: (op: TransactionOperation) => T | Promise<T>) =>
       crossing(async () => {
         const store = joinable<Tx>(engine.store)
+        checkWork('within', fn)
         const asked = prepare(call)
         return runWithin(asked, store, tx, requestOf(engine, asked, false), fn)
       }),
@@ -118,6 +125,7 @@ export function createOnce(options: OnceOptions): Once {
         if (store.capabilities.transactional !== 'sync') {
           throw new TypeError('withinSync needs a store with a synchronous driver; await within() instead')
         }
+        checkWork('withinSync', fn)
         const asked = prepare(call)
         return runWithin(asked, store, tx, requestOf(engine, asked, false), fn) as T
       }),

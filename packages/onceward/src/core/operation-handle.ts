@@ -1,5 +1,6 @@
 import { downstreamKey } from './downstream-key.ts'
 import { OncewardError } from './errors.ts'
+import { checkWork } from './known-fields.ts'
 import type { LeaseKeeper } from './lease-keeper.ts'
 import type { Operation, TransactionOperation } from './once-types.ts'
 import type { Claim, OnCrash, StepRecord } from './operation.ts'
@@ -66,6 +67,7 @@ export function operationHandle(
     options: { readonly onCrash?: OnCrash } = {},
   ): Promise<T> => {
     if (typeof name !== 'string' || name === '') throw new TypeError('a step needs a name')
+    checkWork(`step "${name}"`, fn)
     if (named.has(name))
       throw new TypeError(`step "${name}" was run twice in one attempt; give each step its own name`)
     refuseAfterEnd(name)

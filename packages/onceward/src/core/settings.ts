@@ -1,5 +1,6 @@
 import type { Clock, Random, Timers } from './clock.ts'
 import type { Codec } from './codec.ts'
+import { atLeast, refuseUnknown, written } from './known-fields.ts'
 import { createEmitter, type Emit } from './observer.ts'
 import type { OnceOptions, OnError, OperationPolicy } from './once-types.ts'
 import type { OperationCatalog, OperationStore } from './store.ts'
@@ -67,7 +68,8 @@ const DEFAULTS: Omit<Policy, 'codec'> = {
 export const MIN_LEASE_MS = 20
 
 /** Checks the options of an instance. @throws `TypeError` that names the option and the mend. */
-export function engineOf(options: OnceOptions): Engine {
+export function engineOf(given: OnceOptions): Engine {
+  const options: OnceOptions = given ?? {}
   refuseUnknown('createOnce', options, OPTION_FIELDS)
   const { store, scope } = options
   if (typeof store?.claim !== 'function') {
@@ -122,27 +124,13 @@ function checked(policy: Policy): Policy {
   return policy
 }
 
-function atLeast(name: string, value: number, least: number): number {
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < least) {
-    throw new TypeError(`${name} must be a number of at least ${least}, not ${String(value)}`)
-  }
-  return value
-}
-
 function oneOf(name: string, value: string, allowed: readonly string[]): void {
   if (!allowed.includes(value))
-    throw new TypeError(`${name} must be one of ${allowed.join(', ')}, not ${String(value)}`)
+    throw new TypeError(`${name} must be one of ${allowed.join(', ')}, not ${written(value)}`)
 }
 
 function isCodec(codec: Codec): void {
   if (typeof codec?.encode !== 'function' || typeof codec.decode !== 'function') {
     throw new TypeError('codec must have the methods encode and decode')
-  }
-}
-
-function refuseUnknown(where: string, given: object, known: readonly string[]): void {
-  for (const field in given) {
-    if (!known.includes(field))
-      throw new TypeError(`${where} has an unknown field "${field}"; known are ${known.join(', ')}`)
   }
 }

@@ -378,3 +378,13 @@ describe.each(FRAMEWORKS)('%s', (_name, start, tellsThrows) => {
     expect(payments.runs).toBe(0)
   })
 })
+
+it.each(Object.entries({ forExpress, forFastify, forFetch, forHono, forKoa, forNest, forNode }))(
+  '%s without options is a TypeError that names the mend',
+  (_name, { idempotency }) => {
+    const make = idempotency as (options?: unknown) => unknown
+    expect(() => make()).toThrow(/idempotency needs `scope`/)
+    expect(() => make({ scope: 'public' })).toThrow(/idempotency needs `once`/)
+    expect(() => make({ scope: 'public', once: {}, wait: 1 })).toThrow(/unknown field "wait"/)
+  },
+)

@@ -1,4 +1,5 @@
 import type { Clock } from '../core/clock.ts'
+import { atLeast, refuseUnknown, written } from '../core/known-fields.ts'
 import { createEmitter, type Emit } from '../core/observer.ts'
 import type { Call } from '../core/once-types.ts'
 import { systemClock } from '../core/system.ts'
@@ -51,18 +52,15 @@ const OPTIONS: Readonly<Record<keyof IdempotencyOptions<unknown>, true>> = {
 }
 
 /** Checks options. @throws `TypeError` that names the option and the mend. */
-export function settingsOf(options: GuardOptions): GuardSettings {
-  for (const name of Object.keys(options)) {
-    if (!Object.hasOwn(OPTIONS, name)) {
-      throw new TypeError(`idempotency has no option "${name}"; there are ${Object.keys(OPTIONS).join(', ')}`)
-    }
-  }
+export function settingsOf(given: GuardOptions): GuardSettings {
+  const options: Partial<GuardOptions> = given ?? {}
+  refuseUnknown('idempotency', options, Object.keys(OPTIONS))
   const { once, onServerError = 'hold', clock = systemClock, quota } = options
   if (typeof once?.attempt !== 'function') {
     throw new TypeError('idempotency needs `once`: the instance that createOnce({ store, scope }) answers')
   }
   if (!['hold', 'store', 'release'].includes(onServerError)) {
-    throw new TypeError(`onServerError must be 'hold', 'store' or 'release', not ${String(onServerError)}`)
+    throw new TypeError(`onServerError must be 'hold', 'store' or 'release', not ${written(onServerError)}`)
   }
   const maxResponseBytes = atLeast('maxResponseBytes', options.maxResponseBytes ?? MEBIBYTE, 0)
   return {
@@ -93,9 +91,4 @@ export function settingsOf(options: GuardOptions): GuardSettings {
       ...(options.reconcileTimeoutMs === undefined ? {} : { reconcileTimeoutMs: options.reconcileTimeoutMs }),
     },
   }
-}
-
-function atLeast(name: string, value: number, least: number): number {
-  if (typeof value === 'number' && Number.isFinite(value) && value >= least) return value
-  throw new TypeError(`${name} must be a number of at least ${least}, not ${String(value)}`)
 }

@@ -34,7 +34,7 @@ export interface NodeServe<Request> {
 
 /** Makes a {@link NodeServe}. */
 export function createNodeServe<Request>(options: IdempotencyOptions<Request>): NodeServe<Request> {
-  const caller = callerOf(options.scope)
+  const caller = callerOf(options?.scope)
   const guard = createGuard(options)
   const onServerError = options.onServerError ?? 'hold'
   const admit = (req: NodeRequest) => {

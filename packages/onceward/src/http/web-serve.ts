@@ -27,7 +27,7 @@ export type WebServe<Subject extends object> = (
 export function createWebServe<Subject extends object>(
   options: IdempotencyOptions<Subject>,
 ): WebServe<Subject> {
-  const caller = callerOf(options.scope)
+  const caller = callerOf(options?.scope)
   const guard = createGuard(options)
   return (exchange) => {
     const { request, subject } = exchange

@@ -8,6 +8,7 @@ import {
   OncewardError,
 } from '../../src/core/index.ts'
 import { memoryStore } from '../../src/stores/memory/index.ts'
+import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { bench, gate } from './bench.ts'
 
 describe('run', () => {
@@ -298,12 +299,16 @@ describe('a duplicate of a running operation', () => {
 
 describe('misuse', () => {
   it.each([
+    [undefined, 'needs a store'],
     [{ scope: 's' }, 'store'],
     [{ store: memoryStore() }, 'scope'],
     [{ store: memoryStore(), scope: 's', leaseMS: 5 }, 'leaseMS'],
     [{ store: memoryStore(), scope: 's', leaseMs: 1 }, 'leaseMs'],
     [{ store: memoryStore(), scope: 's', onCrash: 'retry' }, 'onCrash'],
     [{ store: memoryStore(), scope: 's', waitMs: Number.NaN }, 'waitMs'],
+    [{ store: memoryStore(), scope: 's', waitMs: '5' }, 'waitMs must be a number of at least 0, not "5"'],
+    [{ store: memoryStore(), scope: 's', waitMs: 5n }, 'not 5n'],
+    [{ store: memoryStore(), scope: 's', waitMs: [5] }, 'not a list'],
   ])('of createOnce is a TypeError that names the mend (%#)', (options, name) => {
     expect(() => createOnce(options as never)).toThrow(new RegExp(name))
   })
@@ -320,6 +325,53 @@ describe('misuse', () => {
       await expect(once.run(call as never, () => 1)).rejects.toBeInstanceOf(TypeError)
     }
     expect(calls()).toEqual({})
+  })
+
+  it.each([undefined, null, 5, {}, Promise.resolve(1)])(
+    'of work that is no function is a TypeError, and nothing is claimed (%#)',
+    async (work) => {
+      const { once, calls } = bench()
+      const fn = work as never
+      await expect(once.run({ key: 'k' }, fn)).rejects.toThrow(/function that does the work/)
+      await expect(once.attempt({ key: 'k' }, fn)).rejects.toThrow(TypeError)
+      expect(calls()).toEqual({})
+      const store = sqliteStore(':memory:')
+      const joining = createOnce({ store, scope: 's' })
+      await expect(joining.transaction({ key: 'k' }, fn)).rejects.toThrow(/function that does the work/)
+      store.database.exec('BEGIN IMMEDIATE')
+      await expect(joining.within(store.database, { key: 'k' }, fn)).rejects.toThrow(/function that does/)
+      expect(() => joining.withinSync(store.database, { key: 'k' }, fn)).toThrow(/function that does/)
+      store.database.exec('COMMIT')
+      expect(await joining.get('k')).toBeUndefined()
+      await store.close()
+    },
+  )
+
+  it('of a step without a function is a TypeError, and the step is not begun', async () => {
+    const { once, store } = bench({ onCrash: 'rerun' })
+    const run = once.run({ key: 'k' }, (op) => op.step('charge', undefined as never))
+    await expect(run).rejects.toThrow('step "charge" needs a function that does the work, not undefined')
+    expect(await once.get('k')).toMatchObject({ state: 'released', steps: [] })
+    await store.close()
+  })
+
+  it('of a call that is none is a TypeError', async () => {
+    const { once } = bench()
+    await expect(once.run(undefined as never, () => 1)).rejects.toThrow(/the call must be an object/)
+  })
+
+  it.each([
+    [() => memoryStore({ clok: 1 } as never), 'memoryStore has an unknown field "clok"; known are clock'],
+    [() => memoryStore(null as never), 'memoryStore must be an object with fields, not null'],
+    [
+      () => sqliteStore(':memory:', { busyTimeout: 1 } as never),
+      'sqliteStore has an unknown field "busyTimeout"',
+    ],
+    [() => sqliteStore(':memory:', { busyTimeoutMs: '5' } as never), 'at least 0, not "5"'],
+    [() => sqliteStore(':memory:', { maxBatch: '5' } as never), 'not "5"'],
+  ])('of the options of a store is a TypeError that names them (%#)', (open, message) => {
+    expect(open).toThrow(TypeError)
+    expect(open).toThrow(message)
   })
 
   it('of transaction on a store that has none is a TypeError', async () => {

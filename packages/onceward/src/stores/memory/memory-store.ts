@@ -1,4 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
+import { refuseUnknown } from '../../core/known-fields.ts'
 import type { OperationRecord } from '../../core/operation.ts'
 import type { AuditEntry, OperationCatalog, OperationStore, StoreCapabilities } from '../../core/store.ts'
 import { systemClock } from '../../core/system.ts'
@@ -34,6 +35,7 @@ const MAX_AUDIT = 1000
  * found, and by `purge`.
  */
 export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
+  refuseUnknown('memoryStore', options, ['clock'])
   const clock = options.clock ?? systemClock
   const records = new Map<string, OperationRecord>()
   const audit: AuditEntry[] = []

@@ -1,4 +1,5 @@
 import type { Clock, Random, Timers } from '../../core/clock.ts'
+import { atLeast, refuseUnknown, written } from '../../core/known-fields.ts'
 
 /** When a commit counts as safe. */
 export type Synchronous = 'full' | 'normal'
@@ -27,30 +28,37 @@ export interface SqliteStoreOptions {
   readonly random?: Random
 }
 
+const FIELDS: Readonly<Record<keyof SqliteStoreOptions, true>> = {
+  synchronous: true,
+  busyTimeoutMs: true,
+  maxBatch: true,
+  autoMigrate: true,
+  create: true,
+  clock: true,
+  timers: true,
+  random: true,
+}
+
 /** The options that are checked, with their defaults. @throws `TypeError` naming what is wrong. */
 export function checkedOptions(options: SqliteStoreOptions): {
   readonly synchronous: Synchronous
   readonly busyTimeoutMs: number
   readonly maxBatch: number
 } {
+  refuseUnknown('sqliteStore', options, Object.keys(FIELDS))
   return {
     synchronous: checkedSynchronous(options.synchronous),
-    busyTimeoutMs: checkedTimeout(options.busyTimeoutMs),
+    busyTimeoutMs: atLeast('busyTimeoutMs', options.busyTimeoutMs ?? 5000, 0),
     maxBatch: checkedBatch(options.maxBatch),
   }
 }
 
-function checkedTimeout(busyTimeoutMs = 5000): number {
-  if (Number.isFinite(busyTimeoutMs) && busyTimeoutMs >= 0) return busyTimeoutMs
-  throw new TypeError(`busyTimeoutMs must be a number of ms from 0, not ${busyTimeoutMs}`)
-}
-
 function checkedBatch(maxBatch = 512): number {
   if (Number.isInteger(maxBatch) && maxBatch >= 1) return maxBatch
-  throw new TypeError(`maxBatch must be a whole number from 1, not ${maxBatch}`)
+  throw new TypeError(`maxBatch must be a whole number from 1, not ${written(maxBatch)}`)
 }
 
 function checkedSynchronous(synchronous: Synchronous = 'full'): Synchronous {
   if (synchronous === 'full' || synchronous === 'normal') return synchronous
-  throw new TypeError(`synchronous must be full or normal, not ${JSON.stringify(synchronous)}`)
+  throw new TypeError(`synchronous must be full or normal, not ${written(synchronous)}`)
 }
