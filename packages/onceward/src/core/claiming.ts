@@ -15,7 +15,8 @@ const FIRST_PAUSE_MS = 20
 
 /**
  * Asks the store for a claim. A failed or lost request is asked again under the same nonce, which is the same claim,
- * until `storeTimeoutMs` is over. A claim that was granted after all, when nobody waits for it any more, is released.
+ * until `storeTimeoutMs` is over; no request gets more than half of it, so that one that is never answered leaves time
+ * for another. A claim that was granted after all, when nobody waits for it any more, is released.
  *
  * @throws `STORE_UNAVAILABLE` (effect none), or the store's own error where asking again is pointless.
  */
@@ -28,7 +29,12 @@ export async function claim(engine: Engine, request: ClaimRequest): Promise<Clai
     try {
       const asked = engine.store.claim(request)
       pending.push(asked)
-      const reply = await answerWithin(engine, asked, engine.storeTimeoutMs)
+      const leftMs = engine.storeTimeoutMs - (engine.clock.monotonic() - startedAt)
+      const reply = await answerWithin(
+        engine,
+        asked,
+        Math.max(1, Math.min(engine.storeTimeoutMs / 2, leftMs)),
+      )
       // Work must not begin under a claim that others may have found lapsed by now: the store is asked what became of it.
       if (reply.state === 'claimed' && isSpent(engine, request.leaseMs, sentAt))
         throw new StoreTimeout('the grant came too late')

@@ -184,6 +184,20 @@ describe('a store that fails', () => {
       expect(call).toMatchObject({ reason: { code: 'STORE_UNAVAILABLE', effect: 'none' } })
   })
 
+  it('and leaves one claim unanswered is asked again within storeTimeoutMs', async () => {
+    let unanswered = 1
+    const { once, time } = bench({ storeTimeoutMs: 500 }, (store) => ({
+      ...store,
+      claim: async (request) => {
+        const reply = await store.claim(request)
+        return unanswered-- > 0 ? new Promise(() => {}) : reply
+      },
+    }))
+    const work = once.run({ key: 'k' }, (op) => op.attempt)
+    await time.advance(400)
+    expect(await work).toBe(1)
+  })
+
   it('with the reply to a claim lost is asked again and runs the work once', async () => {
     let lost = 2
     let effects = 0
