@@ -33,6 +33,11 @@ export function isBusy(error: unknown): boolean {
   return code === CODES['BUSY'] || code === CODES['LOCKED'] || code === CODES['PROTOCOL']
 }
 
+/** An error that {@link isBusy} takes for one of SQLite's own, for what SQLite would refuse if it were asked. */
+export function busyError(message: string): Error {
+  return Object.assign(new Error(message), { errcode: CODES['BUSY'] })
+}
+
 /** What a failed call of SQLite means, with the mend. Errors that are not SQLite's are answered as they are. */
 export function sqliteFailure(error: unknown, path: string): unknown {
   if (isOncewardError(error)) return error

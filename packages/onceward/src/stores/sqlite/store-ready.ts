@@ -1,5 +1,5 @@
 import { pause } from '../../core/pause.ts'
-import { isBusy, sqliteFailure } from '../../drivers/sqlite/index.ts'
+import { busyError, isBusy, sqliteFailure } from '../../drivers/sqlite/index.ts'
 import { assertSchema, migrateSchema, SCHEMA_VERSION, schemaVersion } from './sqlite-schema.ts'
 import type { Synchronous } from './sqlite-store-options.ts'
 import type { StoreContext } from './store-context.ts'
@@ -74,12 +74,9 @@ async function whileBusy<T>(context: StoreContext, body: () => T): Promise<T> {
 function setSynchronous({ connection }: StoreContext, wanted: Synchronous): void {
   if (wanted === 'full' && Number(connection.value('PRAGMA synchronous')) > FULL) return
   // SQLite refuses to change the level inside a transaction.
-  if (connection.inTransaction())
-    throw Object.assign(new Error('a transaction is open'), { errcode: SQLITE_BUSY })
+  if (connection.inTransaction()) throw busyError('a transaction is open')
   connection.exec(wanted === 'full' ? 'PRAGMA synchronous = FULL' : 'PRAGMA synchronous = NORMAL')
 }
-
-const SQLITE_BUSY = 5
 
 /** Lets concurrent callers share one run; a run that succeeded is the last. */
 function onceAtATime(run: () => Promise<void>): () => Promise<void> {
