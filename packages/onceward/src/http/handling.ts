@@ -35,7 +35,7 @@ export function createHandler(settings: GuardSettings): (handling: Handling) => 
     const others = waiting.get(digest) ?? 0
     waiting.set(digest, others + 1)
     try {
-      return await handle(settings, handling, identity, others > settings.maxWaiters)
+      return await runOnce(settings, handling, identity, others > settings.maxWaiters)
     } finally {
       const left = (waiting.get(digest) ?? 1) - 1
       if (left > 0) waiting.set(digest, left)
@@ -96,7 +96,7 @@ function textOf(derived: Key): string {
   return typeof derived === 'string' ? derived : deriveKey(derived)
 }
 
-async function handle(
+async function runOnce(
   settings: GuardSettings,
   handling: Handling,
   { id, fingerprint }: Identity,
@@ -151,7 +151,7 @@ async function work(
   } catch (error) {
     run.threw = true
     run.thrown = error
-    throw verdictOn(error) ? error : judged(error, settings.onServerError)
+    throw verdictOn(error) ? error : markedByPolicy(error, settings.onServerError)
   }
   run.response = response
   if ('tooLarge' in response) return response
@@ -167,7 +167,7 @@ async function work(
 }
 
 /** Marks what the work threw by the policy for throws. */
-function judged(error: unknown, policy: GuardSettings['onServerError']): unknown {
+function markedByPolicy(error: unknown, policy: GuardSettings['onServerError']): unknown {
   const message = error instanceof Error ? error.message : 'the handler threw something that is not an Error'
   if (policy === 'release') return noEffect(new Error(message, { cause: error }))
   if (policy === 'store') return finalFailure(new Error(message, { cause: error }), { effect: 'unknown' })

@@ -48,7 +48,7 @@ export function idempotency<Context extends HonoContext = HonoContext>(
         c.req.raw = fresh
         attachOperation(c, op)
         await next()
-        return judged(c)
+        return withEffectField(c)
       },
     })
     if (answer === undefined) {
@@ -66,7 +66,7 @@ export function idempotency<Context extends HonoContext = HonoContext>(
 }
 
 /** Hono answers what a handler throws; the mark on the error (`noEffect`, `finalFailure`) counts for that answer. */
-function judged(c: HonoContext): Response {
+function withEffectField(c: HonoContext): Response {
   const verdict = c.error && verdictOn(c.error)
   if (!verdict || c.res.headers.has('Onceward-Effect')) return c.res
   const response = new Response(c.res.body, c.res)
