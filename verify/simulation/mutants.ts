@@ -149,13 +149,13 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a finished step is run again',
-    file: 'operation-handle.js',
+    file: 'step-runner.js',
     find: 'if (known)\n            return finishedValue(known);',
     replace: '',
   },
   {
     name: 'a step that must not be repeated is not announced',
-    file: 'operation-handle.js',
+    file: 'step-runner.js',
     find: "await checkpoint({ name, state: 'started', onCrash });",
     replace: ';',
   },
