@@ -69,6 +69,18 @@ describe('the admin port', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
+  it('is not ready when its database file was deleted under it', async () => {
+    upstream = await startUpstream((_, response) => void response.end('ok'))
+    const folder = await mkdtemp(join(tmpdir(), 'onceward-admin-'))
+    const store = await createStore(`sqlite:${join(folder, 'a.sqlite')}`, { create: true })
+    const app = adminApp({ store, upstream: new URL(upstream.url), draining: () => false })
+    const status = async () => (await app.request('http://localhost/readyz')).status
+    expect(await status()).toBe(200)
+    await rm(folder, { recursive: true, force: true })
+    expect(await status()).toBe(503)
+    await store.close()
+  })
+
   it('answers no other host name, no other method and no other path', async () => {
     const url = await start()
     expect((await ask(`${url}/healthz`, { host: 'evil.example' })).status).toBe(421)

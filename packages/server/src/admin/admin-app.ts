@@ -16,8 +16,8 @@ export interface AdminContext {
 const PROBE_MS = 1000
 
 /**
- * The admin port: `GET /healthz` (the process answers) and `GET /readyz` (the store answers, and it is not shutting
- * down). An upstream that is down is reported and does not make the gateway unready: stored outcomes are still replayed.
+ * The admin port: `GET /healthz` (the process answers) and `GET /readyz` (the store can be read and written to, and
+ * it is not shutting down). An upstream that is down is reported and does not make the gateway unready: stored outcomes are still replayed.
  *
  * It answers requests for a loopback host name only, so that no web page can read it by rebinding a name.
  */
@@ -58,7 +58,8 @@ async function storeAnswers(store: CatalogStore): Promise<boolean> {
     const late = new Promise<never>((_, reject) => {
       setTimeout(() => reject(new Error('the store is slow')), PROBE_MS).unref()
     })
-    await Promise.race([store.get(operationId('onceward', 'readyz')), late])
+    // A claim is a write: a store that is locked, full or replaced under the gateway still reads well.
+    await Promise.race([Promise.all([store.get(operationId('onceward', 'readyz')), store.purge(1)]), late])
     return true
   } catch {
     return false

@@ -41,6 +41,14 @@ describe('the route table', () => {
     },
   )
 
+  it.each([
+    ['/p', '/p'],
+    ['/p/:id', '/p/:name/'],
+    ['/p/*', '/%70/*'],
+  ])('refuses %s and %s together: the second would never be used', (first, second) => {
+    expect(() => tableOf(first, second)).toThrow(/is taken by the route/)
+  })
+
   it('is for the methods it names', () => {
     const options = gatewayOptions({
       config: { upstream: 'http://a', scope: 'public', routes: [{ path: '/p', method: ['PUT', 'DELETE'] }] },

@@ -27,6 +27,7 @@ export function routeTable(routes: readonly RouteOptions[], defaults: RoutePolic
     match: { name: route.name, policy: route.policy },
   }))
   const fallback: RouteMatch = { name: 'default', policy: defaults }
+  refuseShadowed(routes)
   if (compiled.length === 0) return () => fallback
   return (method, path) => {
     const segments = segmentsOf(path)
@@ -56,6 +57,25 @@ function compile(pattern: string): (segments: readonly string[]) => boolean {
   return (segments) => {
     if (open ? segments.length < fixed.length : segments.length !== fixed.length) return false
     return fixed.every((part, index) => part.startsWith(':') || part === segments[index])
+  }
+}
+
+/** Two routes with one pattern and a method in common: the later one would protect nothing, and nobody would notice. */
+function refuseShadowed(routes: readonly RouteOptions[]): void {
+  const taken = new Map<string, string>()
+  for (const { path, methods } of routes) {
+    const pattern = segmentsOf(parseTarget(path)?.path ?? path)
+      .map((part) => (part.startsWith(':') ? ':' : part))
+      .join('/')
+    for (const method of methods) {
+      const earlier = taken.get(`${method} ${pattern}`)
+      if (earlier !== undefined) {
+        throw usageError(
+          `route ${path}: ${method} is taken by the route ${earlier} before it; leave one of them out`,
+        )
+      }
+    }
+    for (const method of methods) taken.set(`${method} ${pattern}`, path)
   }
 }
 
