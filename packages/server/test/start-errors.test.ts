@@ -3,6 +3,7 @@ import { chmod, readdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { unknownVariables } from '../src/config/unknown-variables.ts'
 import { command } from './support/in-process.ts'
 import { onceward, workshop } from './support/processes.ts'
 import { refusesConnections, startUpstream } from './support/servers.ts'
@@ -19,6 +20,25 @@ const GOOD = [
   '0',
 ]
 
+describe('a variable that is no setting', () => {
+  it('is known with the name that was probably meant, and what the platform sets is left alone', () => {
+    expect(
+      unknownVariables({
+        ONCEWARD_LEASE_M: '1',
+        ONCEWARD_QQQQQQQQQQQQQQQQQQQQ: '1',
+        ONCEWARD_PORT: '1',
+        ONCEWARD_CONFIG: 'a',
+        ONCEWARD_SERVICE_HOST: '10.0.0.1',
+        ONCEWARD_PORT_8080_TCP: 'tcp://10.0.0.1:8080',
+        PATH: '',
+      }),
+    ).toEqual([
+      { variable: 'ONCEWARD_LEASE_M', meant: 'ONCEWARD_LEASE_MS' },
+      { variable: 'ONCEWARD_QQQQQQQQQQQQQQQQQQQQ', meant: undefined },
+    ])
+  })
+})
+
 describe('a start that cannot succeed', () => {
   const shop = workshop()
   afterEach(() => shop.clear())
@@ -33,6 +53,21 @@ describe('a start that cannot succeed', () => {
     expect(end.stderr.trim().split('\n')).toHaveLength(1)
     return end
   }
+
+  it.each([
+    [{ path: '/a/*/b' }, /^onceward: my.json: route \/a\/\*\/b: \* stands for everything below/],
+    [{ path: '/a', key: { json: [] } }, /^onceward: my.json: .*routes?/],
+    [
+      { path: '/a', metod: 'POST' },
+      /^onceward: my.json: routes\[0\].metod is not a known field; did you mean method/,
+    ],
+  ])('names the file of a wrong route (%j)', async (route, message) => {
+    const folder = await shop.folder()
+    await writeFile(join(folder, 'my.json'), JSON.stringify({ routes: [route] }))
+    const end = await attempt([...GOOD, '--config', 'my.json'], { cwd: folder })
+    expect(end.stderr).toMatch(message)
+    expect(end.code).toBe(2)
+  })
 
   it.each<[string, readonly string[], RegExp]>([
     ['no upstream', ['gateway', '--scope', 'public'], /--upstream is missing: give/],

@@ -1,7 +1,8 @@
 import { gatewayOptions } from '../config/gateway-options.ts'
-import { loadConfig } from '../config/load-config.ts'
+import { type LoadedConfig, loadConfig } from '../config/load-config.ts'
 import { printedConfig } from '../config/print-config.ts'
-import { EXIT } from '../exit-codes.ts'
+import { unknownVariables } from '../config/unknown-variables.ts'
+import { CommandError, EXIT } from '../exit-codes.ts'
 import { createLog } from '../gateway/gateway-log.ts'
 import { startGateway } from '../gateway/start-gateway.ts'
 import type { CommandContext } from './context.ts'
@@ -31,8 +32,14 @@ export async function runGateway(
     context.out(`${JSON.stringify(printedConfig(loaded), null, 2)}\n`)
     return EXIT.ok
   }
-  const options = gatewayOptions(loaded)
+  const options = await namingFile(loaded, () => gatewayOptions(loaded))
   const log = createLog(options.logLevel)
+  for (const { variable, meant } of unknownVariables(context.environment)) {
+    log.log.warn(
+      { variable, ...(meant === undefined ? {} : { meant }) },
+      `${variable} is not a setting and changes nothing${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+    )
+  }
   let stopAsked: () => void = () => {}
   const stopped = new Promise<void>((resolve) => {
     stopAsked = resolve
@@ -44,8 +51,20 @@ export async function runGateway(
     if (asked > 1) signals.exitNow(EXIT.failure)
     stopAsked()
   })
-  const gateway = await startGateway(options, log)
+  const gateway = await namingFile(loaded, () => startGateway(options, log))
   context.out(`onceward gateway listening on ${gateway.url}\n`)
   await stopped
   return (await gateway.stop()) ? EXIT.ok : EXIT.failure
+}
+
+/** Routes come from the file alone: what is wrong with one is told with the file it stands in. */
+async function namingFile<T>({ sources }: LoadedConfig, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    const file = sources['routes']
+    if (!(error instanceof CommandError) || file === undefined || !error.message.startsWith('route '))
+      throw error
+    throw new CommandError(error.exitCode, `${file}: ${error.message}`, { cause: error })
+  }
 }

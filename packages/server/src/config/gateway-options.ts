@@ -177,6 +177,7 @@ export function gatewayOptions(loaded: LoadedConfig): GatewayOptions {
     routes,
   }
   assertScopesCanWork(options)
+  assertNotItself(options)
   return options
 }
 
@@ -256,6 +257,19 @@ function jwtOptions(config: Config): JwtOptions | undefined {
     key,
     ...(config.jwtIssuer === undefined ? {} : { issuer: config.jwtIssuer }),
     ...(config.jwtAudience === undefined ? {} : { audience: config.jwtAudience }),
+  }
+}
+
+/** A gateway that is its own upstream would ask itself for ever. With port 0 it shows at the first request only. */
+function assertNotItself({ upstream, host, port, adminHost, adminPort }: GatewayOptions): void {
+  const upstreamPort = Number(upstream.port || (upstream.protocol === 'https:' ? 443 : 80))
+  const name = upstream.hostname.replace(/^\[|\]$/g, '')
+  const here = (own: string): boolean =>
+    name === own || (isLoopbackName(name) && (isLoopbackName(own) || own === '0.0.0.0' || own === '::'))
+  if ((upstreamPort === port && here(host)) || (upstreamPort === adminPort && here(adminHost))) {
+    throw usageError(
+      `--upstream ${upstream.origin}: is where this gateway itself listens; name the service behind it, or choose another --port`,
+    )
   }
 }
 

@@ -40,6 +40,34 @@ export async function callers(jwt: JwtOptions | undefined): Promise<CallerOf> {
   }
 }
 
+/**
+ * Says, for the log, why a request has no caller: which field, claim or certificate is absent or not believed. Values
+ * are not told: they may be credentials.
+ */
+export function whyNoCaller(rule: ScopeRule, request: IncomingMessage, trusted: boolean): string {
+  const sent = (name: string): number =>
+    request.rawHeaders.filter((field, index) => index % 2 === 0 && field.toLowerCase() === name).length
+  switch (rule.kind) {
+    case 'header': {
+      const count = sent(rule.name)
+      if (count > 0 && !trusted) {
+        const peer = request.socket.remoteAddress ?? 'unknown'
+        return `the field ${rule.name} was dropped, because the peer ${peer} is not trusted; if it is your proxy, name it in trustProxy`
+      }
+      if (count === 0) return `the field ${rule.name} is absent`
+      return `the field ${rule.name} is ${count > 1 ? 'there more than once' : 'empty'}`
+    }
+    case 'jwt':
+      return sent('authorization') === 1
+        ? `the bearer token is not valid, or carries no claim ${rule.claim} that is text or a number`
+        : `there is no bearer token to read the claim ${rule.claim} from`
+    case 'cert':
+      return 'there is no client certificate that --tls-ca vouches for'
+    case 'public':
+      return 'the scope is empty'
+  }
+}
+
 async function claimOf(verify: Verify, request: IncomingMessage, claim: string): Promise<string | undefined> {
   const token = /^Bearer +([A-Za-z0-9._~+/-]+=*)$/i.exec(single(request, 'authorization') ?? '')?.[1]
   if (token === undefined) return undefined

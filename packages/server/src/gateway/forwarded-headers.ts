@@ -10,6 +10,8 @@ export interface ForwardRules {
   readonly upstreamHost: string
   /** Whether the upstream gets the Host the client sent, if it sent one. */
   readonly keepHost: boolean
+  /** What this gateway calls itself in `Via`; nobody else does. */
+  readonly viaName: string
 }
 
 /** How one request is forwarded. */
@@ -33,7 +35,7 @@ export function forwardedHeaders(rules: ForwardRules, forward: ForwardRequest): 
   const { rawHeaders, headers } = request
   const oneHop = namedByConnection(headers.connection)
   const sent: string[] = []
-  let via = '1.1 onceward'
+  let via = `1.1 ${rules.viaName}`
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? ''
     const value = rawHeaders[index + 1] ?? ''
@@ -61,6 +63,11 @@ export function forwardedHeaders(rules: ForwardRules, forward: ForwardRequest): 
   if (forwardedHost !== '') sent.push('X-Forwarded-Host', forwardedHost)
   sent.push('Via', via)
   return sent
+}
+
+/** Whether a request has been through this gateway before (RFC 9110 section 7.6.3). */
+export function isLoop({ viaName }: ForwardRules, request: IncomingMessage): boolean {
+  return request.headers.via?.includes(viaName) === true
 }
 
 /**

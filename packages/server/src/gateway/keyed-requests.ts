@@ -5,13 +5,14 @@ import type { Logger } from 'pino'
 import type { Dispatcher } from 'undici'
 import type { RoutePolicy } from '../config/gateway-options.ts'
 import { usageError } from '../exit-codes.ts'
-import type { CallerOf } from './caller.ts'
+import { type CallerOf, whyNoCaller } from './caller.ts'
 import { keyDeriver } from './derived-key.ts'
 import { flat, pairsOf } from './header-pairs.ts'
 import { keyField } from './key-field.ts'
 import { sendProblem } from './problem.ts'
 import { readBody } from './read-body.ts'
 import type { RouteMatch } from './route-table.ts'
+import { codeOf, isOwnDoing } from './upstream.ts'
 import { askUpstream, UpstreamError } from './upstream-work.ts'
 
 /** What handling a keyed request takes. */
@@ -21,6 +22,8 @@ export interface KeyedContext {
   readonly upstream: Dispatcher
   readonly log: Logger
   readonly maxNewKeys: number
+  /** The digests of operations whose request is at the upstream now. */
+  readonly running: Set<string>
 }
 
 /** One request on its way through the guard. */
@@ -88,13 +91,18 @@ async function handle(
     send(response, answer, !request.complete)
   }
   const caller = await context.callerOf(route.policy.scope, request, trusted)
-  if (caller === undefined || caller === '') return finish(guard.refuse('SCOPE_MISSING'))
+  if (caller === undefined || caller === '') {
+    const why = whyNoCaller(route.policy.scope, request, trusted)
+    context.log.warn({ route: route.name, why }, 'a keyed request has no caller: refused')
+    return finish(guard.refuse('SCOPE_MISSING'))
+  }
   const read = await readBody(request, guard.maxBodyBytes)
   if (read.kind === 'gone') return
   if (read.kind === 'too-large') return finish(guard.refuse('BODY_TOO_LARGE'))
   const left = new AbortController()
   const onClose = (): void => left.abort()
   response.once('close', onClose)
+  let digest: string | undefined
   try {
     const answer = await guard.handle({
       request: keyed,
@@ -105,7 +113,7 @@ async function handle(
         const key = keyed.key ?? derived.get(keyed)
         if (op === undefined)
           context.log.warn({ route: route.name }, 'the store is down: forwarded without protection')
-        return askUpstream(
+        const answered = askUpstream(
           {
             dispatcher: context.upstream,
             method: keyed.method,
@@ -121,6 +129,11 @@ async function handle(
           },
           op,
         )
+        if (op === undefined) return answered
+        const running = op.id.digest
+        digest = running
+        context.running.add(running)
+        return answered.finally(() => context.running.delete(running))
       },
     })
     if (answer.kind === 'send') return finish(answer)
@@ -129,17 +142,26 @@ async function handle(
       'the response is larger than what is stored: passed through, not replayable',
     )
   } catch (error) {
-    failed(context, exchange, error)
+    failed(context, exchange, error, { operation: digest, echo: keyed.echo })
   } finally {
     response.off('close', onClose)
   }
 }
 
 /** Answers for work that threw: the guard has released or held the operation already. */
-function failed(context: KeyedContext, exchange: KeyedExchange, error: unknown): void {
+function failed(
+  context: KeyedContext,
+  exchange: KeyedExchange,
+  error: unknown,
+  { operation, echo }: { readonly operation: string | undefined; readonly echo: string | undefined },
+): void {
   const { route, response } = exchange
+  const echoed = echo === undefined ? {} : { echo }
   if (!(error instanceof UpstreamError)) {
-    context.log.error({ route: route.name, err: error }, 'a keyed request failed inside the gateway')
+    context.log.error(
+      { route: route.name, operation, err: error },
+      'a keyed request failed inside the gateway',
+    )
     sendProblem(response, {
       status: 500,
       code: 'gateway-failed',
@@ -147,15 +169,21 @@ function failed(context: KeyedContext, exchange: KeyedExchange, error: unknown):
       detail: 'The gateway failed; whether the work was done is unknown.',
       retryable: false,
       effect: 'unknown',
+      ...echoed,
     })
     return
   }
   const { failure } = error
   const again = failure.neverSent || route.policy.onServerError === 'release'
-  context.log.warn(
-    { route: route.name, code: failure.code, status: failure.status, err: error.cause },
-    failure.neverSent ? 'upstream not reached: released' : 'upstream gave no whole answer',
-  )
+  // What the shutdown cuts is told there, and is no fault of the upstream.
+  if (!isOwnDoing(error.cause)) {
+    const { code, status } = failure
+    const cause = codeOf(error.cause) || String(error.cause)
+    context.log.warn(
+      { route: route.name, operation, code, status, cause },
+      failure.neverSent ? 'upstream not reached: released' : 'upstream gave no whole answer',
+    )
+  }
   sendProblem(response, {
     status: failure.status,
     code: failure.code,
@@ -164,6 +192,7 @@ function failed(context: KeyedContext, exchange: KeyedExchange, error: unknown):
     retryable: again,
     effect: failure.neverSent ? 'none' : 'unknown',
     ...(again ? { retryAfterSeconds: 1 } : {}),
+    ...echoed,
   })
 }
 

@@ -1,15 +1,18 @@
 import type { ServerResponse } from 'node:http'
 import type { Effect } from 'onceward'
+import type { ProblemCode } from './problem-codes.ts'
 
 /** A refusal or failure of the gateway itself, as `application/problem+json` (RFC 9457). */
 export interface GatewayProblem {
   readonly status: number
-  readonly code: string
+  readonly code: ProblemCode
   readonly title: string
   readonly detail?: string
   readonly retryable: boolean
   readonly effect: Effect
   readonly retryAfterSeconds?: number
+  /** The `Idempotency-Key` as it was sent, which every answer to a keyed request repeats. */
+  readonly echo?: string
 }
 
 /** The bytes of a problem document. */
@@ -40,6 +43,7 @@ export function sendProblem(response: ServerResponse, problem: GatewayProblem, c
     'Content-Length': body.length,
     'Cache-Control': 'no-store',
     ...(problem.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(problem.retryAfterSeconds) }),
+    ...(problem.echo === undefined ? {} : { 'Idempotency-Key': problem.echo }),
   })
   response.end(body)
 }
@@ -72,6 +76,18 @@ export function headerTooLarge(detail: string): GatewayProblem {
     code: 'header-too-large',
     title: 'Request Header Fields Too Large',
     detail,
+    retryable: false,
+    effect: 'none',
+  }
+}
+
+/** The request has been here before. */
+export function loopDetected(): GatewayProblem {
+  return {
+    status: 508,
+    code: 'loop-detected',
+    title: 'Loop Detected',
+    detail: 'The request came back to the gateway that had sent it on; its upstream leads back to it.',
     retryable: false,
     effect: 'none',
   }

@@ -3,10 +3,10 @@ import type { Duplex } from 'node:stream'
 import { GUARDED_METHODS } from 'onceward/http'
 import type { Logger } from 'pino'
 import type { GatewayOptions } from '../config/gateway-options.ts'
-import { type ForwardRules, forwardedHeaders } from './forwarded-headers.ts'
+import { type ForwardRules, forwardedHeaders, isLoop } from './forwarded-headers.ts'
 import { type FramingLimits, framingFault } from './framing.ts'
 import type { KeyedHandler } from './keyed-requests.ts'
-import { badRequest, headerTooLarge, sendProblem, tooSlow } from './problem.ts'
+import { badRequest, headerTooLarge, loopDetected, sendProblem, tooSlow } from './problem.ts'
 import type { RouteTable } from './route-table.ts'
 import { watchBody } from './slow-body.ts'
 import { hasBody, streamThrough } from './stream-through.ts'
@@ -54,6 +54,7 @@ export function requestHandler(context: RequestContext): RequestHandler {
         const problem = fault.status === 431 ? headerTooLarge(fault.detail) : badRequest(fault.detail)
         return sendProblem(response, problem, true)
       }
+      if (isLoop(rules, request)) return sendProblem(response, loopDetected(), true)
       const target = parseTarget(request.url ?? '')
       if (target === undefined) {
         return sendProblem(
@@ -102,6 +103,7 @@ export function requestHandler(context: RequestContext): RequestHandler {
     onUpgrade(request, socket, head) {
       const fault = framingFault(request, limits)
       if (fault !== undefined) return refuseUpgrade(socket, fault.detail)
+      if (isLoop(rules, request)) return refuseUpgrade(socket, 'The request came back to this gateway.')
       const target = parseTarget(request.url ?? '')
       if (target === undefined) return refuseUpgrade(socket, 'The request target is not a plain path.')
       if (!isWebSocket(request) || hasBody(request)) {

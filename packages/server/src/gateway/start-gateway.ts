@@ -1,14 +1,16 @@
+import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { createOnce } from 'onceward'
 import { responseCodec } from 'onceward/http'
+import type { Logger } from 'pino'
 import { adminApp, upstreamAnswers } from '../admin/admin-app.ts'
 import type { GatewayOptions } from '../config/gateway-options.ts'
 import { withoutCredentials } from '../config/print-config.ts'
 import { CommandError, EXIT } from '../exit-codes.ts'
-import { type CatalogStore, createStore } from '../store/create-store.ts'
+import { type CatalogStore, createStore, isForgetful } from '../store/create-store.ts'
 import { callers } from './caller.ts'
 import { END_TO_END } from './framing.ts'
 import type { GatewayLog } from './gateway-log.ts'
@@ -88,7 +90,7 @@ export async function startGateway(
       () => adminServer.closeAllConnections(),
       () => adminServer.close(),
     )
-    const store = await (parts.openStore ?? openStore)(options.store)
+    const store = await (parts.openStore ?? ((url) => openStore(url, log)))(options.store)
     undo.push(() => store.close())
 
     const reconciler = createReconciler(routes, NAMESPACE)
@@ -103,8 +105,9 @@ export async function startGateway(
       reconcile: reconciler.reconcile,
       reconcileTimeoutMs: RECONCILE_TIMEOUT_MS,
     })
+    const running = new Set<string>()
     const keyed = keyedHandler(
-      { once, callerOf, upstream: upstream.keyed, log, maxNewKeys: options.maxNewKeys },
+      { once, callerOf, upstream: upstream.keyed, log, maxNewKeys: options.maxNewKeys, running },
       policies,
     )
     admin = getRequestListener(
@@ -121,6 +124,8 @@ export async function startGateway(
         // The name a TLS service is asked under must be its own; a plain one sees the name its client used.
         upstreamHost: options.upstream.host,
         keepHost: options.upstream.protocol === 'http:',
+        // Of its own, so that a gateway before a gateway is no loop.
+        viaName: `onceward-${randomBytes(6).toString('hex')}`,
       },
       limits: { maxHeaders: options.maxHeaders, endToEnd: new Set([...END_TO_END, ...scopeFields]) },
       log,
@@ -144,16 +149,20 @@ export async function startGateway(
       adminUrl,
       async stop() {
         draining = true
-        const finished = await finishedWithin(options.shutdownMs, async () => {
-          await Promise.all([front.drain(), healing.stop()])
-          await once.close()
-        })
-        if (!finished)
-          log.warn('not everything finished in time; what was cut is held or rerun after its lease')
+        const ended = Promise.all([front.drain(), healing.stop()]).then(() => once.close())
+        const finished = await finishedWithin(options.shutdownMs, () => ended)
+        if (!finished) {
+          log.warn(
+            { count: running.size, operations: [...running].slice(0, MAX_TOLD) },
+            'not everything finished in time: what was cut is held, or runs again where its route says so; see onceward ls --state held',
+          )
+        }
         front.cut()
         adminServer.close()
         adminServer.closeAllConnections()
         await Promise.all([upstream.destroy(), reconciler.close()])
+        // What was cut is written down as such where the store answers at once; else its lease tells, later.
+        if (!finished) await finishedWithin(CUT_MS, () => ended)
         await store.close()
         log.info('the gateway has stopped')
         flush()
@@ -166,8 +175,19 @@ export async function startGateway(
   }
 }
 
-async function openStore(url: string): Promise<CatalogStore> {
-  const store = await createStore(url, { create: true })
+/** How many operations one log line names. */
+const MAX_TOLD = 100
+
+/** How long the store may take to note what a shutdown has cut, in ms. */
+const CUT_MS = 1000
+
+async function openStore(url: string, log: Logger): Promise<CatalogStore> {
+  const store = await createStore(url, {
+    create: true,
+    onFolderMade: (folder) => log.info({ folder }, 'the folder of the store was not there: made'),
+  })
+  if (isForgetful(url))
+    log.warn({ store: url }, 'the store is in memory: all is forgotten when the gateway ends')
   try {
     await store.migrate()
     return store

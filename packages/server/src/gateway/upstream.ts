@@ -86,6 +86,14 @@ export interface UpstreamFailure {
 export function upstreamFailure(error: unknown, sent: boolean): UpstreamFailure {
   const code = codeOf(error)
   const timedOut = code.includes('TIMEOUT') || code === 'ETIMEDOUT'
+  if (sent && code === DESTROYED) {
+    return {
+      status: 502,
+      code: 'upstream-broken',
+      detail: 'The gateway was stopped before the service had answered; whether it did the work is unknown.',
+      neverSent: false,
+    }
+  }
   if (!sent) {
     return {
       status: timedOut ? 504 : 502,
@@ -109,6 +117,14 @@ export function upstreamFailure(error: unknown, sent: boolean): UpstreamFailure 
         neverSent: false,
       }
 }
+
+/** Whether it was this gateway that ended the connection, at its shutdown. */
+export function isOwnDoing(error: unknown): boolean {
+  return codeOf(error) === DESTROYED
+}
+
+/** What the client says of requests that run when it is destroyed. */
+const DESTROYED = 'UND_ERR_DESTROYED'
 
 /** The code of an error or of the first of several, for logs. */
 export function codeOf(error: unknown): string {

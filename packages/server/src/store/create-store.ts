@@ -1,5 +1,5 @@
 import { mkdir, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { OperationCatalog, OperationStore } from 'onceward'
 import { memoryStore } from 'onceward/memory'
 import { withoutCredentials } from '../config/print-config.ts'
@@ -12,6 +12,8 @@ export type CatalogStore = OperationStore & OperationCatalog
 export interface CreateStoreOptions {
   /** Makes the file and its folder when they are not there. Without it, a missing file is an error. */
   readonly create: boolean
+  /** Told of a folder that had to be made for the file. */
+  readonly onFolderMade?: (folder: string) => void
 }
 
 /**
@@ -50,9 +52,14 @@ export function fileOf(url: string): string {
   return file
 }
 
+/** Whether what `url` names is gone with the process. */
+export function isForgetful(url: string): boolean {
+  return /^(?:memory:|sqlite::memory:)/i.test(url)
+}
+
 async function openSqlite(file: string, options: CreateStoreOptions): Promise<CatalogStore> {
   if (file !== ':memory:') {
-    if (options.create) await makeFolder(file)
+    if (options.create) await makeFolder(file, options)
     else await assertThere(file)
   }
   // Loaded when it is used: commands on other stores do not need the driver to be there.
@@ -61,9 +68,10 @@ async function openSqlite(file: string, options: CreateStoreOptions): Promise<Ca
   return sqliteStore(file, { create: options.create, autoMigrate: options.create })
 }
 
-async function makeFolder(file: string): Promise<void> {
+async function makeFolder(file: string, options: CreateStoreOptions): Promise<void> {
   try {
-    await mkdir(dirname(file), { recursive: true })
+    const made = await mkdir(dirname(file), { recursive: true })
+    if (made !== undefined) options.onFolderMade?.(resolve(dirname(file)))
   } catch (error) {
     throw new CommandError(
       EXIT.store,
