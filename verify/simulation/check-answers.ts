@@ -1,5 +1,4 @@
 import type { EventOf, Evidence } from './evidence.ts'
-import { isStrict } from './plan.ts'
 
 /** Errors that say that the work of their caller was not even begun. */
 const NOT_BEGUN = new Set([
@@ -116,7 +115,6 @@ function checkErrors(evidence: Evidence): void {
       .map(({ run }) => calledBy.get(run)),
   )
   const held = new Set<string>()
-  const nested = new Set<string>()
   for (const event of history) {
     if (event.kind === 'write' && event.after.state === 'held') held.add(event.op)
     if (event.kind !== 'error') continue
@@ -129,10 +127,9 @@ function checkErrors(evidence: Evidence): void {
         tell('errors: the own error of work that was not run')
       continue
     }
-    // What came out of an operation nested in the work is the work's own error, whatever it says of itself.
-    if (nested.has(event.message) && !isStrict(evidence.key(call.op)) && begun.has(call.call)) continue
-    if (call.op.endsWith(' inner')) nested.add(event.message)
-    if (NOT_BEGUN.has(event.code) && begun.has(call.call)) tell('effect: the work was begun all the same')
+    // What came out of an operation nested in the work keeps its code, and must not pass for one of work never begun.
+    if (NOT_BEGUN.has(event.code) && begun.has(call.call) && event.effect !== 'unknown')
+      tell('effect: the work was begun all the same')
     if (event.effect === 'none' && acted.has(call.call)) tell('effect: "none", and yet it had one')
     if (event.effect === 'done' && !effects.has(call.op)) tell('effect: "done", and yet there is none')
     if (event.code === 'KEY_REUSED' && !hasOtherInput(evidence, call, event.at))

@@ -1,5 +1,5 @@
 import { runInFrame } from './context.ts'
-import { OncewardError, type Verdict, verdictOn } from './errors.ts'
+import { isOncewardError, OncewardError, type Verdict, verdictOn } from './errors.ts'
 import { keepLease, type LeaseKeeper, type Reading } from './lease-keeper.ts'
 import type { OnError, Operation } from './once-types.ts'
 import type { Claim, Effect, Outcome, StepRecord } from './operation.ts'
@@ -106,7 +106,22 @@ async function release<T>(ending: Ending, error: unknown, effect: 'none' | 'unkn
   const stored = await settle(ending, () => engine.store.release(claim, failureOf(error, effect)))
   if (stored === 'refused' && effect === 'unknown') return { result: { error: claimLost(error) } }
   if (stored === 'applied') engine.emit('released', claim.id, { ...about(claim), error })
-  return { result: { error } }
+  return { result: { error: effect === 'unknown' ? ofThisOperation(error) : error } }
+}
+
+/** What an error of a nested operation says of its own effect says nothing of the operation that let it through. */
+function ofThisOperation(error: unknown): unknown {
+  if (!isOncewardError(error) || error.effect === 'unknown') return error
+  const { code, message, retryAfterMs } = error
+  return new OncewardError(
+    code,
+    `what the work called failed, and the work may have had effects: ${message}`,
+    {
+      cause: error,
+      effect: 'unknown',
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    },
+  )
 }
 
 async function fail<T>(ending: Ending, error: unknown, effect: Effect): Promise<Ended<T>> {

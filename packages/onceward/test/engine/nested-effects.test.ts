@@ -67,6 +67,34 @@ describe('work that has had its effect is held, not given back, when it lets thr
   })
 })
 
+describe.each([{ onCrash: 'rerun' }, { onError: 'release' }] as const)(
+  'work that is given back by %o',
+  (policy) => {
+    it('does not pass on what a nested operation says of its effect', async () => {
+      const { once } = bench(policy)
+      await once.run({ key: 'inner', input: 1 }, () => 1)
+      let effects = 0
+      const outer = once.run({ key: 'outer' }, () => {
+        effects++
+        return once.run({ key: 'inner', input: 2 }, () => 2)
+      })
+      await expect(outer).rejects.toMatchObject({
+        code: 'KEY_REUSED',
+        effect: 'unknown',
+        cause: { code: 'KEY_REUSED', effect: 'none' },
+      })
+      expect(effects).toBe(1)
+      expect(await once.get('outer')).toMatchObject({ state: 'released' })
+    })
+
+    it('passes on what the work says itself', async () => {
+      const { once } = bench(policy)
+      const error = new OncewardError('STORE_UNAVAILABLE')
+      await expect(once.run({ key: 'outer' }, () => Promise.reject(error))).rejects.toBe(error)
+    })
+  },
+)
+
 describe('work that leaves a step behind', () => {
   it('begins no further step once it has ended, because another attempt may be at it', async () => {
     const { once } = bench({ onCrash: 'rerun' })
