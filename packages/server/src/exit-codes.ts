@@ -38,6 +38,12 @@ export function usageError(message: string): CommandError {
   return new CommandError(EXIT.usage, message)
 }
 
+/** The word for an exit code, in errors printed as JSON. */
+export function kindOf(exitCode: number): string {
+  const name = Object.entries(EXIT).find(([, code]) => code === exitCode)?.[0] ?? 'failure'
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+}
+
 /** The exit code that fits `error`: errors of a store are 5, whatever is wrong with it. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof CommandError) return error.exitCode

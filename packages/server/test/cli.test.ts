@@ -222,7 +222,60 @@ describe('the operator’s commands', () => {
     expect(busy.code).toBe(4)
     const absent = await cli('resolve', 'aaaaaaaa', '--as', 'release', '--reason', 'r')
     expect(absent.code).toBe(3)
-    expect((await cli('show', 'short')).code).toBe(3)
+    const short = await cli('show', 'short')
+    expect(short.stderr).toMatch(/short: is too short for an id; give at least 6 characters/)
+    expect(short.code).toBe(2)
+  })
+
+  it('name the candidates when a beginning is that of several ids', async () => {
+    const id = { scope: 's', key: 'k', digest: '' }
+    const digests = ['a', 'b'].map((last) => `twinned${'x'.repeat(35)}${last}`)
+    await withStore(async (opened) => {
+      for (const digest of digests) {
+        const claim = { owner: 'o', leaseMs: 60_000, retentionMs: 60_000, onCrash: 'hold' as const }
+        await opened.claim({ ...claim, id: { ...id, key: digest, digest } })
+      }
+    })
+    for (const args of [['show'], ['resolve', '--as', 'release', '--reason', 'r']]) {
+      const [name = '', ...rest] = args
+      const said = await cli(name, 'twinned', ...rest)
+      expect(said.stderr).toMatch(/^onceward: twinned: is the beginning of several ids \(/)
+      for (const digest of digests) expect(said.stderr).toContain(digest)
+      expect(said.code).toBe(4)
+    }
+    expect((await cli('show', `${digests[0]}`)).code).toBe(0)
+  })
+
+  it('tell stored failures from successes, and what a decision has done', async () => {
+    const failed = await claimed('payments', 'f')
+    const released = await claimed('payments', 'r')
+    const said = await cli('resolve', failed.digest, '--as', 'failed', '--reason', 'card was stolen')
+    expect(said.stdout).toBe(`${failed.digest} is marked as failed: duplicates fail\n`)
+    const freed = await cli('resolve', released.digest, '--as', 'release', '--reason', 'no such charge')
+    expect(freed.stdout).toBe(`${released.digest} is released: the next duplicate runs\n`)
+    expect((await cli('ls', '--state', 'done')).stdout).toMatch(/ {2}f {2}done\/failed {2}/)
+    expect(JSON.parse((await cli('ls', '--state', 'done', '--json')).stdout)).toMatchObject([
+      { state: 'done', outcome: { kind: 'failure' } },
+    ])
+  })
+
+  it('tell errors as JSON with --json', async () => {
+    await claimed('s', 'held')
+    const told = async (...args: string[]) => {
+      const said = await cli(...args, '--json')
+      expect([said.stdout, said.stderr.split('\n').length]).toEqual(['', 2])
+      const { error } = JSON.parse(said.stderr)
+      expect(error.exitCode).toBe(said.code)
+      return error
+    }
+    expect(await told('show', 'aaaaaaaa')).toMatchObject({ kind: 'not-found', exitCode: 3 })
+    expect(await told('show', 'aaa')).toMatchObject({ kind: 'usage', exitCode: 2 })
+    expect(await told('ls', '--stat', 'held')).toMatchObject({
+      kind: 'usage',
+      message: expect.stringMatching(/unknown option '--stat'/),
+    })
+    const nowhere = await command(['ls', '--json', '--store', 'sqlite:/nonexistent/a.sqlite'])
+    expect(JSON.parse(nowhere.stderr).error).toMatchObject({ kind: 'store', exitCode: 5 })
   })
 
   it('doctor a store, and fail when the upstream does not answer', async () => {

@@ -3,7 +3,7 @@ import { usageError } from '../exit-codes.ts'
 import { NAMESPACE } from '../gateway/namespace.ts'
 import type { CatalogStore } from '../store/create-store.ts'
 import { type CommandContext, type StoreOptions, withStore } from './context.ts'
-import { operationView, shortAge } from './operation-view.ts'
+import { operationView, shortAge, shownState } from './operation-view.ts'
 import { clipped, printable } from './printable.ts'
 
 /** Options of `onceward ls`. */
@@ -35,7 +35,7 @@ export async function list(context: CommandContext, options: ListOptions): Promi
         view.id.slice(0, SHOWN_ID),
         clipped(printable(view.scope), 48),
         clipped(printable(view.key), 96),
-        view.state,
+        shownState(view),
         String(view.attempt),
         String(view.fence),
         shortAge(view.ageMs),

@@ -48,7 +48,9 @@ export function operationView(record: OperationRecord, now: number, full: boolea
     updatedAt: isoTime(record.updatedAt),
     ...(record.expiresAt === undefined ? {} : { expiresAt: isoTime(record.expiresAt) }),
     ...(record.state === 'running' ? { leaseUntil: isoTime(record.leaseUntil) } : {}),
-    ...(record.heldReason === undefined ? {} : { heldReason: record.heldReason, asks: record.asks }),
+    ...(record.heldReason === undefined
+      ? {}
+      : { heldReason: plainReason(record.heldReason), asks: record.asks }),
     duplicates: record.duplicates,
     ...(record.outcome === undefined ? {} : { outcome: outcomeView(record) }),
     ...(full
@@ -63,6 +65,11 @@ export function operationView(record: OperationRecord, now: number, full: boolea
   }
 }
 
+/** The state in a table: `done/failed` where what is stored is a failure, which duplicates get too. */
+export function shownState({ state, outcome }: OperationView): string {
+  return outcome?.kind === 'failure' ? `${state}/failed` : state
+}
+
 /** An age for people: `12s`, `3m`, `5h`, `2d`. */
 export function shortAge(ms: number): string {
   const seconds = Math.floor(ms / 1000)
@@ -70,6 +77,11 @@ export function shortAge(ms: number): string {
   if (seconds < 7200) return `${Math.floor(seconds / 60)}m`
   if (seconds < 172_800) return `${Math.floor(seconds / 3600)}h`
   return `${Math.floor(seconds / 86_400)}d`
+}
+
+/** The engine puts before a reason which error was thrown; of those of the HTTP layer that is of no interest here. */
+function plainReason(reason: string): string {
+  return reason.replace(/^the work threw (?:UpstreamError|NotStored): /, '')
 }
 
 function outcomeView(record: OperationRecord): OutcomeView {

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { settings } from '../config/settings.ts'
-import { EXIT, exitCodeOf } from '../exit-codes.ts'
+import { EXIT, exitCodeOf, kindOf } from '../exit-codes.ts'
 import type { CommandContext } from './context.ts'
 import { doctor, migrate } from './doctor-command.ts'
 import { runGateway, type Signals } from './gateway-command.ts'
@@ -10,7 +10,8 @@ import { resolve } from './resolve-command.ts'
 import { show } from './show-command.ts'
 
 /**
- * Runs one command line and answers its exit code. An error is one line on stderr that names the mend.
+ * Runs one command line and answers its exit code. An error is one line on stderr that names the mend; with `--json` it
+ * is `{"error":{…}}`.
  *
  * @param args - What follows the program's name.
  */
@@ -21,6 +22,15 @@ export async function run(
   version: string,
 ): Promise<number> {
   let code: number = EXIT.ok
+  const json = args.slice(0, args.includes('--') ? args.indexOf('--') : undefined).includes('--json')
+  const report = (exitCode: number, text: string): void => {
+    const message = oneLine(text)
+    context.err(
+      json
+        ? `${JSON.stringify({ error: { kind: kindOf(exitCode), exitCode, message } })}\n`
+        : `onceward: ${message}\n`,
+    )
+  }
   const program = new Command('onceward')
     .description('Makes an operation take effect once: the gateway, and the operator’s commands.')
     .version(version)
@@ -29,7 +39,7 @@ export async function run(
       writeOut: (text) => context.out(text),
       writeErr: (text) => context.err(text),
       // What is wrong and what was probably meant come in two lines; a person or a log wants one.
-      outputError: (text) => context.err(`onceward: ${oneLine(text.replace(/^error: /, ''))}\n`),
+      outputError: (text) => report(EXIT.usage, text.replace(/^error: /, '')),
     })
   const storeCommand = (name: string, about: string): Command =>
     program
@@ -89,8 +99,9 @@ export async function run(
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
     const message = error instanceof Error ? error.message : String(error)
-    context.err(`onceward: ${oneLine(message)}\n`)
-    return exitCodeOf(error)
+    const exitCode = exitCodeOf(error)
+    report(exitCode, message)
+    return exitCode
   }
 }
 

@@ -57,7 +57,7 @@ export async function resolve(context: CommandContext, id: string, options: Reso
       case 'resolved': {
         const view = operationView(reply.record, Date.now(), false)
         return context.out(
-          options.json ? `${JSON.stringify(view, null, 2)}\n` : `${view.id} is ${view.state} now (${as})\n`,
+          options.json ? `${JSON.stringify(view, null, 2)}\n` : `${view.id} is ${DECIDED[as]}\n`,
         )
       }
       case 'absent':
@@ -74,6 +74,13 @@ export async function resolve(context: CommandContext, id: string, options: Reso
         )
     }
   })
+}
+
+/** What an operation is after each decision, in words. */
+const DECIDED: Readonly<Record<'done' | 'failed' | 'release', string>> = {
+  done: 'marked as done: duplicates get what you gave',
+  failed: 'marked as failed: duplicates fail',
+  release: 'released: the next duplicate runs',
 }
 
 async function done(
