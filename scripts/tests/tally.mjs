@@ -1,5 +1,6 @@
 /**
- * @typedef {{ name: string, reason: string }} Skip
+ * @typedef {{ name: string, reason: string, declared?: boolean }} Skip
+ *   `declared`: the suite wrote the reason into the title.
  * @typedef {{ part: string, passed: number, failed: number, skips: readonly Skip[], ms: number, note?: string }} Row
  *   One line of the summary: a gate, the tests of a folder, a lane.
  */
@@ -18,8 +19,7 @@ export function rowsOfTests({ tests, errors }) {
     const row = parts.get(part) ?? { passed: 0, failed: 0, skips: [] }
     parts.set(part, row)
     if (state === 'passed') row.passed++
-    else if (state === 'skipped')
-      row.skips.push({ name: `${file}: ${name}`, reason: note ?? reasonIn(name) ?? 'no reason given' })
+    else if (state === 'skipped') row.skips.push(skipOf(file, name, note))
     else row.failed++
   }
   const rows = [...parts].sort().map(([part, row]) => ({ part, ...row, ms: 0 }))
@@ -28,9 +28,21 @@ export function rowsOfTests({ tests, errors }) {
   return rows
 }
 
-/** Suites that are bound to many backends write the reason into the name. */
-function reasonIn(/** @type {string} */ name) {
-  return /\[skipped: (.+?)\]/.exec(name)?.[1]
+/**
+ * Suites that are bound to many backends write the reason into the title: `… [skipped: reason]`. It is told once, as the
+ * reason.
+ *
+ * @param {string} file
+ * @param {string} name
+ * @param {string | undefined} note
+ * @returns {Skip}
+ */
+function skipOf(file, name, note) {
+  const [whole, before = name, inTitle, after = ''] =
+    /^(.*?)\s*\[skipped: (.+?)\](?= > |$)(.*)$/.exec(name) ?? []
+  const reason = note || inTitle || 'no reason given'
+  const title = whole === undefined ? name : before + after
+  return { name: `${file}: ${title}`, reason, declared: inTitle !== undefined }
 }
 
 function partOf(/** @type {string} */ file) {
@@ -68,10 +80,8 @@ const MACHINE = /\b(?:not found|not installed|unavailable|missing|could not|cann
  *
  * @param {Skip} skip
  */
-function mayStand({ name, reason }) {
-  if (/^(?:elsewhere|not applicable): /.test(reason)) return true
-  const declared = reasonIn(name)
-  return declared !== undefined && !MACHINE.test(declared)
+function mayStand({ reason, declared = false }) {
+  return /^(?:elsewhere|not applicable): /.test(reason) || (declared && !MACHINE.test(reason))
 }
 
 /**

@@ -99,6 +99,18 @@ describe('summing up', () => {
     expect(sumUp(named('redis-server was not found'), { requireAll: true }).failed).toBe(1)
   })
 
+  it('tells the reason in a title once, as the reason', () => {
+    const skipsOf = (/** @type {string} */ name, /** @type {string | undefined} */ note = undefined) =>
+      rowsOfTests({ tests: [{ file: 'a/b.test.ts', name, state: 'skipped', note }], errors: [] })[0]?.skips[0]
+    expect(skipsOf('x > y [skipped: no [a] list]')).toMatchObject({
+      name: 'a/b.test.ts: x > y',
+      reason: 'no [a] list',
+    })
+    expect(skipsOf('x [skipped: why] > y')).toMatchObject({ name: 'a/b.test.ts: x > y', reason: 'why' })
+    expect(skipsOf('x > y', 'a note')).toMatchObject({ name: 'a/b.test.ts: x > y', reason: 'a note' })
+    expect(skipsOf('x > y')).toMatchObject({ reason: 'no reason given', declared: false })
+  })
+
   it('takes an unknown state and an error outside any test for failures', () => {
     const rows = rowsOfTests({
       tests: [{ file: 'packages/a/src/b/c.test.ts', name: 'x', state: 'pending' }],
