@@ -39,7 +39,7 @@ export function rowsOfTests({ tests, errors }) {
  */
 function skipOf(file, name, note) {
   const [whole, before = name, inTitle, after = ''] =
-    /^(.*?)\s*\[skipped: (.+?)\](?= > |$)(.*)$/.exec(name) ?? []
+    /^(.*?)\s*\[skipped: (.+?)\](?= > |$)(.*)$/s.exec(name) ?? []
   const reason = note || inTitle || 'no reason given'
   const title = whole === undefined ? name : before + after
   return { name: `${file}: ${title}`, reason, declared: inTitle !== undefined }

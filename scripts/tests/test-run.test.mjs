@@ -107,6 +107,7 @@ describe('summing up', () => {
       reason: 'no [a] list',
     })
     expect(skipsOf('x [skipped: why] > y')).toMatchObject({ name: 'a/b.test.ts: x > y', reason: 'why' })
+    expect(skipsOf('x > y [skipped: two\nlines]')).toMatchObject({ reason: 'two\nlines' })
     expect(skipsOf('x > y', 'a note')).toMatchObject({ name: 'a/b.test.ts: x > y', reason: 'a note' })
     expect(skipsOf('x > y')).toMatchObject({ reason: 'no reason given', declared: false })
   })
