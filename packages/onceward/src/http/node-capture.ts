@@ -1,8 +1,8 @@
 import { verdictOn } from '../core/errors.ts'
-import { patchMethods } from './held-methods.ts'
-import { type CaptureOptions, holdResponse, letGo } from './held-response.ts'
 import { messageOf, replaceHeaders, sendWith } from './node-answer.ts'
 import { setPairs } from './node-headers.ts'
+import { patchMethods } from './node-held-methods.ts'
+import { type CaptureOptions, holdResponse, letGo } from './node-held-response.ts'
 import type { NodeRequest, NodeResponse } from './node-types.ts'
 import type { SendAnswer, WorkResult } from './types.ts'
 

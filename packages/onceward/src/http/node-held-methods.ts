@@ -1,5 +1,5 @@
-import { type HeldResponse, heldHeaders, holdChunk, writeHeadOnce } from './held-response.ts'
 import { setPairs, writeHeadPairs } from './node-headers.ts'
+import { type HeldResponse, heldHeaders, holdChunk, writeHeadOnce } from './node-held-response.ts'
 
 /**
  * Gives the response and its request methods that keep back what the handler writes. Once the response is let go they
