@@ -18,11 +18,11 @@ import { startHealing } from './healing-loop.ts'
 import { keyedHandler } from './keyed-requests.ts'
 import { NAMESPACE } from './namespace.ts'
 import { publicServer } from './public-server.ts'
-import { createReconciler, RECONCILE_TIMEOUT_MS } from './reconciler.ts'
+import { createReconciler, RECONCILE_TIMEOUT_MS, type Reconciler } from './reconciler.ts'
 import { type RequestHandler, requestHandler } from './request-handler.ts'
 import { routeTable } from './route-table.ts'
 import { trustedPeers } from './trusted-peers.ts'
-import { openUpstream } from './upstream.ts'
+import { openUpstream, type Upstream } from './upstream.ts'
 
 /** A running gateway. */
 export interface Gateway {
@@ -72,31 +72,33 @@ export async function startGateway(
       else socket.destroy()
     },
   })
-  const undo: (() => unknown)[] = [flush]
   let draining = false
   let admin: ReturnType<typeof getRequestListener> | undefined
   const adminServer = createServer((request, response) => {
     if (admin) void admin(request, response)
     else response.writeHead(503).end()
   })
+  const opened: { store?: CatalogStore; upstream?: Upstream; reconciler?: Reconciler } = {}
+  /** Cuts and frees all that is open by now. `beforeStore` may use the store a last time. */
+  const closeAll = async (beforeStore?: () => Promise<unknown>): Promise<void> => {
+    front.cut()
+    front.server.close()
+    adminServer.close()
+    adminServer.closeAllConnections()
+    await Promise.all([opened.upstream?.destroy(), opened.reconciler?.close()])
+    await beforeStore?.()
+    await opened.store?.close()
+  }
   try {
     await listen(front.server, options.host, options.port, '--port')
-    undo.push(
-      () => front.cut(),
-      () => front.server.close(),
-    )
     await listen(adminServer, options.adminHost, options.adminPort, '--admin-port')
-    undo.push(
-      () => adminServer.closeAllConnections(),
-      () => adminServer.close(),
-    )
     const store = await (parts.openStore ?? ((url) => openStore(url, log)))(options.store)
-    undo.push(() => store.close())
+    opened.store = store
 
     const reconciler = createReconciler(routes, NAMESPACE)
-    undo.push(() => reconciler.close())
+    opened.reconciler = reconciler
     const upstream = openUpstream(options.upstream, options.upstreamTimeoutMs)
-    undo.push(() => upstream.destroy())
+    opened.upstream = upstream
     const once = createOnce({
       store,
       scope: NAMESPACE,
@@ -157,20 +159,16 @@ export async function startGateway(
             'not everything finished in time: what was cut is held, or runs again where its route says so; see onceward ls --state held',
           )
         }
-        front.cut()
-        adminServer.close()
-        adminServer.closeAllConnections()
-        await Promise.all([upstream.destroy(), reconciler.close()])
         // What was cut is written down as such where the store answers at once; else its lease tells, later.
-        if (!finished) await finishedWithin(CUT_MS, () => ended)
-        await store.close()
+        await closeAll(finished ? undefined : () => finishedWithin(CUT_MS, () => ended))
         log.info('the gateway has stopped')
         flush()
         return finished
       },
     }
   } catch (error) {
-    for (const step of undo.reverse()) await step()
+    await closeAll()
+    flush()
     throw error
   }
 }
