@@ -1,5 +1,5 @@
 import { answerWithin, StoreTimeout } from './answer-within.ts'
-import { isOncewardError, OncewardError } from './errors.ts'
+import { isLasting, isOncewardError, OncewardError } from './errors.ts'
 import { isSpent, type Reading, readClock } from './lease-keeper.ts'
 import { pause } from './pause.ts'
 import type { Engine } from './settings.ts'
@@ -41,8 +41,7 @@ export async function claim(engine: Engine, request: ClaimRequest): Promise<Clai
       return { reply, sentAt }
     } catch (error) {
       const spentMs = engine.clock.monotonic() - startedAt
-      const pointless = isOncewardError(error) && !error.retryable
-      if (pointless || error instanceof TypeError || spentMs + pauseMs >= engine.storeTimeoutMs) {
+      if (isLasting(error) || error instanceof TypeError || spentMs + pauseMs >= engine.storeTimeoutMs) {
         disown(engine, request, pending)
         if (isOncewardError(error) || error instanceof TypeError) throw error
         throw new OncewardError('STORE_UNAVAILABLE', undefined, { cause: error, retryAfterMs: 1000 })

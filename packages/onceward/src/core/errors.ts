@@ -104,7 +104,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
   },
   OUTCOME_NOT_STORED: {
     status: 503,
-    retryable: true,
+    retryable: false,
     effect: 'done',
     summary:
       'The work finished, but the store could not be reached to remember its outcome. `value` holds the result.',
@@ -226,6 +226,11 @@ export function isOncewardError(error: unknown, code?: ErrorCode): error is Once
     // Anything can be thrown, even a proxy that cannot be looked at.
     return false
   }
+}
+
+/** Whether the same store would answer the same again: its error is final, or it was closed and is another one's to ask. */
+export function isLasting(error: unknown): boolean {
+  return isOncewardError(error) && (!error.retryable || error.code === 'CLOSED')
 }
 
 /** Marks an error as thrown before anything happened: the operation is released and may run again. */

@@ -1,5 +1,5 @@
 import { answerWithin } from './answer-within.ts'
-import { isOncewardError } from './errors.ts'
+import { isLasting } from './errors.ts'
 import type { OperationId } from './operation.ts'
 import { pause } from './pause.ts'
 import type { Engine } from './settings.ts'
@@ -33,8 +33,7 @@ export async function persist(
       return applied ? 'applied' : 'refused'
     } catch (error) {
       engine.emit('not-stored', id, { error })
-      const final = isOncewardError(error) && !error.retryable
-      if (final || engine.clock.monotonic() - startedAt >= leaseMs) return 'unreachable'
+      if (isLasting(error) || engine.clock.monotonic() - startedAt >= leaseMs) return 'unreachable'
     }
     await pause(engine, pauseMs * (0.5 + engine.random.fraction()))
     pauseMs = Math.min(pauseMs * 2, leaseMs / 6)

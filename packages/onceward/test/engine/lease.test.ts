@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { createOnce, type Operation, type OperationStore } from '../../src/core/index.ts'
+import { createOnce, OncewardError, type Operation, type OperationStore } from '../../src/core/index.ts'
 import { bench, gate } from './bench.ts'
 
 const leaseMs = 3000
@@ -196,6 +196,15 @@ describe('a store that fails', () => {
     const work = once.run({ key: 'k' }, (op) => op.attempt)
     await time.advance(400)
     expect(await work).toBe(1)
+  })
+
+  it('and was closed is told of at once', async () => {
+    const { once, calls } = bench({}, (store) => ({
+      ...store,
+      claim: () => Promise.reject(new OncewardError('CLOSED')),
+    }))
+    await expect(once.run({ key: 'k' }, () => 1)).rejects.toMatchObject({ code: 'CLOSED', effect: 'none' })
+    expect(calls()['claim']).toBe(1)
   })
 
   it('with the reply to a claim lost is asked again and runs the work once', async () => {
