@@ -23,7 +23,7 @@ interface Fate {
 }
 
 /** A mutant that has shown nothing after so many seeds lives. */
-const MOST_SEEDS = 20_000
+const MOST_SEEDS = 30_000
 
 /** A mutant that goes round in circles is stopped after so many ms, which counts as noticed. */
 const HANGS_AFTER_MS = 600_000
