@@ -69,7 +69,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a completion whose reply was lost is not tried again',
     file: 'persist.js',
-    find: 'if (final || ',
+    find: 'if (isLasting(error) || ',
     replace: 'if (true || ',
   },
   // Errors of the work.
