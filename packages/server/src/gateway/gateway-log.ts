@@ -1,4 +1,5 @@
-import { type DestinationStream, destination, type Logger, pino } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
+import { lineWriter } from './line-writer.ts'
 
 /** The logger of the gateway, and how to bring its last lines out. */
 export interface GatewayLog {
@@ -13,15 +14,6 @@ const MAX_WAITING_BYTES = 1_048_576
 export function createLog(level: string, stream?: DestinationStream): GatewayLog {
   const options = { level, base: { service: 'onceward' }, timestamp: pino.stdTimeFunctions.isoTime }
   if (stream) return { log: pino(options, stream), flush: () => {} }
-  const stderr = destination({ dest: 2, sync: false, maxLength: MAX_WAITING_BYTES })
-  return {
-    log: pino(options, stderr),
-    flush() {
-      try {
-        stderr.flushSync()
-      } catch {
-        // stderr is gone; there is nobody left to tell.
-      }
-    },
-  }
+  const stderr = lineWriter(2, MAX_WAITING_BYTES)
+  return { log: pino(options, stderr), flush: () => stderr.flush() }
 }
