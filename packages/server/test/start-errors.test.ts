@@ -110,6 +110,11 @@ describe('a start that cannot succeed', () => {
       [...GOOD, '--scope', 'tenant'],
       /--scope: give public, header:NAME, jwt:CLAIM or cert/,
     ],
+    [
+      'a scope that is a secret',
+      [...GOOD, '--scope', 'header:Authorization'],
+      /--scope: .*secret.*jwt:CLAIM/,
+    ],
     ['jwt without a key', [...GOOD, '--scope', 'jwt:sub'], /--scope jwt needs a key/],
     ['cert without TLS', [...GOOD, '--scope', 'cert'], /--scope cert needs --tls-cert/],
     [
