@@ -21,7 +21,10 @@ export function run(
   { cwd = ROOT, env = process.env, show = false, timeoutMs = 600_000 } = {},
 ) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd, env, stdio: show ? 'inherit' : ['ignore', 'pipe', 'pipe'] })
+    // What is read by a program has no colours, also where a CI asks for them.
+    const child = show
+      ? spawn(command, args, { cwd, env, stdio: 'inherit' })
+      : spawn(command, args, { cwd, env: plain(env), stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     let late = false
     const timer = setTimeout(() => {
@@ -45,6 +48,11 @@ export function run(
       resolve({ code: code ?? 1, output })
     })
   })
+}
+
+/** @param {NodeJS.ProcessEnv} env */
+function plain({ FORCE_COLOR: _, ...env }) {
+  return { ...env, NO_COLOR: '1' }
 }
 
 /**
