@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer'
 import { setPairs } from './node-headers.ts'
 import type { NodeRequest, NodeResponse } from './node-types.ts'
 import type { HeaderPairs, SendAnswer } from './types.ts'
@@ -15,7 +16,19 @@ export function sendWith(
   if (bodiless || res.hasHeader('trailer')) res.removeHeader('Content-Length')
   else res.setHeader('Content-Length', body.byteLength)
   startSending(res, real.writeHead, status, statusMessage)
-  Reflect.apply(real.end, res, bodiless ? [] : [body])
+  Reflect.apply(real.end, res, bodiless ? [] : [inOnePiece(body)])
+}
+
+/** The largest body that is joined to its head, in bytes. */
+const MAX_JOINED_BYTES = 16_384
+
+/**
+ * A short ASCII body as text, which `node:http` sends in one write with the head; bytes take a second one. ASCII is the
+ * same bytes in every encoding a wrapper of `res.end` may choose.
+ */
+function inOnePiece(body: Uint8Array): Uint8Array | string {
+  if (body.byteLength > MAX_JOINED_BYTES || !isAscii(body)) return body
+  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1')
 }
 
 /** HTTP/2 has no status messages, and warns of who asks. */
