@@ -16,7 +16,7 @@ export function sendWith(
   if (bodiless || res.hasHeader('trailer')) res.removeHeader('Content-Length')
   else res.setHeader('Content-Length', body.byteLength)
   startSending(res, real.writeHead, status, statusMessage)
-  Reflect.apply(real.end, res, bodiless ? [] : [inOnePiece(body)])
+  Reflect.apply(real.end, res, bodiless ? [] : inOnePiece(body))
 }
 
 /** The largest body that is joined to its head, in bytes. */
@@ -24,11 +24,12 @@ const MAX_JOINED_BYTES = 16_384
 
 /**
  * A short ASCII body as text, which `node:http` sends in one write with the head; bytes take a second one. ASCII is the
- * same bytes in every encoding a wrapper of `res.end` may choose.
+ * same bytes in every encoding that a wrapper of `res.end` may choose; the head, which is sent in the encoding of the
+ * body, needs latin-1.
  */
-function inOnePiece(body: Uint8Array): Uint8Array | string {
-  if (body.byteLength > MAX_JOINED_BYTES || !isAscii(body)) return body
-  return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1')
+function inOnePiece(body: Uint8Array): readonly unknown[] {
+  if (body.byteLength > MAX_JOINED_BYTES || !isAscii(body)) return [body]
+  return [Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1'), 'latin1']
 }
 
 /** HTTP/2 has no status messages, and warns of who asks. */
