@@ -15,6 +15,15 @@ export function answerWithin<T>(
     const cancel = timers.after(ms, () =>
       reject(new StoreTimeout(`the store did not answer within ${ms} ms`)),
     )
-    answer.then(resolve, reject).finally(cancel)
+    answer.then(
+      (value) => {
+        cancel()
+        resolve(value)
+      },
+      (error: unknown) => {
+        cancel()
+        reject(error)
+      },
+    )
   })
 }
