@@ -333,4 +333,7 @@ export function faultProxy(options: {
 export function freePort(): Promise<number>
 
 /** Waits until something accepts connections there. Default for at most 10_000 ms. */
-export function waitForPort(port: number, options?: { readonly host?: string; readonly timeoutMs?: number }): Promise<void>
+export function waitForPort(
+  port: number,
+  options?: { readonly host?: string; readonly timeoutMs?: number },
+): Promise<void>

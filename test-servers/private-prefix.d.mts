@@ -11,5 +11,11 @@ export function privatePrefix(
   options?: { readonly complete?: boolean },
 ): Promise<PrivatePrefix>
 
+/** The folder of a prefix that has been made already, if it has. */
+export function prefixExists(
+  packages: readonly string[],
+  options?: { readonly complete?: boolean },
+): Promise<string | undefined>
+
 /** Finds a program on the path. */
 export function onPath(name: string, path?: string): Promise<string | undefined>

@@ -9,6 +9,7 @@ import { execFile } from 'node:child_process'
 import { constants } from 'node:fs'
 import {
   access,
+  chmod,
   copyFile,
   mkdir,
   mkdtemp,
@@ -22,6 +23,7 @@ import {
 import { homedir, tmpdir } from 'node:os'
 import { basename, delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
+import { exclusively } from './exclusively.mjs'
 
 const run = promisify(execFile)
 
@@ -45,10 +47,24 @@ export async function privatePrefix(packages, options = {}) {
     if (!/^[a-z0-9][a-z0-9+.-]+$/.test(name)) throw new TypeError(`"${name}" is not the name of a package`)
   }
   const cache = await cacheFolder()
-  const name = [...packages].sort().join('_') + (options.complete ? '_complete' : '')
-  const root = join(cache, 'prefixes', name)
-  if (!(await exists(join(root, COMPLETE)))) await create(root, cache, packages, options.complete === true)
+  const root = rootOf(cache, packages, options.complete === true)
+  if (!(await exists(join(root, COMPLETE)))) {
+    await exclusively(`${basename(root)}.prefix`, { folder: cache }, async () => {
+      if (!(await exists(join(root, COMPLETE))))
+        await create(root, cache, packages, options.complete === true)
+    })
+  }
   return { root, libraryPath: (await libraryFolders(root)).join(delimiter) }
+}
+
+/** The folder of a prefix that has been made already, if it has. */
+export async function prefixExists(packages, options = {}) {
+  const root = rootOf(await cacheFolder(), packages, options.complete === true)
+  return (await exists(join(root, COMPLETE))) ? root : undefined
+}
+
+function rootOf(cache, packages, complete) {
+  return join(cache, 'prefixes', [...packages].sort().join('_') + (complete ? '_complete' : ''))
 }
 
 /** Finds a program: on the path, or nowhere. */
@@ -74,6 +90,8 @@ async function create(root, cache, packages, complete) {
     const archives = join(work, 'cache', 'archives')
     const unpacked = join(work, 'prefix')
     await mkdir(unpacked)
+    // A server that refuses root is run as somebody else, who must be able to read it.
+    await chmod(unpacked, 0o755)
     for (const file of (await readdir(archives)).filter((entry) => entry.endsWith('.deb'))) {
       if (!installed.has(basename(file).split('_')[0]))
         await run('dpkg-deb', ['-x', join(archives, file), unpacked])
@@ -168,8 +186,7 @@ async function libraryFolders(root) {
 
 async function cacheFolder() {
   const wanted =
-    process.env['ONCEWARD_CACHE'] ??
-    join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'onceward')
+    process.env['ONCEWARD_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? (await usualCache()), 'onceward')
   try {
     await mkdir(wanted, { recursive: true })
     await access(wanted, constants.W_OK)
@@ -183,6 +200,13 @@ async function cacheFolder() {
       throw new Error(`${spare} belongs to somebody else; set ONCEWARD_CACHE`)
     return spare
   }
+}
+
+/** Root's home is closed to the user as whom PostgreSQL is run; the system's cache is not. */
+async function usualCache() {
+  return process.getuid?.() === 0 && (await exists('/var/cache', constants.W_OK))
+    ? '/var/cache'
+    : join(homedir(), '.cache')
 }
 
 function exists(file, mode = constants.F_OK) {

@@ -76,7 +76,8 @@ function refuse(root, file, found, target) {
   if (specifier === undefined) return undefined
   const insideOf = file.startsWith('packages/') ? file.split('/').slice(0, 2).join('/') : 'examples'
   // What tests share with the tests of another package is not shipped.
-  const shared = target !== undefined && isTest(file) && /^packages\/[^/]+\/test\//.test(target)
+  const shared =
+    target !== undefined && isTest(file) && /^(?:packages\/[^/]+\/test|test-servers)\//.test(target)
   if (target !== undefined && !shared && !target.startsWith(`${insideOf}/`)) {
     return `it reaches into another package; use a public export`
   }
@@ -100,7 +101,7 @@ function refuse(root, file, found, target) {
 function refuseInLibrary(file, { specifier, dynamic }, target) {
   // A test may bring anything of the library together, and any tool; it is not shipped.
   if (isTest(file))
-    return target !== undefined && !target.startsWith('packages/onceward/')
+    return target !== undefined && !/^(?:packages\/onceward|test-servers)\//.test(target)
       ? 'it leaves the package'
       : undefined
   if (specifier === undefined) {

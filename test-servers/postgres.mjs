@@ -1,0 +1,59 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { runTool, startPostgresInstance, writeSettings } from './postgres-instance.mjs'
+import { createReplica } from './postgres-replica.mjs'
+import { programOf } from './programs.mjs'
+
+/** What any instance needs here: no files outside its folder, no memory that outlives a SIGKILL. */
+const OWN = {
+  listen_addresses: '127.0.0.1',
+  unix_socket_directories: '',
+  dynamic_shared_memory_type: 'mmap',
+  max_connections: '300',
+  logging_collector: 'off',
+  timezone: 'UTC',
+  wal_keep_size: '64MB',
+}
+
+/** Nobody needs the data of a test after a crash of the machine. */
+const FAST = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
+
+/** See index.d.mts. */
+export async function startPostgres({ settings = {}, durable = false, password, dataFolder, env } = {}) {
+  const user = await serverUser()
+  const program = await programOf('postgres')
+  const lines = { ...OWN, ...(durable ? {} : FAST), ...settings }
+  const server = await startPostgresInstance({
+    program,
+    user,
+    env,
+    dataFolder,
+    password,
+    async prepare({ folder, port }) {
+      await initialize({ program, folder, user, password })
+      await writeSettings(folder, { ...lines, port: String(port) })
+    },
+  })
+  return Object.assign(server, {
+    createReplica: (options = {}) =>
+      createReplica({ primary: server, program, user, password, lines, env }, options),
+  })
+}
+
+async function initialize({ program, folder, user, password }) {
+  const passwordFile = join(folder, 'password')
+  if (password !== undefined) await writeFile(passwordFile, password)
+  const auth = password === undefined ? ['-A', 'trust'] : ['-A', 'scram-sha-256', '--pwfile', passwordFile]
+  await runTool(program, 'initdb', user, [
+    ...['-D', join(folder, 'data'), '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync'],
+    ...auth,
+  ])
+}
+
+/** PostgreSQL refuses to run as root; `nobody` may. */
+async function serverUser() {
+  if (process.getuid?.() !== 0) return undefined
+  const passwd = await readFile('/etc/passwd', 'utf8')
+  const [, , uid, gid] = /^nobody:.*$/m.exec(passwd)?.[0].split(':') ?? []
+  return { uid: Number(uid ?? 65_534), gid: Number(gid ?? 65_534) }
+}
