@@ -8,6 +8,8 @@ import { runNode } from './house/run.mjs'
 
 const BENCHES = /** @type {Record<string, string>} */ ({
   sqlite: 'bench/sqlite/claims.mjs',
+  redis: 'bench/redis/run.mjs',
+  sql: 'bench/sql/run.mjs',
   http: 'bench/http/run.mjs',
   gateway: 'bench/gateway/run.mjs',
   memory: 'bench/gateway/memory.mjs',

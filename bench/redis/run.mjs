@@ -1,0 +1,38 @@
+// Redis: the floor, the peers and Onceward, for fresh keys, replays and storms of one key.
+// Run: node bench/redis/run.mjs [--rounds 5] [--ms 600] [--only onceward] (after a build)
+import { fileURLToPath } from 'node:url'
+import { startRedis } from '../../test-servers/index.mjs'
+import { readOptions } from '../lib/options.mjs'
+import { report } from '../lib/report.mjs'
+import { compare } from '../stores/compare.mjs'
+import { contestants } from './contestants.mjs'
+
+const options = readOptions({ rounds: 5, ms: 600, only: '' })
+const chosen = contestants.filter(({ name }, index) => index === 0 || name.includes(options.only))
+const server = await startRedis()
+try {
+  const parts = await compare({
+    module: fileURLToPath(new URL('./contestants.mjs', import.meta.url)),
+    contestants: chosen,
+    url: server.url,
+    // Reads of the server's sockets: what was sent together is read together.
+    trips: async () => field(String(await server.command('INFO', 'stats')), 'total_reads_processed'),
+    clear: async () => void (await server.command('FLUSHALL')),
+    inFlight: [1, 64, 512],
+    rounds: options.rounds,
+    ms: options.ms,
+  })
+  report('redis', 'Redis: once for each key', [
+    `Redis ${server.version} and one client process on one machine, nothing saved to disk. Median (min–max) of ` +
+      `${options.rounds} interleaved rounds of ${options.ms} ms; the ratio is the median of the ratios to the first ` +
+      'contestant within a round. Round trips are reads of the server’s sockets for each operation.',
+    ...parts,
+  ])
+} finally {
+  await server.stop()
+}
+
+/** @param {string} info @param {string} name */
+function field(info, name) {
+  return Number(new RegExp(`${name}:(\\d+)`).exec(info)?.[1])
+}
