@@ -1,5 +1,6 @@
 // What each of these promises is written in index.d.mts.
 export { describeWhere, describeWith } from './describe.mjs'
+export { faultProxy } from './fault-proxy.mjs'
 export { startMariadb } from './mariadb.mjs'
 export { freePort, waitForPort } from './ports.mjs'
 export { startPostgres } from './postgres.mjs'
