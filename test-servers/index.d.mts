@@ -199,7 +199,10 @@ export function startMariadb(options?: MariadbOptions): Promise<SqlServer>
 
 // ── Others ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** `config` is the whole file below the lines that keep nginx in its folder: `events {} http { server { listen …`. */
+/**
+ * `config` is the whole file: `events {} http { server { listen 127.0.0.1:${port}; … } }`. What keeps nginx in its folder
+ * is added to it, and its access log is off.
+ */
 export function startNginx(options: { readonly config: (port: number) => string }): Promise<TestServer>
 
 /** The URL is that of the JSON gateway. */
@@ -272,7 +275,7 @@ export interface ProxiedConnection {
 export type Verdict = 'pass' | 'drop' | 'hold' | 'cut' | 'cut-after'
 
 /** Sees each chunk as it came from the socket (not a message!). No answer means that the fault in force decides. */
-export type Hook = (bytes: Buffer, connection: ProxiedConnection) => Verdict | undefined | void
+export type Hook = (bytes: Buffer, connection: ProxiedConnection) => Verdict | undefined
 
 /**
  * A TCP proxy on the loopback that can be told to misbehave. Each fault replaces the one before and concerns open and

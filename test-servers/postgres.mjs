@@ -1,8 +1,9 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runTool, startPostgresInstance, writeSettings } from './postgres-instance.mjs'
 import { createReplica } from './postgres-replica.mjs'
 import { programOf } from './programs.mjs'
+import { unprivilegedUser } from './unprivileged-user.mjs'
 
 /** What any instance needs here: no files outside its folder, no memory that outlives a SIGKILL. */
 const OWN = {
@@ -20,7 +21,7 @@ const FAST = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' 
 
 /** See index.d.mts. */
 export async function startPostgres({ settings = {}, durable = false, password, dataFolder, env } = {}) {
-  const user = await serverUser()
+  const user = await unprivilegedUser()
   const program = await programOf('postgres')
   const lines = { ...OWN, ...(durable ? {} : FAST), ...settings }
   const server = await startPostgresInstance({
@@ -48,12 +49,4 @@ async function initialize({ program, folder, user, password }) {
     ...['-D', join(folder, 'data'), '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync'],
     ...auth,
   ])
-}
-
-/** PostgreSQL refuses to run as root; `nobody` may. */
-async function serverUser() {
-  if (process.getuid?.() !== 0) return undefined
-  const passwd = await readFile('/etc/passwd', 'utf8')
-  const [, , uid, gid] = /^nobody:.*$/m.exec(passwd)?.[0].split(':') ?? []
-  return { uid: Number(uid ?? 65_534), gid: Number(gid ?? 65_534) }
 }

@@ -50,7 +50,7 @@ export function urlOf(name) {
 /**
  * Finds the program of a server, fetching it if needed. What was found is kept for the life of this process.
  *
- * @returns `{ file, folder, root, env, source }`; `root` is the prefix, or `/`.
+ * @returns `{ file, folder, root, env, version, source }`; `root` is the prefix, or `/`.
  * @throws ServerMissing
  */
 export function programOf(name) {
@@ -143,7 +143,9 @@ async function verified(name, file, root, env) {
   for (const needed of beside) if (!(await isThere(join(folder, needed)))) return undefined
   try {
     const { stdout, stderr } = await run(file, [flag], { env: { ...process.env, ...env }, timeout: 20_000 })
-    return version.test(stdout + stderr) ? { file, folder, root, env } : undefined
+    const says = stdout + stderr
+    if (!version.test(says)) return undefined
+    return { file, folder, root, env, version: /\d+(?:\.\d+)+/.exec(says)?.[0] ?? '' }
   } catch {
     return undefined
   }

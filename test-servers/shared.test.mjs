@@ -1,4 +1,4 @@
-import { afterAll, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { describeWith, sharedRedis } from './index.mjs'
 
 await describeWith(['redis', 'postgres', 'mariadb'], 'the shared servers', ({ redis, postgres, mariadb }) => {
