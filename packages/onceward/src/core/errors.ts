@@ -32,6 +32,7 @@ export type ErrorCode =
   | 'STORE_FULL'
   | 'STORE_READ_ONLY'
   | 'STORE_CORRUPT'
+  | 'STORE_MISCONFIGURED'
   | 'SCHEMA_MISSING'
   | 'SCHEMA_NEWER'
   | 'RECORD_CORRUPT'
@@ -139,6 +140,12 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     retryable: false,
     effect: 'none',
     summary: 'What the store holds is damaged or is not its own.',
+  },
+  STORE_MISCONFIGURED: {
+    status: 503,
+    retryable: false,
+    effect: 'none',
+    summary: 'The store is set up so that it cannot be used, or would forget what it must remember.',
   },
   SCHEMA_MISSING: {
     status: 503,

@@ -1,0 +1,93 @@
+import type { IoRedisClient, IoRedisCluster, IoRedisPipeline } from './redis-handle.ts'
+import type {
+  RedisArgument,
+  RedisLink,
+  RedisTopology,
+  SubscriberEvents,
+  SubscriberLink,
+} from './redis-link.ts'
+
+type IoRedis = IoRedisClient | IoRedisCluster
+
+/** Sends over a client of ioredis. */
+export function ioRedisLink(client: IoRedis): RedisLink {
+  const cluster = client.isCluster === true ? (client as IoRedisCluster) : undefined
+  const topology: RedisTopology = cluster ? 'cluster' : client.options.sentinels ? 'sentinel' : 'standalone'
+  return {
+    client: 'ioredis',
+    topology,
+    where: whereOf(client, topology),
+    closedReason: () =>
+      client.status === 'end' ? 'the ioredis client is closed; make a new one' : undefined,
+    isReady: () => client.status === 'ready',
+    onceReady(back) {
+      // A lazy client is connected by its first command, which is kept back until then.
+      if (client.status === 'wait') client.connect().catch(() => {})
+      const once = () => {
+        client.off('ready', once)
+        back()
+      }
+      client.on('ready', once)
+      return () => void client.off('ready', once)
+    },
+    send(commands) {
+      if (cluster && commands.length > 1) return together(cluster.pipeline(), commands)
+      return commands.map((command) => call(client, command))
+    },
+    sendToMasters: (command) =>
+      (cluster ? cluster.nodes('master') : [client]).map((node) => call(node, command)),
+    openSubscriber: (events) =>
+      cluster
+        ? subscriberOn(cluster.duplicate([], { lazyConnect: true }), events, false)
+        : // Subscribed again by hand, so that it is known from when on nothing is missed.
+          subscriberOn(
+            (client as IoRedisClient).duplicate({
+              lazyConnect: true,
+              autoResubscribe: false,
+              monitor: false,
+            }),
+            events,
+            true,
+          ),
+  }
+}
+
+function call(client: IoRedis, [name, ...args]: readonly RedisArgument[]): Promise<unknown> {
+  return client.callBuffer(String(name), ...args)
+}
+
+/** Writes commands over the connection of one node of a cluster. */
+function together(
+  pipeline: IoRedisPipeline,
+  commands: readonly (readonly RedisArgument[])[],
+): Promise<unknown>[] {
+  for (const [name, ...args] of commands) pipeline.callBuffer(String(name), ...args)
+  const all = pipeline.exec()
+  return commands.map(async (_, index) => {
+    const [error, reply] = (await all)?.[index] ?? [new Error('the pipeline was not carried out'), undefined]
+    if (error) throw error
+    return reply
+  })
+}
+
+function subscriberOn(own: IoRedis, events: SubscriberEvents, tellsDown: boolean): SubscriberLink {
+  // Without a listener ioredis writes each error to the console.
+  own.on('error', () => {})
+  own.on('message', (channel: string) => events.message(channel))
+  own.on('ready', () => events.ready())
+  own.on('close', () => events.down())
+  own.connect().catch(() => events.down())
+  return {
+    tellsDown,
+    subscribe: async (channels) => void (await own.subscribe(...channels)),
+    unsubscribe: async (channels) => void (await own.unsubscribe(...channels)),
+    close: () => own.disconnect(),
+  }
+}
+
+function whereOf(client: IoRedis, topology: RedisTopology): string {
+  const { host, port, path, name } = client.options
+  if (topology === 'cluster') return 'the Redis Cluster'
+  if (topology === 'sentinel') return `Redis "${name ?? ''}" behind Sentinel`
+  return `Redis at ${path ?? `${host ?? 'localhost'}:${port ?? 6379}`}`
+}

@@ -1,0 +1,148 @@
+import { slotOf } from './key-slot.ts'
+import {
+  type NodeRedisClient,
+  type NodeRedisCluster,
+  type NodeRedisCommandOptions,
+  type NodeRedisSentinel,
+  nodeRedisKind,
+} from './redis-handle.ts'
+import type { RedisLink, SubscriberEvents, SubscriberLink } from './redis-link.ts'
+
+/** Bulk and simple strings as bytes, maps as flat lists; the numbers are the RESP type bytes. */
+const AS_BYTES = { 36: Buffer, 43: Buffer, 37: Array }
+
+type NodeRedis = NodeRedisClient | NodeRedisSentinel | NodeRedisCluster
+
+/** Sends over a client of node-redis. */
+export function nodeRedisLink(client: NodeRedis): RedisLink {
+  const topology = nodeRedisKind(client) ?? 'standalone'
+  return {
+    client: 'node-redis',
+    topology,
+    where: whereOf(client, topology),
+    closedReason: () =>
+      client.isOpen
+        ? undefined
+        : 'the node-redis client is not connected; await client.connect() before it is used',
+    // Before node-redis 6 a cluster does not tell; its nodes queue what cannot leave yet.
+    isReady: () => client.isReady ?? client.isOpen,
+    onceReady(back) {
+      const event =
+        topology === 'standalone' ? 'ready' : topology === 'cluster' ? 'connect' : 'topology-change'
+      const once = () => {
+        client.off(event, once)
+        back()
+      }
+      client.on(event, once)
+      return () => void client.off(event, once)
+    },
+    send: sender(client),
+    sendToMasters(command, signal) {
+      const options = optionsWith(signal)
+      if (!('masters' in client)) return sender(client)([command], undefined, signal)
+      return client.masters.map(async (node) => (await client.nodeClient(node)).sendCommand(command, options))
+    },
+    openSubscriber: (events) =>
+      nodeRedisKind(client) === 'standalone'
+        ? ownSubscriber(client as NodeRedisClient, events)
+        : builtInSubscriber(client as NodeRedisSentinel | NodeRedisCluster, events),
+  }
+}
+
+function sender(client: NodeRedis): RedisLink['send'] {
+  if ('nodeClient' in client) {
+    return (commands, key, signal) => {
+      const options = optionsWith(signal)
+      if (commands.length === 1 || key === undefined) {
+        return commands.map((command) => client.sendCommand(key, false, command, options))
+      }
+      // What belongs together has to go over the connection of one node.
+      const master = client.slots[slotOf(key)]?.master
+      const node = master === undefined ? undefined : Promise.resolve(client.nodeClient(master))
+      return commands.map(async (command) =>
+        node === undefined
+          ? client.sendCommand(key, false, command, options)
+          : (await node).sendCommand(command, options),
+      )
+    }
+  }
+  if ('getSentinelNode' in client) {
+    return (commands, _key, signal) => {
+      const options = optionsWith(signal)
+      const [only] = commands
+      if (commands.length === 1 && only) return [client.sendCommand(false, only, options)]
+      // One lease is one connection, however large the pool.
+      const all = client.use((lease) =>
+        Promise.all(commands.map((command) => lease.sendCommand(false, command, options))),
+      )
+      return commands.map(async (_, index) => (await all)[index])
+    }
+  }
+  return (commands, _key, signal) => {
+    const options = optionsWith(signal)
+    return commands.map((command) => client.sendCommand(command, options))
+  }
+}
+
+function optionsWith(abortSignal: AbortSignal): NodeRedisCommandOptions {
+  return { typeMapping: AS_BYTES, abortSignal }
+}
+
+/** A connection of our own, which node-redis keeps up and subscribes again by itself. */
+function ownSubscriber(client: NodeRedisClient, events: SubscriberEvents): SubscriberLink {
+  const own = client.duplicate()
+  const onMessage = (_: string, channel: string) => events.message(channel)
+  // Without a listener an error would end the process; what it means for us is told by `reconnecting`.
+  own.on('error', () => {})
+  own.on('ready', () => events.ready())
+  own.on('reconnecting', () => events.down())
+  own.on('end', () => events.down())
+  own.connect().catch(() => events.down())
+  return {
+    tellsDown: true,
+    subscribe: async (channels) => void (await own.subscribe([...channels], onMessage)),
+    unsubscribe: async (channels) => void (await own.unsubscribe([...channels], onMessage)),
+    close() {
+      if (own.isOpen) own.destroy()
+    },
+  }
+}
+
+/** Sentinel and cluster clients keep a connection for subscriptions themselves, and end it with the last one. */
+function builtInSubscriber(
+  client: NodeRedisSentinel | NodeRedisCluster,
+  events: SubscriberEvents,
+): SubscriberLink {
+  const onMessage = (_: string, channel: string) => events.message(channel)
+  const subscribed = new Set<string>()
+  queueMicrotask(() => events.ready())
+  return {
+    tellsDown: false,
+    async subscribe(channels) {
+      for (const channel of channels) subscribed.add(channel)
+      await client.subscribe([...channels], onMessage)
+    },
+    async unsubscribe(channels) {
+      for (const channel of channels) subscribed.delete(channel)
+      await client.unsubscribe([...channels], onMessage)
+    },
+    close() {
+      if (subscribed.size === 0 || !client.isOpen) return
+      client.unsubscribe([...subscribed], onMessage).catch(() => {})
+      subscribed.clear()
+    },
+  }
+}
+
+function whereOf(client: NodeRedis, topology: RedisLink['topology']): string {
+  const options = (client.options ?? {}) as {
+    readonly url?: string
+    readonly socket?: { readonly host?: string; readonly port?: number; readonly path?: string }
+  }
+  if (topology !== 'standalone') return topology === 'cluster' ? 'the Redis Cluster' : 'Redis behind Sentinel'
+  const { host, port, path } = options.socket ?? {}
+  if (path !== undefined) return `Redis at ${path}`
+  if (host !== undefined) return `Redis at ${host}:${port ?? 6379}`
+  const url = options.url !== undefined && URL.canParse(options.url) ? new URL(options.url) : undefined
+  return `Redis at ${url ? url.host : 'localhost:6379'}`
+}

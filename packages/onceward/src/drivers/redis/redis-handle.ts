@@ -1,0 +1,168 @@
+/**
+ * The parts of the clients that are used. Nothing of them is imported; a client is recognised by its methods.
+ */
+
+/** The part of a client of `redis` (node-redis 5 and 6) that all of its kinds have. */
+interface NodeRedisBase {
+  readonly isOpen: boolean
+  readonly isReady?: boolean
+  readonly options?: unknown
+  on(event: string, listener: (...args: never[]) => void): unknown
+  off(event: string, listener: (...args: never[]) => void): unknown
+  withTypeMapping(mapping: object): unknown
+  subscribe(
+    channel: string | string[],
+    listener: (message: string, channel: string) => void,
+  ): Promise<unknown>
+  unsubscribe(
+    channel: string | string[],
+    listener?: (message: string, channel: string) => void,
+  ): Promise<unknown>
+}
+
+/** What is handed to a command of node-redis. */
+export interface NodeRedisCommandOptions {
+  readonly typeMapping: object
+  readonly abortSignal?: AbortSignal
+}
+
+/** What `createClient` of `redis` makes. */
+export interface NodeRedisClient extends NodeRedisBase {
+  readonly isPubSubActive?: boolean
+  sendCommand(args: readonly (string | Buffer)[], options?: NodeRedisCommandOptions): Promise<unknown>
+  connect(): Promise<unknown>
+  duplicate(): NodeRedisClient
+  destroy(): void
+}
+
+/** What `createSentinel` of `redis` makes. */
+export interface NodeRedisSentinel extends NodeRedisBase {
+  getMasterNode(): { readonly host: string; readonly port: number } | undefined
+  getSentinelNode(): unknown
+  sendCommand(
+    isReadonly: boolean | undefined,
+    args: readonly (string | Buffer)[],
+    options?: NodeRedisCommandOptions,
+  ): Promise<unknown>
+  use<T>(body: (client: { sendCommand: NodeRedisSentinel['sendCommand'] }) => Promise<T>): Promise<T>
+}
+
+/** What `createCluster` of `redis` makes. */
+export interface NodeRedisCluster extends NodeRedisBase {
+  readonly masters: readonly object[]
+  readonly slots: readonly { readonly master: object }[]
+  nodeClient(node: object): NodeRedisClient | Promise<NodeRedisClient>
+  sendCommand(
+    firstKey: string | undefined,
+    isReadonly: boolean | undefined,
+    args: readonly (string | Buffer)[],
+    options?: NodeRedisCommandOptions,
+  ): Promise<unknown>
+}
+
+/** The part of a `Redis` of ioredis (5 and 6) that is used; Sentinel is an option of it. */
+export interface IoRedisClient {
+  readonly status: string
+  readonly isCluster?: boolean
+  readonly mode?: string
+  readonly options: IoRedisOptions
+  callBuffer(command: string, ...args: (string | Buffer)[]): Promise<unknown>
+  connect(): Promise<unknown>
+  disconnect(): void
+  duplicate(override?: object): IoRedisClient
+  subscribe(...channels: string[]): Promise<unknown>
+  unsubscribe(...channels: string[]): Promise<unknown>
+  on(event: string, listener: (...args: never[]) => void): unknown
+  off(event: string, listener: (...args: never[]) => void): unknown
+}
+
+/** The options of ioredis that are looked at. */
+export interface IoRedisOptions {
+  readonly host?: string
+  readonly port?: number
+  readonly path?: string
+  readonly keyPrefix?: string
+  readonly name?: string
+  readonly sentinels?: unknown
+}
+
+/** The part of a `Cluster` of ioredis that is used. */
+export interface IoRedisCluster extends Omit<IoRedisClient, 'duplicate'> {
+  readonly isCluster: true
+  nodes(role: 'master'): IoRedisClient[]
+  duplicate(startupNodes?: readonly unknown[], override?: object): IoRedisCluster
+  pipeline(): IoRedisPipeline
+}
+
+/** Commands of ioredis that are written together. */
+export interface IoRedisPipeline {
+  callBuffer(command: string, ...args: (string | Buffer)[]): unknown
+  exec(): Promise<readonly (readonly [Error | null, unknown])[] | null>
+}
+
+/** A client that stores on Redis accept. It stays the caller's: it is neither connected nor closed here. */
+export type RedisClient =
+  | NodeRedisClient
+  | NodeRedisSentinel
+  | NodeRedisCluster
+  | IoRedisClient
+  | IoRedisCluster
+
+/** Tells whether `value` is a client of ioredis. */
+export function isIoRedis(value: object): value is IoRedisClient | IoRedisCluster {
+  const { status, callBuffer, duplicate } = value as Partial<IoRedisClient>
+  return typeof status === 'string' && typeof callBuffer === 'function' && typeof duplicate === 'function'
+}
+
+/** Tells whether `value` is a client of node-redis, and of which kind. */
+export function nodeRedisKind(value: object): 'standalone' | 'sentinel' | 'cluster' | undefined {
+  const client = value as Partial<NodeRedisClient & NodeRedisSentinel & NodeRedisCluster>
+  if (typeof client.sendCommand !== 'function' || typeof client.isOpen !== 'boolean') return undefined
+  if (typeof client.nodeClient === 'function') return 'cluster'
+  if (typeof client.getSentinelNode === 'function') return 'sentinel'
+  return typeof client.duplicate === 'function' && typeof client.isReady === 'boolean'
+    ? 'standalone'
+    : undefined
+}
+
+/**
+ * Checks that a client can be used, and tells what it is.
+ *
+ * @throws `TypeError` that names the mend: for a promise, something else, a closed client, one that only listens, one
+ * that writes another prefix before each key, and node-redis 4.
+ */
+export function assertUsable(where: string, client: unknown): asserts client is RedisClient {
+  if (typeof client !== 'object' || client === null) throw new TypeError(`${where} ${NEEDS}`)
+  if (typeof (client as { then?: unknown }).then === 'function' && !('status' in client)) {
+    throw new TypeError(`${where} was given a promise; await connect() and hand over the client itself`)
+  }
+  if (isIoRedis(client)) {
+    if (client.status === 'end') {
+      throw new TypeError(`${where} was given a closed ioredis client; hand over one that is open`)
+    }
+    if (client.mode === 'subscriber' || client.mode === 'monitor') refuseListener(where)
+    refusePrefix(where, client.options.keyPrefix)
+    return
+  }
+  const kind = nodeRedisKind(client)
+  if (kind === undefined) throw new TypeError(`${where} ${NEEDS}`)
+  const { withTypeMapping, options, isPubSubActive } = client as Partial<NodeRedisClient>
+  if (typeof withTypeMapping !== 'function') {
+    throw new TypeError(`${where} needs redis (node-redis) 5 or later: version 4 cannot answer bytes`)
+  }
+  const { RESP, keyPrefix } = (options ?? {}) as { readonly RESP?: number; readonly keyPrefix?: unknown }
+  if (isPubSubActive === true && RESP === 2) refuseListener(where)
+  refusePrefix(where, keyPrefix)
+}
+
+const NEEDS =
+  'needs a Redis client: createClient, createSentinel or createCluster of "redis" (5 or 6), or Redis or Cluster of "ioredis" (5 or 6)'
+
+function refuseListener(where: string): never {
+  throw new TypeError(`${where} was given a client that only listens; hand over client.duplicate()`)
+}
+
+function refusePrefix(where: string, keyPrefix: unknown): void {
+  if (keyPrefix === undefined || keyPrefix === '') return
+  throw new TypeError(`${where} needs a client without keyPrefix; leave it out and use the option prefix`)
+}
