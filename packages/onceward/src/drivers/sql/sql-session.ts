@@ -6,6 +6,8 @@ export interface SqlResult {
   readonly rows: readonly Readonly<Record<string, unknown>>[]
   /** How many rows it has written. */
   readonly affected: number
+  /** Whether a transaction was open when the statement had ended; absent where the driver does not tell. */
+  readonly inTransaction?: boolean
 }
 
 /** Which SQL a session speaks. */
