@@ -1,0 +1,67 @@
+import { rm } from 'node:fs/promises'
+import { check, type Verdict } from './checker.ts'
+import type { Violation } from './evidence.ts'
+import { readHistory } from './history.ts'
+import { type EndedTrial, runRound, type Stage } from './round.ts'
+import { count, noStatistics, type Statistics } from './statistics.ts'
+
+/** Which trials to run on a stage. */
+export interface Campaign {
+  readonly from: number
+  readonly trials: number
+  /** How many trials run side by side. */
+  readonly width: number
+  /** Ends after so many trials that broke a promise. */
+  readonly maxFailures: number
+  /** Keeps the histories of trials that broke nothing too. */
+  readonly keep?: boolean
+  /** Is told of each round. */
+  readonly onRound?: (statistics: Statistics) => void
+}
+
+/** A trial that broke a promise. */
+export interface FailedTrial {
+  readonly seed: number
+  /** The first seed of its round, whose trials share the faults of the store. */
+  readonly roundFrom: number
+  readonly folder: string
+  readonly violations: readonly Violation[]
+}
+
+/** What a campaign has shown. */
+export interface CampaignResult {
+  readonly statistics: Statistics
+  readonly failures: readonly FailedTrial[]
+  readonly seconds: number
+}
+
+/** After so many rounds the store begins empty again. */
+const ROUNDS_PER_STORE = 20
+
+/** Runs trials and judges each. */
+export async function runCampaign(stage: Stage, campaign: Campaign): Promise<CampaignResult> {
+  const { from, trials, width, maxFailures, keep = false, onRound } = campaign
+  const statistics = noStatistics()
+  const failures: FailedTrial[] = []
+  const startedAt = performance.now()
+  for (let ran = 0, rounds = 1; ran < trials && failures.length < maxFailures; ran += width, rounds++) {
+    const roundFrom = from + ran
+    const seeds = Array.from({ length: Math.min(width, trials - ran) }, (_, index) => roundFrom + index)
+    for (const trial of await runRound(stage, seeds)) {
+      const { violations } = judge(trial, statistics)
+      const { folder, plan } = trial
+      if (violations.length > 0) failures.push({ seed: plan.seed, roundFrom, folder, violations })
+      else if (!keep) await rm(folder, { recursive: true, force: true })
+    }
+    onRound?.(statistics)
+    if (rounds % ROUNDS_PER_STORE === 0) await stage.backend.renew()
+  }
+  return { statistics, failures, seconds: (performance.now() - startedAt) / 1000 }
+}
+
+function judge({ plan, files }: EndedTrial, statistics: Statistics): Verdict {
+  const history = readHistory(files)
+  const verdict = check(plan, history)
+  count(statistics, plan.keys.length, history, verdict)
+  return verdict
+}

@@ -1,0 +1,74 @@
+import { type Evidence, groupBy } from './evidence.ts'
+import type { EventOf } from './history.ts'
+
+/** What may follow each event in the history of a record (I6). */
+const NEXT: Readonly<Record<string, readonly string[]>> = {
+  claimed: ['completed', 'failed', 'released', 'held', 'taken-over'],
+  'taken-over': ['completed', 'failed', 'released', 'held', 'taken-over'],
+  completed: [],
+  failed: [],
+  released: ['claimed'],
+  held: ['resolved'],
+  resolved: ['claimed'],
+}
+
+/** The most events a record keeps. */
+const MOST_EVENTS = 16
+
+/** I5, I6 and I9 from the final records, and that a held operation is one whose outcome nobody knows. */
+export function checkRecords(evidence: Evidence): void {
+  const { of, report, lossy } = evidence
+  const audits = groupBy(of('audit'), ({ op }) => op)
+  const ends = groupBy(
+    of('store').filter(({ method, applied }) => applied === true && /^(?:complete|release)$/.test(method)),
+    ({ op, fence }) => `${op} ${fence}`,
+  )
+  for (const record of of('record')) {
+    const { op, state, fence, events } = record
+    checkEvents(record, report)
+    const resolved = events.filter(({ event }) => event === 'resolved').length
+    const audited = audits.get(op)?.length ?? 0
+    if (events.length < MOST_EVENTS && resolved !== audited)
+      report(
+        'I9: every decision is audited',
+        `${op} was resolved ${resolved} times and audited ${audited} times`,
+      )
+    if (state === 'held' && ends.has(`${op} ${fence}`))
+      report(
+        'held: only what nobody knows',
+        `${op} is held though the end of fence ${fence} was acknowledged`,
+      )
+  }
+  if (lossy) return
+  const records = new Map(of('record').map((record) => [record.op, record]))
+  const calls = evidence.calls
+  for (const { call } of of('answer')) {
+    const op = calls.get(call)?.op
+    if (op === undefined) continue
+    const state = records.get(op)?.state
+    if (state !== 'done')
+      report('I2: what was acknowledged is remembered', `${op} was answered, and is ${state ?? 'absent'}`)
+  }
+}
+
+function checkEvents({ op, events, state }: EventOf<'record'>, report: Evidence['report']): void {
+  for (const [index, { event, fence }] of events.entries()) {
+    const next = events[index + 1]
+    if (next === undefined) break
+    if (!NEXT[event]?.includes(next.event)) {
+      const rule = event === 'held' ? 'I9: held ends only by a decision' : 'I6: declared edges'
+      report(rule, `${op}: ${event} was followed by ${next.event}`)
+    }
+    const grant = next.event === 'claimed' || next.event === 'taken-over'
+    if (grant ? next.fence <= fence : next.fence !== fence)
+      report('I5: fences increase', `${op}: ${next.event} has fence ${next.fence} after ${fence}`)
+  }
+  const last = events.at(-1)?.event
+  const fits =
+    state === 'done'
+      ? last === 'completed' || last === 'failed' || last === 'resolved'
+      : state === 'held'
+        ? last === 'held'
+        : true
+  if (!fits) report('I6: declared edges', `${op} is ${state} after ${last}`)
+}

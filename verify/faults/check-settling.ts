@@ -1,0 +1,65 @@
+import type { Evidence } from './evidence.ts'
+
+/** What a probe may hear of an operation that has come to rest. */
+const AT_REST = new Set(['OPERATION_FAILED', 'OUTCOME_NOT_REPLAYABLE', 'OUTCOME_UNKNOWN'])
+
+/** What the machine may take for starting a timer or a connection while everything else runs, in ms. */
+const SLACK_MS = 500
+
+/** How long an asker of a held operation keeps others quiet, beyond one lease, in ms. */
+const QUIET_MS = 1000
+
+/** I11: after the heal every operation settles within three leases. Answers how long the slowest took, in leases. */
+export function checkSettling(evidence: Evidence): number {
+  const { of, promised, calls, modeOf, report } = evidence
+  const healed = of('heal')[0]?.t
+  if (healed === undefined) {
+    report('trial: it was healed', 'the history has no heal')
+    return 0
+  }
+  for (const { message } of of('start-failed')) report('trial: a worker could not take part', message)
+  for (const { worker, calls: open } of of('unsettled')) {
+    report('I11: every call ends', `worker ${worker} still waits for ${open.join(', ')}`)
+  }
+  const lag = Math.max(0, ...of('lag').map(({ ms }) => ms))
+  const restedAt = new Map<string, number>()
+  for (const event of evidence.history) {
+    if (event.t < healed || (event.k !== 'answer' && event.k !== 'error')) continue
+    const call = calls.get(event.call)
+    if (call?.probe !== true || restedAt.has(call.op)) continue
+    if (event.k === 'answer' || AT_REST.has(event.code ?? '')) restedAt.set(call.op, event.t)
+  }
+  const records = new Map(of('record').map((record) => [record.op, record]))
+  let slowest = 0
+  for (const { op } of promised.keys) {
+    const at = restedAt.get(op)
+    const state = records.get(op)?.state ?? 'absent'
+    if (at === undefined) {
+      report(
+        'I11: every operation settles',
+        `${op} (${modeOf(op)}) was asked for after the heal and is ${state}`,
+      )
+      continue
+    }
+    slowest = Math.max(slowest, (at - healed) / promised.leaseMs)
+    const quiet = modeOf(op) === 'reconciled' ? QUIET_MS + promised.leaseMs : 0
+    const limit = promised.leaseMs * 3 + quiet + SLACK_MS + lag * 2
+    if (at - healed > limit)
+      report(
+        'I11: every operation settles',
+        `${op} took ${Math.round(at - healed)} ms, at most ${Math.round(limit)}`,
+      )
+    if (state !== 'done' && state !== 'held')
+      report('I11: every operation settles', `${op} is ${state} in the end`)
+  }
+  checkReconciled(evidence)
+  return slowest
+}
+
+/** What somebody could be asked about does not stay held, unless its quiet time is not over. */
+function checkReconciled({ of, modeOf, report }: Evidence): void {
+  for (const { op, state, mayAskInMs, heldReason } of of('record')) {
+    if (state === 'held' && modeOf(op) === 'reconciled' && mayAskInMs === 0)
+      report('I11: what can be reconciled is', `${op} is still held: ${heldReason}`)
+  }
+}

@@ -1,0 +1,171 @@
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import type { FaultKind } from './fault-kinds.ts'
+
+/**
+ * One line of a history. `t` is ms on the machine's monotonic clock, which all processes share; a process writes a line
+ * when it knows of it, so between two processes only intervals can be compared, never single lines.
+ */
+export type HistoryEvent = { readonly t: number } & (
+  | { readonly k: 'start'; readonly worker: number; readonly life: number; readonly pid: number }
+  /** A worker could not begin, or did not do what it was told. */
+  | { readonly k: 'start-failed'; readonly message: string }
+  /** A caller asks. */
+  | {
+      readonly k: 'invoke'
+      readonly call: string
+      readonly op: string
+      readonly input: number
+      readonly probe: boolean
+    }
+  /** It got a value, written as JSON. */
+  | {
+      readonly k: 'answer'
+      readonly call: string
+      readonly how: 'executed' | 'replayed'
+      readonly value: string
+    }
+  /** It got an error: `code` and `effect` are absent where it is the work's own. */
+  | {
+      readonly k: 'error'
+      readonly call: string
+      readonly message: string
+      readonly code?: string
+      readonly effect?: string
+      readonly own: boolean
+    }
+  /** The work of a call begins, and ends. */
+  | {
+      readonly k: 'begin'
+      readonly call: string
+      readonly op: string
+      readonly fence: number
+      readonly attempt: number
+      readonly takenOver: boolean
+    }
+  | { readonly k: 'end'; readonly call: string; readonly fence: number; readonly threw?: string }
+  /** The sink has acknowledged an effect, or refused it as stale. */
+  | { readonly k: 'acked'; readonly call: string; readonly nonce: string; readonly first: boolean }
+  | { readonly k: 'stale'; readonly call: string; readonly op: string; readonly fence: number }
+  /** One call of the store and its answer, as this process saw it: sent at `sent`, answered at `t`. */
+  | {
+      readonly k: 'store'
+      readonly sent: number
+      readonly method: string
+      readonly op: string
+      readonly owner?: string
+      readonly fence?: number
+      readonly state?: string
+      readonly takenOver?: boolean
+      readonly applied?: boolean
+      readonly error?: string
+    }
+  /** A transaction ended: committed, or not as far as this process knows. */
+  | {
+      readonly k: 'transaction'
+      readonly sent: number
+      readonly op: string
+      readonly fence?: number
+      readonly committed: boolean
+    }
+  /** Somebody was asked about a held operation. */
+  | { readonly k: 'told'; readonly op: string; readonly fence: number; readonly answer: string }
+  /** A fault happened; `worker` where it befell one. */
+  | { readonly k: 'fault'; readonly kind: FaultKind; readonly worker?: number; readonly detail?: string }
+  /** All faults have ended; from now on everything has to settle. */
+  | { readonly k: 'heal' }
+  /** The longest time this process did not get to run since the heal, in ms. */
+  | { readonly k: 'lag'; readonly ms: number }
+  /** A process did not end its calls in time. */
+  | { readonly k: 'unsettled'; readonly worker: number; readonly calls: readonly string[] }
+  /** The sink wrote down an effect. `n` counts from 1 in the order of the effects. */
+  | {
+      readonly k: 'sunk'
+      readonly n: number
+      readonly op: string
+      readonly part: string
+      readonly call: string
+      readonly worker: number
+      readonly fence: number
+      readonly attempt: number
+      readonly input: number
+      readonly nonce: string
+    }
+  /** What the store holds in the end. */
+  | {
+      readonly k: 'record'
+      readonly op: string
+      readonly state: string
+      readonly fence: number
+      readonly attempt: number
+      readonly value?: string
+      readonly heldReason?: string
+      /** In how many ms somebody may be asked about it. */
+      readonly mayAskInMs: number
+      readonly events: readonly {
+        readonly at: number
+        readonly event: string
+        readonly fence: number
+        readonly note?: string
+      }[]
+    }
+  | { readonly k: 'audit'; readonly op: string; readonly fence: number; readonly as: string }
+  /** A business row that a transaction wrote. */
+  | {
+      readonly k: 'row'
+      readonly op: string
+      readonly call: string
+      readonly fence: number
+      readonly nonce: string
+    }
+  /** The sum over the accounts of a trial, of which each business row moves two by one. */
+  | { readonly k: 'sum'; readonly sum: number }
+)
+
+/** One kind of event. */
+export type EventOf<K extends HistoryEvent['k']> = Extract<HistoryEvent, { readonly k: K }>
+
+/** One event before its time is noted. */
+export type Noted = HistoryEvent extends infer E
+  ? E extends { readonly t: number }
+    ? Omit<E, 't'>
+    : never
+  : never
+
+/** Appends to one file of a history. */
+export interface HistoryWriter {
+  /** Returns when the line is with the operating system, so that it survives the end of this process. */
+  note(event: Noted): void
+  close(): void
+}
+
+/** The machine's monotonic clock in ms. */
+export function monotonicMs(): number {
+  return Number(process.hrtime.bigint() / 1000n) / 1000
+}
+
+/** Opens a history file for appending. */
+export function historyWriter(file: string): HistoryWriter {
+  const open = openSync(file, 'a')
+  let closed = false
+  return {
+    note(event) {
+      // Work that was left behind may end after its trial; the number of a closed file may be another file's by then.
+      if (!closed) writeSync(open, `${JSON.stringify({ t: monotonicMs(), ...event })}\n`)
+    },
+    close() {
+      if (!closed) closeSync(open)
+      closed = true
+    },
+  }
+}
+
+/** Reads history files; a last line that its process did not finish is dropped. */
+export function readHistory(files: readonly string[]): HistoryEvent[] {
+  return files
+    .flatMap((file) => {
+      const lines = readFileSync(file, 'utf8').split('\n')
+      // A file ends with a line break; what follows the last one is cut short.
+      return lines.slice(0, -1).map((line) => JSON.parse(line) as HistoryEvent)
+    })
+    .sort((a, b) => a.t - b.t)
+}

@@ -1,0 +1,84 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createPrng } from '../simulation/prng.ts'
+import type { Backend } from './backend.ts'
+import { accountOf } from './business.ts'
+import type { FaultKind } from './fault-kinds.ts'
+import { makePlan, type TrialPlan } from './plan.ts'
+import { disturbStore } from './plan-faults.ts'
+import type { Sink } from './sink.ts'
+import { openCase, type TrialCase } from './trial-case.ts'
+import type { WorkerPool } from './worker-pool.ts'
+
+/** What the trials of a campaign share. */
+export interface Stage {
+  readonly backend: Backend
+  readonly pool: WorkerPool
+  readonly sink: Sink
+  /** The built library of the workers. */
+  readonly library: string
+  /** Where histories are written. */
+  readonly folder: string
+  readonly run: string
+  readonly faults: readonly FaultKind[]
+}
+
+/** One trial that has ended: its plan, and the files of its history. */
+export interface EndedTrial {
+  readonly plan: TrialPlan
+  readonly folder: string
+  readonly files: readonly string[]
+}
+
+/**
+ * Runs trials side by side on one store: their processes, keys and connections are their own, the faults of the store
+ * befall all of them.
+ *
+ * ```
+ *  open ── go ──── faults ────▶ heal ── every key once more ──▶ settled ── records, rows, audit ──▶ end
+ *          └── activeMs ───────┘      └── three leases at most ─┘
+ * ```
+ */
+export async function runRound(stage: Stage, seeds: readonly number[]): Promise<readonly EndedTrial[]> {
+  const { backend, run, faults } = stage
+  const plans = seeds.map((seed) => makePlan(seed, { modes: backend.modes, faults, run }))
+  await backend.prepare(plans.flatMap(({ seed }) => [accountOf(run, seed, 0), accountOf(run, seed, 1)]))
+  const cases: TrialCase[] = []
+  try {
+    for (const plan of plans) {
+      const folder = join(stage.folder, String(plan.seed))
+      await mkdir(folder, { recursive: true })
+      cases.push(await openCase(stage, plan, folder))
+    }
+    const first = plans[0]
+    if (first === undefined) return []
+    const activeMs = Math.max(...plans.map((plan) => plan.activeMs))
+    for (const one of cases) one.go()
+    await disturbAll(stage, cases, first, activeMs)
+    await backend.heal()
+    await Promise.all(cases.map((one) => one.heal()))
+    await Promise.all(cases.map((one) => one.lookAtStore()))
+  } finally {
+    await backend.heal()
+    await Promise.all(cases.map((one) => one.end()))
+  }
+  return cases.map(({ plan, folder, files }) => ({ plan, folder, files }))
+}
+
+/** Lets the faults of the shared store happen, and waits until the time of faults is over. */
+async function disturbAll(
+  { backend, faults }: Stage,
+  cases: readonly TrialCase[],
+  { seed, leaseMs }: TrialPlan,
+  activeMs: number,
+): Promise<void> {
+  const over = new Promise((resolve) => setTimeout(resolve, activeMs))
+  // The store's faults are drawn apart, so that leaving them out changes nothing else.
+  const planned = disturbStore(createPrng(seed ^ 0x5bd1e995), { activeMs, leaseMs }, faults)
+  for (const fault of planned) {
+    await new Promise((resolve) => setTimeout(resolve, fault.at))
+    for (const one of cases) one.noteFault(fault.kind, `${fault.forMs} ms`)
+    await backend.strike(fault)
+  }
+  await over
+}

@@ -1,0 +1,113 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import type { Order, Report } from './orders.ts'
+
+/** A worker process. */
+export interface WorkerProcess {
+  readonly pid: number
+  readonly isAlive: () => boolean
+  tell(order: Order): void
+  /** Resolves with the next report of this kind; rejects when the worker fails, or says nothing for so long. */
+  said(did: Report['did'], timeoutMs: number): Promise<void>
+  /** Resolves when the process has ended. */
+  readonly ended: Promise<void>
+  kill(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void
+}
+
+/** Workers that are ready before they are needed: starting one takes longer than most faults last. */
+export interface WorkerPool {
+  take(): Promise<WorkerProcess>
+  /** Takes a worker back that has finished its trial. */
+  giveBack(worker: WorkerProcess): void
+  /** Ends all that wait. */
+  close(): Promise<void>
+}
+
+/** Makes a pool that keeps so many spare workers. */
+export function workerPool(spares: number): WorkerPool {
+  const waiting: Promise<WorkerProcess>[] = []
+  const refill = () => {
+    while (waiting.length < spares) waiting.push(startWorker())
+  }
+  refill()
+  return {
+    async take() {
+      const worker = await (waiting.shift() ?? startWorker())
+      refill()
+      return worker.isAlive() ? worker : startWorker()
+    },
+    giveBack(worker) {
+      if (worker.isAlive()) waiting.unshift(Promise.resolve(worker))
+    },
+    async close() {
+      for (const worker of await Promise.all(waiting.splice(0))) {
+        worker.kill('SIGKILL')
+        await worker.ended
+      }
+    },
+  }
+}
+
+async function startWorker(): Promise<WorkerProcess> {
+  const file = fileURLToPath(new URL('run-worker.js', import.meta.url))
+  const child = fork(file, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] })
+  const worker = workerProcess(child)
+  await worker.said('ready', 30_000)
+  return worker
+}
+
+function workerProcess(child: ChildProcess): WorkerProcess {
+  const listeners = new Set<(report: Report | 'ended') => void>()
+  const tellAll = (report: Report | 'ended') => {
+    for (const listener of [...listeners]) listener(report)
+  }
+  let alive = true
+  const ended = new Promise<void>((resolve) => {
+    child.once('exit', () => {
+      alive = false
+      tellAll('ended')
+      resolve()
+    })
+  })
+  child.on('message', (report: Report) => tellAll(report))
+  child.on('error', () => {})
+  return {
+    pid: child.pid ?? 0,
+    isAlive: () => alive,
+    ended,
+    tell(order) {
+      if (alive && child.connected) child.send(order, () => {})
+    },
+    said(did, timeoutMs) {
+      return new Promise((resolve, reject) => {
+        const end = (error?: Error) => {
+          clearTimeout(timer)
+          listeners.delete(listener)
+          if (error) reject(error)
+          else resolve()
+        }
+        const listener = (report: Report | 'ended') => {
+          if (report === 'ended') end(new WorkerEnded())
+          else if (report.did === 'failed') end(new Error(`a worker failed: ${report.message}`))
+          else if (report.did === did) end()
+        }
+        const timer = setTimeout(
+          () => end(new Error(`a worker did not say "${did}" in ${timeoutMs} ms`)),
+          timeoutMs,
+        )
+        listeners.add(listener)
+        if (!alive) end(new WorkerEnded())
+      })
+    },
+    kill(signal) {
+      if (alive) child.kill(signal)
+    },
+  }
+}
+
+/** The worker has ended, which is what happens to workers here. */
+export class WorkerEnded extends Error {
+  constructor() {
+    super('the worker has ended')
+  }
+}
