@@ -1,0 +1,2 @@
+export type { ShardStore } from './shard.ts'
+export { type ShardedStore, type ShardedStoreOptions, type Shards, shardedStore } from './sharded-store.ts'
