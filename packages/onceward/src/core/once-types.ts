@@ -103,8 +103,12 @@ export interface Operation {
   downstreamKey(system: string): string
 }
 
-/** What the work of a transaction is given: no steps, because all of it commits or none. */
-export type TransactionOperation = Omit<Operation, 'step' | 'signal'>
+/**
+ * What the work of a transaction is given: no steps, because all of it commits or none. Its `attempt` counts every run of
+ * the work: a store whose server has found a deadlock rolls back and runs the work again, whole. Its `signal` aborts once
+ * this run of the work is rolled back.
+ */
+export type TransactionOperation = Omit<Operation, 'step'>
 
 /** What `attempt` answers: expected outcomes are values. */
 export type AttemptReply<T> =
@@ -189,9 +193,14 @@ export interface Once {
   /**
    * Runs `fn` in one database transaction with the record and the outcome: all of it commits, or nothing.
    *
+   * A deadlock or a serialization failure rolls it back and runs `fn` again, from its beginning, a few times;
+   * `op.attempt` tells. A concurrent duplicate waits until this transaction has ended, then replays or runs.
+   *
    * Limit: only what `fn` writes on `tx` is part of it. The store must be able to (capability `transactional`).
    *
-   * @throws as `run` does; `TypeError` for a store that cannot join a transaction.
+   * @throws as `run` does; `STORE_UNAVAILABLE` with effect unknown where the connection broke during COMMIT and the
+   * store could not find out what became of it: the next call with this key does; `TypeError` for a store that cannot
+   * join a transaction.
    */
   transaction<T, Tx = unknown>(
     call: Call,
@@ -200,7 +209,9 @@ export interface Once {
   /**
    * Runs `fn` inside a transaction that the caller has begun and will commit. A throw undoes only what `fn` wrote.
    *
-   * Limit: it never waits for another's run, whatever `whenRunning` says: that would hold the caller's locks.
+   * Limit: it waits for another transaction on this key until that ends, at most for the lock timeout of the store, and
+   * never for a `run`, whatever `whenRunning` says: that would hold the caller's locks. A deadlock or a serialization
+   * failure is thrown: the transaction is the caller's, who rolls it back and runs all of it again.
    *
    * @throws as `transaction` does; `TypeError` for a `tx` on which no transaction is open.
    */

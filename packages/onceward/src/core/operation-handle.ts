@@ -31,7 +31,7 @@ export function operationHandle(
 }
 
 /** What the work of a transaction is told of its claim, and any other work too. */
-export function transactionOperation(claim: Claim, takenOver: boolean): TransactionOperation {
+export function transactionOperation(claim: Claim, takenOver: boolean): Omit<TransactionOperation, 'signal'> {
   const { id, fence, attempt } = claim
   return {
     id,

@@ -214,15 +214,32 @@ export interface OperationCatalog {
 /** A store whose records can join a business transaction. `Tx` is the handle the business writes use. */
 export interface TransactionalStore<Tx> {
   /**
-   * Runs `body` in one transaction: commits when it returns, rolls back when it throws.
-   * A sync store calls it synchronously, refuses a promise with a `TypeError` after rolling back.
+   * Runs `body` in one transaction: commits when it returns, rolls back when it throws, and passes on what was thrown.
+   *
+   * - A sync store calls it synchronously, and refuses a promise with a `TypeError` after rolling back.
+   * - Where its server undoes the transaction for the sake of another one (a deadlock, a serialization failure), whether
+   *   the body lets that error through or not, it runs `body` again, afresh, a bounded number of times with pauses;
+   *   then it throws `STORE_UNAVAILABLE` with effect none.
+   * - Where the connection breaks during COMMIT, it finds out by the claimed keys what became of it. Only what cannot be
+   *   found out is thrown with effect unknown.
+   *
+   * @throws `TypeError` where `body` has ended the transaction itself.
    */
   transaction<T>(body: (tx: Tx) => T | Promise<T>): Promise<T>
-  /** Refuses, with the mend, a handle on which no transaction is open. */
-  assertInTransaction(tx: Tx): void
-  /** Runs `body` under a savepoint of the caller's transaction, so that a throw undoes only its own writes. */
+  /** Refuses, with the mend, a handle on which no transaction is open. An async store may have to ask its server. */
+  assertInTransaction(tx: Tx): void | Promise<void>
+  /**
+   * Runs `body` under a savepoint of the caller's transaction, so that a throw undoes only its own writes. Refuses what
+   * `assertInTransaction` refuses.
+   */
   savepoint<T>(tx: Tx, body: () => T | Promise<T>): T | Promise<T>
-  /** {@link OperationStore.claim} inside `tx`. */
+  /**
+   * {@link OperationStore.claim} inside `tx`. An async store waits here while another open transaction has claimed the
+   * same key, for a bounded time; its outcome is then seen, whatever the isolation level, or the claim is granted.
+   *
+   * @throws `IN_PROGRESS` (effect none) when that time is over; `STORE_UNAVAILABLE` (effect none) where the transaction
+   * was undone for the sake of another one, or has to be run again.
+   */
   claimIn(tx: Tx, request: ClaimRequest): ClaimReply | Promise<ClaimReply>
   /** {@link OperationStore.complete} inside `tx`. */
   completeIn(tx: Tx, claim: Claim, outcome: Outcome, retentionMs: number): boolean | Promise<boolean>

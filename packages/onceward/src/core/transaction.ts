@@ -1,16 +1,16 @@
 import { type Asked, type AskStore, refusal, type Shared } from './attempt.ts'
 import { claim } from './claiming.ts'
 import { type Frame, runInFrame } from './context.ts'
-import { OncewardError, verdictOn } from './errors.ts'
+import { isOncewardError, OncewardError, verdictOn } from './errors.ts'
 import { isPromise } from './is-promise.ts'
 import type { JoinableStore, TransactionOperation } from './once-types.ts'
 import type { Outcome } from './operation.ts'
-import { transactionOperation } from './operation-handle.ts'
 import { failureOf, failureOutcome, operationFailed, replay, valueOutcome } from './outcomes.ts'
 import { persist } from './persist.ts'
 import { ask, known } from './room.ts'
 import { onErrorOf } from './settings.ts'
 import type { ClaimReply, ClaimRequest, OperationStore } from './store.ts'
+import { type Thrown, type TransactionRun, transactionRuns } from './transaction-runs.ts'
 
 /** The work of a transaction. */
 export type TransactionWork<T, Tx> = (tx: Tx, op: TransactionOperation) => T | Promise<T>
@@ -19,12 +19,6 @@ export type TransactionWork<T, Tx> = (tx: Tx, op: TransactionOperation) => T | P
 type Committed<T> =
   | { readonly state: 'executed'; readonly value: T; readonly outcome: Outcome }
   | Exclude<ClaimReply, { state: 'claimed' }>
-
-/** What the work threw, told apart from what the store threw. */
-interface Thrown {
-  readonly error: unknown
-  readonly frame: Frame
-}
 
 /** Asks the store by running the whole transaction: record, business writes and outcome commit together. */
 export function askWithTransaction<T, Tx>(
@@ -36,20 +30,22 @@ export function askWithTransaction<T, Tx>(
   const { engine, cache } = shared
   const { id, fingerprint, policy } = asked
   return async (request, room) => {
-    const thrown: Thrown[] = []
+    const runs = transactionRuns()
     const found = await ask(room, fingerprint, async () => {
       try {
         const committed = await store.transaction((tx) =>
-          drive(store, work(store, tx, asked, request, fn, thrown)),
+          drive(store, work(store, tx, asked, request, fn, runs.begin())),
         )
         if (committed.state !== 'executed') return { reply: committed }
         cache.put(id.digest, known(engine, committed.outcome, fingerprint, policy.retentionMs))
         return { reply: 'claimed', value: committed.value }
       } catch (error) {
+        const run = runs.latest()
+        run?.giveUp()
+        const byWork = run?.thrown
         // What the work threw is for its own caller; what the store threw is for all who asked.
-        const byWork = thrown.find((one) => one.error === error)
-        if (byWork === undefined) throw error
-        return { reply: 'claimed', byWork }
+        if (byWork && byWork.error === error) return { reply: 'claimed', byWork }
+        return { reply: runningElsewhere(error) }
       }
     })
     if (found.reply !== 'claimed') return found.reply
@@ -70,14 +66,28 @@ export function runWithin<T, Tx>(
   request: ClaimRequest,
   fn: (op: TransactionOperation) => T | Promise<T>,
 ): T | Promise<T> {
-  store.assertInTransaction(tx)
-  const ended = store.savepoint(tx, () =>
-    drive(
-      store,
-      work(store, tx, asked, request, (_tx, op) => fn(op), []),
-    ),
-  )
-  return isPromise(ended) ? ended.then((end) => answerOf(asked, end)) : answerOf(asked, ended)
+  const run = transactionRuns().begin()
+  const undone = (error: unknown): never => {
+    run.giveUp()
+    throw error
+  }
+  try {
+    const ended = store.savepoint(tx, () =>
+      drive(
+        store,
+        work(store, tx, asked, request, (_tx, op) => fn(op), run),
+      ),
+    )
+    return isPromise(ended) ? ended.then((end) => answerOf(asked, end), undone) : answerOf(asked, ended)
+  } catch (error) {
+    return undone(error)
+  }
+}
+
+/** A store that has waited in vain for another transaction on this key says so; the caller may have more patience. */
+function runningElsewhere(error: unknown): Extract<ClaimReply, { state: 'running' }> {
+  if (!isOncewardError(error, 'IN_PROGRESS')) throw error
+  return { state: 'running', attempt: 0, remainingMs: error.retryAfterMs ?? 1 }
 }
 
 function answerOf<T>(asked: Asked, ended: Committed<T>): T {
@@ -103,11 +113,11 @@ function* work<T, Tx>(
   asked: Asked,
   request: ClaimRequest,
   fn: TransactionWork<T, Tx>,
-  thrown: Thrown[],
+  run: TransactionRun,
 ): Generator<unknown, Committed<T>, unknown> {
   const reply = (yield store.claimIn(tx, request)) as ClaimReply
   if (reply.state !== 'claimed') return reply
-  const op = transactionOperation(reply.claim, reply.takenOver)
+  const op = run.operation(reply.claim, reply.takenOver)
   const { digest } = asked.id
   let opened: Frame | undefined
   let value: T
@@ -117,7 +127,7 @@ function* work<T, Tx>(
       return fn(tx, op)
     })) as T
   } catch (error) {
-    if (opened) thrown.push({ error, frame: opened })
+    if (opened) run.thrown = { error, frame: opened }
     throw error
   } finally {
     if (opened) opened.ended = true
