@@ -24,6 +24,9 @@ export interface OnceEvent {
     | 'volatile-key'
     /** `deriveKey` of a middleware threw: there is no operation, and `digest` is empty. On the channel only. */
     | 'key-not-derived'
+    /** A tiered store has stopped asking its cache, or asks it again; about no operation, so `digest` is empty. */
+    | 'cache-opened'
+    | 'cache-closed'
   readonly scope: string
   /** Digest of the operation; empty where there is none yet. */
   readonly digest: string

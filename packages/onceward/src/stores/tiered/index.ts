@@ -1,0 +1,6 @@
+export type { EntryToKeep, KeptEntry, OperationCache } from '../../core/operation-cache.ts'
+export type { CacheSource } from './cache-of.ts'
+export type { BreakerState } from './circuit-breaker.ts'
+export { type MemoryCacheOptions, memoryCache } from './memory-cache.ts'
+export type { TieredOptions } from './tiered-options.ts'
+export { type CacheState, type TieredStore, tieredStore } from './tiered-store.ts'
