@@ -65,7 +65,7 @@ export interface RedisOptions {
   readonly password?: string
   /** `aof` is fsynced always, `aof-everysec` as its name says, `rdb` saves on SIGTERM only. Default `none`. */
   readonly persistence?: 'none' | 'aof' | 'aof-everysec' | 'rdb'
-  /** Runs the server inside this folder, which stays (a small file system, for example). */
+  /** Runs the server inside this folder, which stays with its data (a small file system, for example). */
   readonly dataFolder?: string
   readonly env?: Readonly<Record<string, string>>
 }
@@ -118,10 +118,15 @@ export interface RedisSentinel {
   /** The node that Sentinel names as primary now. */
   primary(): Promise<RedisServer>
   replicas(): Promise<readonly RedisServer[]>
-  /** `SENTINEL FAILOVER`; answers the new primary once clients would be sent to it. */
+  /**
+   * `SENTINEL FAILOVER`; answers the new primary once Sentinel is done. The old one believes for about a second more
+   * that it is primary (elsewhere for ten); see `settle`.
+   */
   failover(): Promise<RedisServer>
-  /** Waits until Sentinel names a primary other than `old`, e.g. after `old.kill()`. */
+  /** Waits until Sentinel has replaced the primary `old`, e.g. after `old.kill()`. */
   failedOver(old: RedisServer): Promise<RedisServer>
+  /** Makes every other running node a replica now, as Sentinel would by and by, and waits until all are in sync. */
+  settle(): Promise<void>
   stop(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }

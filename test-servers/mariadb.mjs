@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { access, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startInstance } from './instance.mjs'
@@ -8,6 +8,7 @@ import { programOf } from './programs.mjs'
 import { ServerMissing } from './server-missing.mjs'
 
 const USER = 'onceward'
+const PASSWORD = 'onceward'
 
 /** Nobody needs the data of a test after a crash of the machine. */
 const FAST = {
@@ -40,8 +41,7 @@ const SYSTEM_TABLES = [
 export async function startMariadb({ settings = {}, durable = false, dataFolder, env } = {}) {
   const program = await programOf('mariadb')
   const share = await shareOf(program)
-  const password = randomBytes(9).toString('base64url')
-  const url = ({ port }) => `mysql://${USER}:${password}@127.0.0.1:${port}/mysql`
+  const url = ({ port }) => `mysql://${USER}:${PASSWORD}@127.0.0.1:${port}/mysql`
   const options = { ...OWN, ...(durable ? {} : FAST), ...settings }
   const server = await startInstance({
     engine: 'mariadb',
@@ -51,8 +51,9 @@ export async function startMariadb({ settings = {}, durable = false, dataFolder,
     endSignal: 'SIGKILL',
     url,
     async prepare({ folder }) {
+      if (existsSync(join(folder, 'data'))) return
       await mkdir(join(folder, 'data'))
-      await initialize(program, share, folder, password)
+      await initialize(program, share, folder)
     },
     args: ({ folder, port }) => [
       ...places(share, folder),
@@ -92,7 +93,7 @@ function places(share, folder) {
 }
 
 /** What `mariadb-install-db` does, which is a script that does not find its parts in a prefix; and our user. */
-async function initialize(program, share, folder, password) {
+async function initialize(program, share, folder) {
   const text = [
     // One statement a line is how the server reads here.
     'CREATE DATABASE mysql;',
@@ -101,7 +102,7 @@ async function initialize(program, share, folder, password) {
     'SET @skip_auth_anonymous = 1;',
     ...(await Promise.all(SYSTEM_TABLES.map((names) => readFirst(share, names)))),
     'FLUSH PRIVILEGES;',
-    `CREATE USER '${USER}'@'127.0.0.1' IDENTIFIED BY '${password}';`,
+    `CREATE USER '${USER}'@'127.0.0.1' IDENTIFIED BY '${PASSWORD}';`,
     `GRANT ALL PRIVILEGES ON *.* TO '${USER}'@'127.0.0.1' WITH GRANT OPTION;`,
     '',
   ].join('\n')

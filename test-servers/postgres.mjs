@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runTool, startPostgresInstance, writeSettings } from './postgres-instance.mjs'
@@ -31,7 +32,7 @@ export async function startPostgres({ settings = {}, durable = false, password, 
     dataFolder,
     password,
     async prepare({ folder, port }) {
-      await initialize({ program, folder, user, password })
+      if (!existsSync(join(folder, 'data'))) await initialize({ program, folder, user, password })
       await writeSettings(folder, { ...lines, port: String(port) })
     },
   })

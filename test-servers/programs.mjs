@@ -41,10 +41,18 @@ const PROGRAMS = {
   },
 }
 
-/** The variable that names a server which runs already. */
+/** Written in place of a URL: go on as if this server could not be had. */
+const NONE = 'none'
+
+/** The URL of a server which runs already, if one is named. */
 export function urlOf(name) {
-  const value = process.env[`TEST_${name.toUpperCase()}_URL`]
+  const value = process.env[variableOf(name)]
+  if (value === NONE) throw new ServerMissing(name, `${variableOf(name)} says "${NONE}"`)
   return value === undefined || value === '' ? undefined : value
+}
+
+function variableOf(name) {
+  return `TEST_${name.toUpperCase()}_URL`
 }
 
 /**
@@ -64,6 +72,7 @@ export function programOf(name) {
 const found = {}
 
 async function find(name) {
+  if (process.env[variableOf(name)] === NONE) urlOf(name)
   const onSystem = await findOnSystem(name)
   if (onSystem) return onSystem
   const { packages, names } = PROGRAMS[name]
@@ -85,9 +94,10 @@ async function find(name) {
 
 /** Tells where the server would come from, and fetches nothing. */
 export async function which(name) {
-  const url = urlOf(name)
-  if (url !== undefined) return { source: 'url', detail: withoutPassword(url) }
-  if (PROGRAMS[name] === undefined) return { source: 'missing', detail: `set TEST_${name.toUpperCase()}_URL` }
+  const url = process.env[variableOf(name)]
+  if (url === NONE) return { source: 'missing', detail: `${variableOf(name)} says "${NONE}"` }
+  if (url) return { source: 'url', detail: withoutPassword(url) }
+  if (PROGRAMS[name] === undefined) return { source: 'missing', detail: `set ${variableOf(name)}` }
   const onSystem = await findOnSystem(name)
   if (onSystem) return { source: 'system', detail: onSystem.file }
   const { packages, names } = PROGRAMS[name]

@@ -26,7 +26,8 @@ export async function startRedis({
   const lines = {
     bind: '127.0.0.1',
     daemonize: 'no',
-    ...(sentinel ? {} : { ...PERSISTENCE[persistence], 'repl-diskless-sync-delay': '0' }),
+    // Without a disk in between a replica would count as in sync a second before it is sent new writes.
+    ...(sentinel ? {} : { ...PERSISTENCE[persistence], 'repl-diskless-sync': 'no' }),
     ...(password === undefined ? {} : { requirepass: JSON.stringify(password) }),
     ...(password === undefined || sentinel ? {} : { masterauth: JSON.stringify(password) }),
     ...config,

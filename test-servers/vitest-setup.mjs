@@ -1,5 +1,4 @@
 // Vitest's global set-up: opens the host of this run, and prints at its end which servers were used.
-import { writeFile } from 'node:fs/promises'
 import { RUN_SOCKET } from './run.mjs'
 import { openRunHost } from './run-host.mjs'
 import { serverTable, sumUpServers } from './server-table.mjs'
@@ -13,8 +12,6 @@ export default async function setup() {
     else process.env[RUN_SOCKET] = before
     await host.close()
     const rows = sumUpServers(host.uses())
-    const file = process.env['ONCEWARD_TEST_SERVERS']
-    if (file !== undefined) await writeFile(file, JSON.stringify(rows))
-    else if (rows.length > 0) console.log(`\n${serverTable(rows)}`)
+    if (rows.length > 0) console.log(`\n Test servers\n${serverTable(rows)}`)
   }
 }
