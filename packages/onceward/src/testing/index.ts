@@ -31,7 +31,10 @@ export type {
 export { storeConformance } from './store-conformance.ts'
 export type { OpenedStore, StoreHarness } from './store-harness.ts'
 export {
+  type CallerTransaction,
+  type Isolation,
   type OpenedTransactionalStore,
+  type TransactionAbility,
   type TransactionHarness,
   transactionConformance,
 } from './transaction-conformance.ts'

@@ -36,6 +36,7 @@ function harness(connect: Connect, modelRuns: number): TransactionHarness<Sqlite
   return {
     capabilities: { durable: true, transactional: 'sync', push: true, listing: true, fencing: true },
     model: { runs: modelRuns },
+    abilities: ['endByHand'],
     async open(): Promise<OpenedTransactionalStore<SqliteStore, SqliteHandle>> {
       const folder = await mkdtemp(join(tmpdir(), 'onceward-sqlite-'))
       const path = join(folder, 'operations.sqlite')
@@ -53,6 +54,7 @@ function harness(connect: Connect, modelRuns: number): TransactionHarness<Sqlite
         rows: async () =>
           (other.prepare('SELECT text FROM business').all() as { text: string }[]).map((row) => row.text),
         outside: () => other,
+        endByHand: (tx, how) => void tx.exec(how),
         async close() {
           for (const { store, given } of [a, b]) {
             await store.close()

@@ -9,11 +9,26 @@ import type {
   TransactionalStore,
 } from '../../core/store.ts'
 import { LONG_MS, outcomeOf } from '../case-kit.ts'
-import type { OpenedTransactionalStore } from '../transaction-conformance.ts'
+import type { StoreCase } from '../store-harness.ts'
+import type { OpenedTransactionalStore, TransactionAbility } from '../transaction-conformance.ts'
 
 /** A store that can join a business transaction. */
 export type Store<Tx> = OperationStore & TransactionalStore<Tx>
 export type Opened<Tx> = OpenedTransactionalStore<Store<Tx>, Tx>
+
+/** A case, and what its harness must be able to do. */
+export interface TransactionCase<Tx> extends StoreCase<Store<Tx>, Opened<Tx>> {
+  readonly needs?: readonly TransactionAbility[]
+}
+
+/** Something that happens once and can be waited for. */
+export function signal<T = void>(): { readonly raised: Promise<T>; raise(value: T): void } {
+  let resolve: (value: T) => void = () => {}
+  const raised = new Promise<T>((settle) => {
+    resolve = settle
+  })
+  return { raised, raise: (value) => resolve(value) }
+}
 
 /** One order: claim, business write, completion; nothing of it when the claim is not granted. */
 export function order<Tx>(
@@ -58,6 +73,14 @@ export async function failureOf(run: Promise<unknown>): Promise<unknown> {
     () => assert.fail('the transaction must fail'),
     (error: unknown) => error,
   )
+}
+
+/** What `run` answers; a rejection is a broken rule. */
+export async function fulfilled<T>(why: string, run: Promise<T>): Promise<T> {
+  return run.catch((error: unknown) => {
+    if (error instanceof assert.AssertionError) throw error
+    return assert.fail(`${why}, and is not refused: ${String(error)}`)
+  })
 }
 
 export function claimOf(reply: ClaimReply): Claim {

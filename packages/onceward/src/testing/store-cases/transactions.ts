@@ -14,22 +14,21 @@ import {
   someId,
   within,
 } from '../case-kit.ts'
-import { type StoreCase, unlessPush } from '../store-harness.ts'
+import { unlessPush } from '../store-harness.ts'
 import {
   assertRetryable,
   caught,
   chain,
   claimOf,
   failureOf,
-  type Opened,
   order,
   pick,
-  type Store,
+  type TransactionCase,
   unlessKind,
 } from './transaction-kit.ts'
 
 /** The cases of `transactionConformance`. */
-export function transactionCases<Tx>(): readonly StoreCase<Store<Tx>, Opened<Tx>>[] {
+export function transactionCases<Tx>(): readonly TransactionCase<Tx>[] {
   return [
     {
       name: 'claim, business write and outcome commit together',
@@ -214,13 +213,15 @@ export function transactionCases<Tx>(): readonly StoreCase<Store<Tx>, Opened<Tx>
     {
       name: 'a handle on which no transaction is open is refused with a TypeError',
       async run({ a, opened }) {
-        assert.throws(() => a.assertInTransaction(opened.outside()), TypeError)
+        const refuses = async (why: string) => {
+          const asked = await caught(() => a.assertInTransaction(opened.outside()))
+          assert.ok(asked instanceof TypeError, `it is refused ${why}`)
+          const saved = await caught(() => a.savepoint(opened.outside(), () => undefined))
+          assert.ok(saved instanceof TypeError, `nor is a savepoint made on it ${why}`)
+        }
+        await refuses('before a transaction')
         await a.transaction((tx) => a.assertInTransaction(tx))
-        assert.throws(
-          () => a.assertInTransaction(opened.outside()),
-          TypeError,
-          'also after a transaction has ended',
-        )
+        await refuses('after one has ended')
       },
     },
     {
