@@ -1,0 +1,3 @@
+export { type EncryptedStoreOptions, encryptedStore } from './encrypted-store.ts'
+export type { EncryptionKey } from './key-ring.ts'
+export { isSealed } from './seal.ts'
