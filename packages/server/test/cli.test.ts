@@ -1,7 +1,8 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createOnce, operationId } from 'onceward'
+import { createOnce, finalFailure, operationId } from 'onceward'
+import { encryptedStore } from 'onceward/encrypted'
 import { operationKey, operationScope, responseCodec } from 'onceward/http'
 import { sqliteStore } from 'onceward/sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -46,6 +47,26 @@ describe('the operator’s commands', () => {
     })
   const httpKey = (key: string) => operationKey('POST', '/payments', key)
   const scope = operationScope('onceward', 'tenant')
+
+  it('show what an encrypted store has sealed as sealed', async () => {
+    const keys = [{ id: 'k1', key: Buffer.alloc(32, 7) }]
+    const ids = await withStore(async (opened) => {
+      const once = createOnce({ store: encryptedStore(opened, { keys }), scope: 'payments' })
+      const refused = () => Promise.reject(finalFailure(new Error('card 4242 was refused')))
+      await once.run({ key: 'value' }, () => 'secret value')
+      await once.run({ key: 'failed' }, refused).catch(() => undefined)
+      await once.run({ key: 'held' }, () => Promise.reject(new Error('card 4242'))).catch(() => undefined)
+      return ['value', 'failed', 'held'].map((key) => operationId('payments', key).digest)
+    })
+    const shown = await Promise.all(ids.map((id) => cli('show', id)))
+    for (const { code, stdout } of shown) {
+      expect(code).toBe(0)
+      expect(stdout).not.toMatch(/4242|secret|sealed: /)
+    }
+    expect(shown[0]?.stdout).toMatch(/outcome +kind=sealed bytes=\d+/)
+    expect(shown[1]?.stdout).toMatch(/outcome +kind=failure error=sealed/)
+    expect(shown[2]?.stdout).toMatch(/heldReason +sealed/)
+  })
 
   it('list operations one a line, newest first, by state and by scope', async () => {
     const held = await claimed(scope, httpKey('a'))

@@ -1,4 +1,5 @@
 import type { OperationRecord } from 'onceward'
+import { isSealed } from 'onceward/encrypted'
 import { responseCodec } from 'onceward/http'
 import { isHttpOperation } from '../gateway/operation-name.ts'
 
@@ -58,7 +59,7 @@ export function operationView(record: OperationRecord, now: number, full: boolea
           history: record.history.map((entry) => ({
             at: isoTime(entry.at),
             event: entry.event,
-            ...(entry.note === undefined ? {} : { note: entry.note }),
+            ...(entry.note === undefined ? {} : { note: unsealed(entry.note) }),
           })),
         }
       : {}),
@@ -81,17 +82,23 @@ export function shortAge(ms: number): string {
 
 /** The engine puts before a reason which error was thrown; of those of the HTTP layer that is of no interest here. */
 function plainReason(reason: string): string {
-  return reason.replace(/^the work threw (?:UpstreamError|NotStored): /, '')
+  return unsealed(reason).replace(/^the work threw (?:UpstreamError|NotStored): /, '')
+}
+
+/** What an encrypted store has sealed says nothing here: this command has no keys. */
+function unsealed(text: string): string {
+  return /^sealed: [A-Za-z0-9_-]{40,}$/.test(text) ? 'sealed' : text
 }
 
 function outcomeView(record: OperationRecord): OutcomeView {
   const { outcome } = record
   switch (outcome?.kind) {
     case 'failure':
-      return { kind: 'failure', error: `${outcome.failure.name}: ${outcome.failure.message}` }
+      return { kind: 'failure', error: unsealed(`${outcome.failure.name}: ${outcome.failure.message}`) }
     case 'unreplayable':
-      return { kind: 'unreplayable', reason: outcome.reason }
+      return { kind: 'unreplayable', reason: unsealed(outcome.reason) }
     case 'value': {
+      if (isSealed(outcome.value)) return { kind: 'sealed', bytes: outcome.value.byteLength }
       const response = isHttpOperation(record.id.key) ? decoded(outcome.value) : undefined
       if (response === undefined) return { kind: 'value', bytes: outcome.value.byteLength }
       return { kind: 'response', status: response.status, bytes: response.body.byteLength }
