@@ -73,8 +73,11 @@ const found = {}
 
 async function find(name) {
   if (process.env[variableOf(name)] === NONE) urlOf(name)
-  const onSystem = await findOnSystem(name)
-  if (onSystem) return onSystem
+  return (await findOnSystem(name)) ?? (await programInPrefix(name))
+}
+
+/** The program in the prefix of its packages, which is made if need be. */
+export async function programInPrefix(name) {
   const { packages, names } = PROGRAMS[name]
   let prefix
   try {
