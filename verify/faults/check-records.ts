@@ -39,6 +39,8 @@ export function checkRecords(evidence: Evidence): void {
         `${op} is held though the end of fence ${fence} was acknowledged`,
       )
   }
+  checkHolds(evidence)
+  for (const { op, message } of of('unreadable')) report('I6: every record can be read', `${op}: ${message}`)
   if (lossy) return
   const records = new Map(of('record').map((record) => [record.op, record]))
   const calls = evidence.calls
@@ -48,6 +50,28 @@ export function checkRecords(evidence: Evidence): void {
     const state = records.get(op)?.state
     if (state !== 'done')
       report('I2: what was acknowledged is remembered', `${op} was answered, and is ${state ?? 'absent'}`)
+  }
+}
+
+/**
+ * A claim that never led to work is given back by its process. It may lapse into held only where that process was kept
+ * from doing so: it died, was stopped or starved, or could not reach the store.
+ */
+function checkHolds({ of, promised, report }: Evidence): void {
+  if (of('fault').some(({ kind }) => /^(?:net|store|disk|sessions|cache|failover)/.test(kind))) return
+  const sound = new Set(
+    of('lag').flatMap(({ w, lifeMs }) => (w !== undefined && lifeMs < promised.leaseMs / 4 ? [w] : [])),
+  )
+  const begun = new Set(of('begin').map(({ op, fence }) => `${op} ${fence}`))
+  for (const { op, state, fence } of of('record')) {
+    if (state !== 'held' || begun.has(`${op} ${fence}`)) continue
+    const claim = of('store').find(
+      (event) => event.method === 'claim' && event.op === op && event.fence === fence,
+    )
+    const [worker] = claim?.w?.split('.') ?? []
+    const silent = of('fault').some(({ kind, worker: of }) => kind !== 'reply-lost' && String(of) === worker)
+    if (claim?.w !== undefined && sound.has(claim.w) && !silent)
+      report('held: only what nobody knows', `${op} is held though the work of fence ${fence} never began`)
   }
 }
 

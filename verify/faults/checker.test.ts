@@ -262,7 +262,7 @@ describe('the checker of fault trials', () => {
       done,
     ]
     expect(rulesOf('hold', ...lateLines)).toEqual(['I11: every operation settles'])
-    expect(rulesOf('hold', ...lateLines, { k: 'lag', ms: 200 })).toEqual([])
+    expect(rulesOf('hold', ...lateLines, { k: 'lag', ms: 200, lifeMs: 200 })).toEqual([])
     expect(
       rulesOf('hold', invoke('c1'), sunk('c1', 'n1'), ...settled(), {
         k: 'unsettled',
@@ -386,6 +386,13 @@ describe('the checker of fault trials', () => {
     const error = { k: 'error', call: 'c1', message: 'x is not a function', own: false } as const
     expect(rulesOf('hold', invoke('c1'), error, sunk('c2', 'n1'), ...settled())).toEqual([
       'errors: nobody gets an error from inside the library',
+    ])
+  })
+
+  it('sees a record that cannot be read', () => {
+    const unreadable = { k: 'unreadable', op: OP, message: 'done without an outcome' } as const
+    expect(rulesOf('hold', invoke('c1'), sunk('c1', 'n1'), ...settled(), unreadable)).toEqual([
+      'I6: every record can be read',
     ])
   })
 

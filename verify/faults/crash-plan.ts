@@ -60,7 +60,7 @@ export function crashPlan(plan: Disturbances, worker: number, life: number, note
 }
 
 function isStorePoint(point: CrashPoint): point is FaultPoint {
-  return !/^(?:work|transaction):/.test(point)
+  return !/^(?:work|step|transaction):/.test(point)
 }
 
 function connectionLost(point: FaultPoint): Error {

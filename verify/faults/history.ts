@@ -5,7 +5,11 @@ import type { FaultKind } from './fault-kinds.ts'
  * One line of a history. `t` is ms on the machine's monotonic clock, which all processes share; a process writes a line
  * when it knows of it, so between two processes only intervals can be compared, never single lines.
  */
-export type HistoryEvent = { readonly t: number } & (
+export type HistoryEvent = {
+  readonly t: number
+  /** Who wrote it: the driver, the sink, or a worker in one of its lives (`1.0`). */
+  readonly w?: string
+} & (
   | { readonly k: 'start'; readonly worker: number; readonly life: number; readonly pid: number }
   /** A worker could not begin, or did not do what it was told. */
   | { readonly k: 'start-failed'; readonly message: string }
@@ -73,8 +77,8 @@ export type HistoryEvent = { readonly t: number } & (
   | { readonly k: 'fault'; readonly kind: FaultKind; readonly worker?: number; readonly detail?: string }
   /** All faults have ended; from now on everything has to settle. */
   | { readonly k: 'heal' }
-  /** The longest time this process did not get to run since the heal, in ms. */
-  | { readonly k: 'lag'; readonly ms: number }
+  /** The longest time this process did not get to run, in its whole life and since the heal, in ms. */
+  | { readonly k: 'lag'; readonly ms: number; readonly lifeMs: number }
   /** A process did not end its calls in time. */
   | { readonly k: 'unsettled'; readonly worker: number; readonly calls: readonly string[] }
   /** The sink wrote down an effect. `n` counts from 1 in the order of the effects. */
@@ -108,6 +112,8 @@ export type HistoryEvent = { readonly t: number } & (
         readonly note?: string
       }[]
     }
+  /** A record that the store has, and cannot read. */
+  | { readonly k: 'unreadable'; readonly op: string; readonly message: string }
   | { readonly k: 'audit'; readonly op: string; readonly fence: number; readonly as: string }
   /** A business row that a transaction wrote. */
   | {
@@ -127,7 +133,7 @@ export type EventOf<K extends HistoryEvent['k']> = Extract<HistoryEvent, { reado
 /** One event before its time is noted. */
 export type Noted = HistoryEvent extends infer E
   ? E extends { readonly t: number }
-    ? Omit<E, 't'>
+    ? Omit<E, 't' | 'w'>
     : never
   : never
 
@@ -144,13 +150,13 @@ export function monotonicMs(): number {
 }
 
 /** Opens a history file for appending. */
-export function historyWriter(file: string): HistoryWriter {
+export function historyWriter(file: string, who: string): HistoryWriter {
   const open = openSync(file, 'a')
   let closed = false
   return {
     note(event) {
       // Work that was left behind may end after its trial; the number of a closed file may be another file's by then.
-      if (!closed) writeSync(open, `${JSON.stringify({ t: monotonicMs(), ...event })}\n`)
+      if (!closed) writeSync(open, `${JSON.stringify({ t: monotonicMs(), w: who, ...event })}\n`)
     },
     close() {
       if (!closed) closeSync(open)

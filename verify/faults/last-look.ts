@@ -12,9 +12,14 @@ export async function lookAtStore(
 ): Promise<void> {
   for (const { op, scope, key } of plan.keys) {
     const id = operationId(scope, key)
-    const record = await backend.store.get(id)
-    if (record === undefined) continue
-    noteRecord(op, record, note)
+    try {
+      const record = await backend.store.get(id)
+      if (record === undefined) continue
+      noteRecord(op, record, note)
+    } catch (error) {
+      note({ k: 'unreadable', op, message: String(error).slice(0, 300) })
+      continue
+    }
     for (const { fence, as } of await backend.store.audit({ digest: id.digest }))
       note({ k: 'audit', op, fence, as })
   }

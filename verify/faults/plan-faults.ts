@@ -8,6 +8,7 @@ export type CrashPoint =
   | 'work:begun'
   | 'work:before-effect'
   | 'work:after-effect'
+  | 'step:after-effect'
   | 'transaction:begun'
   | 'transaction:written'
   | 'transaction:committed'
@@ -63,13 +64,14 @@ const WORK_POINTS: readonly CrashPoint[] = [
   'work:begun',
   'work:before-effect',
   'work:after-effect',
+  'step:after-effect',
   'transaction:begun',
   'transaction:written',
   'transaction:committed',
 ]
 
 /** Points that are reached rarely: the first time is taken. */
-const RARE = /^(?:renew|checkpoint|release|hold|takeTurn|resolve|transaction)/
+const RARE = /^(?:renew|checkpoint|release|hold|takeTurn|resolve|step|transaction)/
 
 /** Faults of the whole store, which all trials of a round share. */
 export const SHARED_FAULTS: readonly FaultKind[] = [

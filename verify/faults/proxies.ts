@@ -8,13 +8,16 @@ export interface Proxies {
   readonly ports: readonly number[]
   /** Lets a fault of the network begin; it replaces the one before. */
   strike(fault: PlannedFault): void
+  /** How often the fault in force has touched something. */
+  fired(): number
   heal(): Promise<void>
   stop(): Promise<void>
 }
 
 /** Starts a proxy before each server. */
 export async function startProxies(targets: readonly Target[]): Promise<Proxies> {
-  if (targets.length === 0) return { ports: [], strike: () => {}, heal: async () => {}, stop: async () => {} }
+  if (targets.length === 0)
+    return { ports: [], strike: () => {}, fired: () => 0, heal: async () => {}, stop: async () => {} }
   const { faultProxy } = await testServers()
   const proxies = await Promise.all(targets.map((target) => faultProxy({ target })))
   return {
@@ -22,6 +25,7 @@ export async function startProxies(targets: readonly Target[]): Promise<Proxies>
     strike(fault) {
       for (const proxy of proxies) strike(proxy, fault)
     },
+    fired: () => proxies.reduce((sum, proxy) => sum + proxy.fired, 0),
     heal: async () => void (await Promise.all(proxies.map((proxy) => proxy.pass()))),
     stop: async () => void (await Promise.all(proxies.map((proxy) => proxy.stop()))),
   }

@@ -41,7 +41,7 @@ server.listen(0, '127.0.0.1', () => {
 process.on('message', (order: Order) => {
   if (order.do === 'open') {
     ledgers.set(order.trial, {
-      history: historyWriter(order.file),
+      history: historyWriter(order.file, 'sink'),
       byDownstreamKey: new Map(),
       last: new Map(),
       least: new Map(),

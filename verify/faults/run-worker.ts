@@ -24,6 +24,7 @@ interface Part {
   readonly room: WorkRoom
   readonly calls: Set<Promise<void>>
   readonly unsettled: Set<string>
+  readonly lag: LagWatch
   over: boolean
 }
 
@@ -68,7 +69,7 @@ async function carryOut(order: Order): Promise<void> {
 
 async function open(order: Extract<Order, { do: 'open' }>): Promise<Part> {
   const { plan, worker, life, trial } = order
-  const history = historyWriter(order.file)
+  const history = historyWriter(order.file, `${worker}.${life}`)
   const { note } = history
   note({ k: 'start', worker, life, pid: process.pid })
   const library = await remembered(libraries, order.library, loadLibrary)
@@ -91,7 +92,17 @@ async function open(order: Extract<Order, { do: 'open' }>): Promise<Part> {
       return mode === 'reconciled' ? consult(room, held) : { outcome: 'unknown' }
     },
   })
-  return { order, history, opened, once, room, calls: new Set(), unsettled: new Set(), over: false }
+  return {
+    order,
+    history,
+    opened,
+    once,
+    room,
+    calls: new Set(),
+    unsettled: new Set(),
+    lag: watchLag(),
+    over: false,
+  }
 }
 
 function go(current: Part, elapsedMs: number): void {
@@ -129,7 +140,7 @@ async function heal(current: Part, nth: number, of: number): Promise<void> {
   // A held operation has its quiet time before it may be asked about again, and then its three leases.
   const patienceMs = plan.leaseMs * 3 + 4000
   await Promise.race([allOf(current.calls), new Promise((resolve) => setTimeout(resolve, patienceMs))])
-  current.room.note({ k: 'lag', ms: lag() })
+  current.room.note({ k: 'lag', ms: lag.end(), lifeMs: current.lag.end() })
   if (current.unsettled.size > 0) {
     current.room.note({ k: 'unsettled', worker: current.order.worker, calls: [...current.unsettled] })
   }
@@ -144,13 +155,20 @@ async function finish(): Promise<void> {
   part = undefined
   if (current === undefined) return
   current.over = true
+  current.lag.end()
   await Promise.race([current.once.close(), new Promise((resolve) => setTimeout(resolve, 1000))])
   await current.opened.close()
   current.history.close()
 }
 
+/** Watches how long this process is kept from running. */
+interface LagWatch {
+  /** Answers the longest time, in ms. */
+  end(): number
+}
+
 /** Measures how long this process was kept from running at most: its own delays are not the library's. */
-function watchLag(): () => number {
+function watchLag(): LagWatch {
   let last = monotonicMs()
   let longest = 0
   const timer = setInterval(() => {
@@ -158,9 +176,11 @@ function watchLag(): () => number {
     longest = Math.max(longest, now - last - 10)
     last = now
   }, 10)
-  return () => {
-    clearInterval(timer)
-    return Math.round(longest)
+  return {
+    end() {
+      clearInterval(timer)
+      return Math.round(longest)
+    },
   }
 }
 

@@ -174,6 +174,7 @@ async function effect(
   })
   if (reply.answer === 'done') {
     note({ k: 'acked', call, nonce: reply.nonce, first: reply.first })
+    if (part === 'once') room.crash.reach('step:after-effect')
     return reply.nonce
   }
   note({ k: 'stale', call, op: key.op, fence })
