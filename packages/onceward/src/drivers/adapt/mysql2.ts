@@ -19,7 +19,7 @@ const SHAPE = {
   rowsAsArray: false,
   nestTables: false,
   namedPlaceholders: false,
-  typeCast: true,
+  typeCast: (_field: unknown, next: () => unknown) => next(),
   supportBigNumbers: true,
   bigNumberStrings: false,
   decimalNumbers: false,
