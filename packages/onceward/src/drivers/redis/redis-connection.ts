@@ -3,7 +3,7 @@ import { systemTimers } from '../../core/system.ts'
 import { ioRedisLink } from './ioredis-link.ts'
 import { nodeRedisLink } from './node-redis-link.ts'
 import { failure, type RedisWhere, redisFailure, replyWord } from './redis-errors.ts'
-import { assertUsable, isIoRedis, type RedisClient } from './redis-handle.ts'
+import { assertUsable, isIoRedis, type RedisHandle } from './redis-handle.ts'
 import type { RedisArgument, RedisClientKind, RedisLink, RedisReply } from './redis-link.ts'
 import type { RedisScript } from './redis-script.ts'
 import { type ChannelListener, redisSubscriber } from './redis-subscriber.ts'
@@ -179,6 +179,6 @@ export function redisConnection(
   }
 }
 
-function linkOf(client: RedisClient): RedisLink {
+function linkOf(client: RedisHandle): RedisLink {
   return isIoRedis(client) ? ioRedisLink(client) : nodeRedisLink(client)
 }

@@ -100,13 +100,30 @@ export interface IoRedisPipeline {
   exec(): Promise<readonly (readonly [Error | null, unknown])[] | null>
 }
 
-/** A client that stores on Redis accept. It stays the caller's: it is neither connected nor closed here. */
-export type RedisClient =
+/** A client as it is used here, whichever it is. */
+export type RedisHandle =
   | NodeRedisClient
   | NodeRedisSentinel
   | NodeRedisCluster
   | IoRedisClient
   | IoRedisCluster
+
+/**
+ * A client that is accepted: what `createClient`, `createSentinel` or `createCluster` of `redis` (node-redis 5 and 6)
+ * makes, or a `Redis` or `Cluster` of `ioredis` (5 and 6). It stays the caller's: it is not closed here.
+ */
+export type RedisClient =
+  | {
+      readonly isOpen: boolean
+      sendCommand(...args: never[]): Promise<unknown>
+      duplicate(...args: never[]): unknown
+    }
+  | { readonly isOpen: boolean; sendCommand(...args: never[]): Promise<unknown>; getMasterNode(): unknown }
+  | {
+      readonly status: string
+      callBuffer(...args: never[]): Promise<unknown>
+      duplicate(...args: never[]): unknown
+    }
 
 /** Tells whether `value` is a client of ioredis. */
 export function isIoRedis(value: object): value is IoRedisClient | IoRedisCluster {
@@ -131,7 +148,7 @@ export function nodeRedisKind(value: object): 'standalone' | 'sentinel' | 'clust
  * @throws `TypeError` that names the mend: for a promise, something else, a closed client, one that only listens, one
  * that writes another prefix before each key, and node-redis 4.
  */
-export function assertUsable(where: string, client: unknown): asserts client is RedisClient {
+export function assertUsable(where: string, client: unknown): asserts client is RedisHandle {
   if (typeof client !== 'object' || client === null) throw new TypeError(`${where} ${NEEDS}`)
   if (typeof (client as { then?: unknown }).then === 'function' && !('status' in client)) {
     throw new TypeError(`${where} was given a promise; await connect() and hand over the client itself`)

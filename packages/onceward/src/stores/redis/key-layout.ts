@@ -1,0 +1,51 @@
+/** How many buckets the records are spread over: the most nodes of a cluster that can share the work. */
+export const BUCKETS = 32
+
+/**
+ * Hash tags whose slots lie evenly over the 16,384 slots of a cluster, one near the middle of each 32nd, so that any
+ * number of nodes gets about the same number of buckets. The nearest of two characters each.
+ */
+const TAGS: readonly string[] =
+  '6u by 25 f9 0n db o2 gg 8c 06 4g 4v ed m1 fa 2m k4 ca 4h x5 63 ez 2s yk z6 6k ab i7 c9 0p gy 40'.split(' ')
+
+const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+
+/** The keys of a bucket. */
+export interface Bucket {
+  readonly number: number
+  /** What the key of each record begins with; the digest follows. The key is also the channel of its waiters. */
+  readonly record: string
+  /** Sorted set: the digest of each record by the time of its creation. */
+  readonly created: string
+  /** Sorted set: the digest of each record by its state and the time when something is due. */
+  readonly state: string
+  /** List: the decisions made of held records, the newest first. */
+  readonly audit: string
+}
+
+/** The keys of a store. All of a record's keys lie in one hash slot. */
+export interface KeyLayout {
+  readonly buckets: readonly Bucket[]
+  bucketOf(digest: string): Bucket
+}
+
+/** Lays out the keys under a prefix. */
+export function keyLayout(prefix: string): KeyLayout {
+  const buckets = TAGS.map((tag, number): Bucket => {
+    const start = `${prefix}:{${tag}}:`
+    return {
+      number,
+      record: `${start}op:`,
+      created: `${start}created`,
+      state: `${start}state`,
+      audit: `${start}audit`,
+    }
+  })
+  const byCode = new Uint8Array(128)
+  for (let index = 0; index < DIGITS.length; index++) byCode[DIGITS.charCodeAt(index)] = index >> 1
+  return {
+    buckets,
+    // A digest is base64url of a hash, so its first character is as good as random.
+    bucketOf: (digest) => buckets[byCode[digest.charCodeAt(0) & 127] ?? 0] as Bucket,
+  }
+}

@@ -1,0 +1,276 @@
+import { type RedisScript, redisScript } from '../../drivers/redis/index.ts'
+import { RECORD_LUA } from './record-lua.ts'
+
+/**
+ * The rules of `core/transitions.ts` in Lua. One call carries the transitions of many callers, packed into one
+ * argument by `transition-items.ts`; each is answered by itself, and one that fails does not disturb the others.
+ *
+ * KEYS: `created` and `state` of each bucket, then the record of each item, then the audits that items name.
+ */
+const ITEMS_LUA = /* lua */ `
+local function owns(mine, given)
+  return st == RUNNING and fence == given and sub(front, 1, lo) == mine
+end
+
+local function endedBy(state, mine, given)
+  return st == state and fence == given and sub(front, 1, lo) == mine
+end
+
+local function claimedReply(takenOver)
+  local done = finished()
+  if attempt == 1 and done == '' then return fence end
+  return 'c' .. pack('<dI4B', fence, attempt, takenOver and 1 or 0) .. done
+end
+
+local function grant(previous, leaseMs, keepMs, onCrash, mine, print, ident, takenOver)
+  st, crash, lease, keep = RUNNING, onCrash, now + leaseMs, keepMs
+  front, lo, lf, li = mine .. print .. ident, #mine, #print, #ident
+  fence = previous + 1
+  if us > fence then fence = us end
+  attempt = attempt + 1
+  steps = finished()
+  event(takenOver and 2 or 1)
+  save()
+  return claimedReply(takenOver)
+end
+
+local function heldReply()
+  return 'h' .. pack('<dI4I4d', fence, attempt, asks, quiet > now and quiet - now or 0) .. reason
+end
+
+local function claim(at)
+  -- Whoever asked has given up by now, and would never give back what it was granted.
+  if late then return 'l' end
+  local leaseMs, keepMs, onCrash, again, mine, print, ident = unpack_('<ddBBI4c0I4c0I4c0', data, at)
+  local known = load()
+  if not known or expired() then
+    local previous = known and fence or 0
+    attempt, dups, asks, quiet, born, watched, events = 0, 0, 0, 0, now, known and watched or 0, 0
+    reason, hist, steps, outcome = '', '', '', ''
+    local reply = grant(previous, leaseMs, keepMs, onCrash, mine, print, ident, false)
+    call('ZADD', createdKey, now, member)
+    return reply
+  end
+  local own = sub(front, 1, lo) == mine
+  if st == RUNNING and own then
+    lease = now + leaseMs
+    expire()
+    save()
+    return claimedReply(attempt > 1 and lastEvent() == 2)
+  end
+  if lf > 0 and print ~= '' and not (st == RELEASED and steps == '') and sub(front, lo + 1, lo + lf) ~= print then
+    return 'u'
+  end
+  if st == DONE then
+    touch()
+    return 'd' .. pack('<I4dd', attempt, fence, ends - now) .. outcome
+  end
+  if st == RELEASED then
+    if own then return 'r' .. pack('<I4d', attempt, 0) end
+    return grant(fence, leaseMs, keepMs, onCrash, mine, print, ident, false)
+  end
+  local lapsed = st == RUNNING and now >= lease
+  if lapsed and not lapseHolds() then
+    return grant(fence, leaseMs, keepMs, onCrash, mine, print, ident, true)
+  end
+  if again == 0 then dups = dups + 1 end
+  if lapsed then
+    lapse()
+    saveAndWake()
+  elseif again == 0 then
+    save()
+  elseif st == HELD then
+    touch()
+  end
+  if st == HELD then return heldReply() end
+  return 'r' .. pack('<I4d', attempt, lease - now)
+end
+
+local function renew(at)
+  local given, leaseMs, mine = unpack_('<ddI4c0', data, at)
+  if not load() or not owns(mine, given) then return 0 end
+  lease = now + leaseMs
+  expire()
+  save()
+  return 1
+end
+
+local function checkpoint(at)
+  local given, mine, name, entry = unpack_('<dI4c0I4c0I4c0', data, at)
+  if not load() or not owns(mine, given) then return 0 end
+  local from, to = #steps + 1, #steps
+  local place = 1
+  while place <= #steps do
+    local other, state, begin
+    begin = place
+    other, state, _, _, _, place = unpack_(STEP, steps, place)
+    if other == name then
+      if state == 2 then
+        touch()
+        return 1
+      end
+      from, to = begin, place - 1
+      break
+    end
+  end
+  steps = sub(steps, 1, from - 1) .. entry .. sub(steps, to + 1)
+  expire()
+  save()
+  return 1
+end
+
+local function complete(at)
+  local given, keepMs, what, mine, result = unpack_('<ddBI4c0I4c0', data, at)
+  if not load() then return 0 end
+  if endedBy(DONE, mine, given) then
+    touch()
+    return 1
+  end
+  if not owns(mine, given) then return 0 end
+  st, outcome, keep, steps = DONE, result, keepMs, ''
+  event(what)
+  saveAndWake()
+  return 1
+end
+
+local function release(at)
+  local given, mine, note = unpack_('<dI4c0I4c0', data, at)
+  if not load() then return 0 end
+  if endedBy(RELEASED, mine, given) then
+    touch()
+    return 1
+  end
+  if not owns(mine, given) then return 0 end
+  st, steps = RELEASED, finished()
+  event(5, note ~= '' and sub(note, 2) or nil)
+  saveAndWake()
+  return 1
+end
+
+local function holdItem(at)
+  local given, mine, why = unpack_('<dI4c0I4c0', data, at)
+  if not load() then return 0 end
+  if endedBy(HELD, mine, given) then
+    touch()
+    return 1
+  end
+  if not owns(mine, given) then return 0 end
+  hold(why)
+  saveAndWake()
+  return 1
+end
+
+local function get()
+  return load() and not expired() and raw or 0
+end
+
+local function takeTurn(at)
+  local given, seen, quietMs, holding = unpack_('<dI4dB', data, at)
+  if not load() or st ~= HELD or fence ~= given or asks ~= seen then return 0 end
+  if holding == 0 then
+    if now < quiet then return 0 end
+    asks = asks + 1
+  end
+  quiet = now + quietMs
+  save()
+  return 1
+end
+
+local function resolve(at)
+  local given, keepMs, as, audit, note, said, result = unpack_('<ddBI4I4c0I4c0I4c0', data, at)
+  if not load() or expired() then return 0 end
+  local lapsed = st == RUNNING and now >= lease and lapseHolds()
+  if not (lapsed or st == HELD) or fence ~= given then
+    return 'c' .. pack('<Bd', lapsed and HELD or st, fence)
+  end
+  if lapsed then lapse() end
+  disown()
+  reason = ''
+  if keepMs >= 0 then keep = keepMs end
+  if as == 0 then st, steps = RELEASED, finished() else st, steps, outcome = DONE, '', result end
+  event(7, note)
+  saveAndWake()
+  local line = pack('<ddBI4', now, fence, as, #member) .. member .. pack('<I4', li) .. sub(front, lf + 1) .. said
+  call('LPUSH', KEYS[2 * buckets + count + audit], line)
+  call('LTRIM', KEYS[2 * buckets + count + audit], 0, 9999)
+  return 'o' .. raw
+end
+
+local function unlist()
+  call('ZREM', createdKey, member)
+  return call('ZREM', stateKey, member)
+end
+
+local function sweep()
+  if not load() then return unlist() * 0 end
+  if st == RUNNING and now >= lease and lapseHolds() then
+    lapse()
+    saveAndWake()
+    return 1
+  end
+  call('ZADD', stateKey, score(), member)
+  return 0
+end
+
+local function forget()
+  if not load() then return unlist() end
+  if not expired() or fence >= us then return 0 end
+  call('UNLINK', key)
+  return unlist()
+end
+
+local function watch()
+  if not load() or expired() or (st ~= RUNNING and st ~= HELD) then return 0 end
+  if watched == 0 then
+    watched = 1
+    save()
+  end
+  -- Whoever waits cannot know whether it was held before: how long it has been tells.
+  return st == HELD and 2 + now - changed or 1
+end
+
+local function peek()
+  return load() and not expired() and pack('<Bd', st, changed) or 0
+end
+
+local items = {claim, renew, checkpoint, complete, release, holdItem, get, takeTurn, resolve, sweep, forget, watch, peek}
+local replies = {now}
+for i = 1, count do
+  local op, bucket, length, at = unpack_('<BI2I4', data, pos)
+  pos = at + length
+  key, createdKey, stateKey = KEYS[2 * buckets + i], KEYS[2 * bucket - 1], KEYS[2 * bucket]
+  member = sub(key, memberAt)
+  local ok, reply = pcall(items[op], at)
+  if not ok then reply = 'E' .. tostring(type(reply) == 'table' and reply.err or reply) end
+  replies[i + 1] = reply
+end
+
+-- Index entries of records that the server has dropped by itself go bit by bit with whatever else is done.
+if cleanMost > 0 then
+  pcall(function()
+    local created, state, part = KEYS[2 * cleanBucket - 1], KEYS[2 * cleanBucket], us % 8
+    local from = part < 6 and 0 or (part - 5) * KIND
+    local gone = call('ZRANGE', state, from, from + now - GRACE, 'BYSCORE', 'LIMIT', 0, cleanMost)
+    if #gone > 0 then
+      call('ZREM', created, unpack(gone))
+      call('ZREM', state, unpack(gone))
+    end
+  end)
+end
+return replies
+`
+
+const HEADER_LUA = /* lua */ `
+local data = ARGV[1]
+local buckets, memberAt, flags, notAfter, cleanBucket, cleanMost, count, pos = struct.unpack('<I2I2BdI2I2I2', data)
+local acknowledged = flags == 1
+`
+
+const LATE_LUA = /* lua */ `
+local late = notAfter > 0 and now > notAfter
+`
+
+/** Makes the script that carries out transitions. */
+export function transitionScript(): RedisScript {
+  return redisScript(HEADER_LUA + RECORD_LUA + LATE_LUA + ITEMS_LUA)
+}
