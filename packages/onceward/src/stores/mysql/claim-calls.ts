@@ -1,0 +1,107 @@
+import type { Claim } from '../../core/operation.ts'
+import type { ClaimReply, ClaimRequest } from '../../core/store.ts'
+import type { Atomically } from '../../core/transition-port.ts'
+import * as transitions from '../../core/transitions.ts'
+import type { SqlSession } from '../../drivers/sql/index.ts'
+import { columnText, gatherer, type Waiting } from '../../drivers/sql/index.ts'
+import { asciiJson } from './ascii-json.ts'
+import { ownStatement } from './own-statements.ts'
+import { assertFits } from './packets.ts'
+import { CLAIM_FRESH } from './record-statements.ts'
+import type { StoreContext } from './store-context.ts'
+
+type Call = Waiting<ClaimRequest, ClaimReply>
+
+/**
+ * Claims, many in one statement: operations that nobody has claimed are granted by one INSERT, and what is there already
+ * is read by one SELECT. What has to change a record that is there (a takeover, the count of duplicates, a lapse) goes
+ * on to `exactly`.
+ *
+ * Which of the two statements comes first follows what the last batch has found: replays read, fresh keys insert.
+ */
+export function claimCalls(
+  context: StoreContext,
+  exactly: Atomically,
+): (request: ClaimRequest) => Promise<ClaimReply> {
+  const { table } = context
+  let expectsFound = false
+
+  /** Answers all of the calls when all of the records are new; otherwise tells the fence that the new ones have. */
+  const insert = async (calls: readonly Call[]): Promise<{ left: readonly Call[]; fence: number }> => {
+    if (calls.length === 0) return { left: [], fence: 0 }
+    const values = [asciiJson(calls.map(({ ask }) => freshRow(ask)))]
+    const { affected, insertId } = await ownStatement(context, (session) =>
+      session.query(CLAIM_FRESH, values),
+    )
+    if (affected !== calls.length || insertId === 0) return { left: calls, fence: insertId }
+    for (const { ask, resolve } of calls) resolve(granted(ask, insertId))
+    return { left: [], fence: 0 }
+  }
+  /** Answers what a look is enough for; hands back the calls whose records are not there. `fence`: of those just made. */
+  const read = async (calls: readonly Call[], fence: number): Promise<readonly Call[]> => {
+    if (calls.length === 0) return []
+    const found = await ownStatement(context, (session: SqlSession) =>
+      table.read(
+        session,
+        calls.map((call) => call.key),
+      ),
+    )
+    const absent: Call[] = []
+    for (const call of calls) {
+      const at = found.get(call.key)
+      if (at === undefined) absent.push(call)
+      else if ('fault' in at) call.reject(at.fault)
+      else if (at.record.fence === fence && at.record.owner === call.ask.owner) {
+        call.resolve(granted(call.ask, fence))
+      } else {
+        const { write, reply } = transitions.claim(at.record, call.ask, at.now)
+        if (write === undefined) call.resolve(reply)
+        else decide(call)
+      }
+    }
+    return absent
+  }
+  const decide = ({ key, ask, resolve, reject }: Call) => {
+    exactly(key, (found, now) => transitions.claim(found, ask, now)).then(resolve, reject)
+  }
+
+  const gathered = gatherer<ClaimRequest, ClaimReply>({
+    maxBatch: context.maxBatch,
+    maxInFlight: context.maxInFlight,
+    async send(batch) {
+      const known = batch.filter(({ ask }) => expectsFound || ask.again)
+      const fresh = batch.filter(({ ask }) => !(expectsFound || ask.again))
+      const absent = await read(known, NONE)
+      const { left, fence } = await insert([...fresh, ...absent].sort(byKey))
+      expectsFound = (known.length - absent.length + left.length) * 2 > batch.length
+      for (const call of await read(left, fence)) decide(call)
+    },
+  })
+  return async (request) => {
+    assertFits('owner', request.owner)
+    assertFits('fingerprint', request.fingerprint)
+    return gathered.call(request.id.digest, request)
+  }
+}
+
+/** No record has this fence. */
+const NONE = -1
+
+function byKey(a: Call, b: Call): number {
+  return a.key < b.key ? -1 : 1
+}
+
+/** A request as `FRESH_ROWS` reads it. */
+export function freshRow(request: ClaimRequest): readonly (string | number | null)[] {
+  const { id, owner, fingerprint, onCrash, leaseMs, retentionMs } = request
+  const scope = columnText(id.scope)
+  const key = columnText(id.key)
+  const detail = scope === id.scope && key === id.key ? null : asciiJson({ id: [id.scope, id.key] })
+  return [id.digest, scope, key, fingerprint ?? null, onCrash, owner, leaseMs, retentionMs, detail]
+}
+
+/** The answer for a record that CLAIM_FRESH has created. */
+export function granted({ id, owner }: ClaimRequest, fence: number): ClaimReply {
+  const claim: Claim = { id, owner, fence, attempt: 1 }
+  return { state: 'claimed', claim, takenOver: false, steps: [] }
+}

@@ -1,0 +1,123 @@
+import type { OperationRecord } from '../../core/operation.ts'
+import type { AuditEntry } from '../../core/store.ts'
+import {
+  type Change,
+  type Found,
+  fromColumns,
+  type LockedRecords,
+  type Row,
+  type SqlSession,
+  toColumns,
+} from '../../drivers/sql/index.ts'
+import { asciiJson, toAsciiJson } from './ascii-json.ts'
+import { assertFits, inPackets, type Packet } from './packets.ts'
+import { CREATE, LOCK, OVERWRITE, READ, READ_NOW, WRITE_AUDIT } from './record-statements.ts'
+
+/** The records of one database, by any session on it. */
+export interface RecordTable {
+  /** Reads what is committed, and the time in ms at which it was read. */
+  read(session: SqlSession, digests: readonly string[]): Promise<ReadonlyMap<string, Found & { now: number }>>
+  /** The rows of the transaction that is open on `session`. */
+  locked(session: SqlSession): LockedRecords
+  /** Reads a row. @throws `STORE_CORRUPT`. */
+  recordOf(row: Row): OperationRecord
+}
+
+/** Makes the table. `maxPacket` tells how many bytes the server takes in one statement. */
+export function recordTable(where: string, maxPacket: () => number): RecordTable {
+  const recordOf = (row: Row) => fromColumns(withText(row), where)
+  const foundIn = (row: Row): Found => {
+    try {
+      return { record: recordOf(row) }
+    } catch (fault) {
+      return { fault }
+    }
+  }
+  return {
+    recordOf,
+    async read(session, digests) {
+      const { rows } = await session.query(READ, [asciiJson(digests)])
+      return new Map(rows.map((row) => [digestOf(row), { ...foundIn(row), now: Number(row['now']) }]))
+    },
+    locked: (session) => ({
+      async lock(digests) {
+        const { rows } = await session.query(LOCK, [asciiJson(digests)])
+        return new Map(rows.map((row) => [digestOf(row), foundIn(row)]))
+      },
+      async now() {
+        const { rows } = await session.query(READ_NOW, [])
+        return Number(rows[0]?.['now'])
+      },
+      async write(changes) {
+        for (const packet of inPackets(changes.filter(isOverwrite).map(wholeRow), maxPacket()))
+          await session.query(OVERWRITE, [packet.json, packet.payload])
+        for (const packet of inPackets(changes.filter((one) => !isOverwrite(one)).map(wholeRow), maxPacket()))
+          await session.query(CREATE, [packet.payload, packet.json])
+      },
+      async audit(entries) {
+        await session.query(WRITE_AUDIT, [asciiJson(entries.map(auditRow))])
+      },
+    }),
+  }
+}
+
+function isOverwrite(change: Change): boolean {
+  return change.before !== undefined
+}
+
+/** A record as `WHOLE_ROWS` reads it. */
+function wholeRow({ after }: Change): Packet {
+  const row = toColumns(after)
+  assertFits('fingerprint', row.fingerprint)
+  assertFits('owner', row.owner)
+  return {
+    payload: row.payload,
+    fields: [
+      row.digest,
+      row.scope,
+      row.key,
+      row.state,
+      row.fingerprint,
+      row.on_crash,
+      row.holds ? 1 : 0,
+      row.owner,
+      row.fence,
+      row.attempt,
+      row.created_at,
+      row.updated_at,
+      row.lease_until,
+      row.retention_ms,
+      row.expires_at,
+      row.asks,
+      row.next_ask_at,
+      row.duplicates,
+      row.detail === null ? null : toAsciiJson(row.detail),
+      toAsciiJson(row.history),
+    ],
+  }
+}
+
+function auditRow(entry: AuditEntry): readonly [string, string] {
+  return [entry.digest, asciiJson(entry)]
+}
+
+function digestOf(row: Row): string {
+  return text(row['digest'])
+}
+
+/** Text that was asked for as bytes, because a connection may have any character set, as text. */
+function withText(row: Row): Row {
+  return {
+    ...row,
+    digest: text(row['digest']),
+    scope: text(row['scope']),
+    key: text(row['key']),
+    fingerprint: row['fingerprint'] === null ? null : text(row['fingerprint']),
+    owner: row['owner'] === null ? null : text(row['owner']),
+  }
+}
+
+function text(value: unknown): string {
+  if (!(value instanceof Uint8Array)) return value as string
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('utf8')
+}

@@ -1,0 +1,55 @@
+import { failure, type MysqlSession, mysqlFailure } from '../../drivers/mysql/index.ts'
+import { assertUsable, foundSchema, migrateSchema, SCHEMA_VERSION } from './mysql-schema.ts'
+import type { OwnParts } from './own-statements.ts'
+
+/** The first use of a store. */
+export interface Ready {
+  isReady(): boolean
+  /** Sees to the schema and reads the limits of the server. A failure is tried again by the next caller. */
+  await(): Promise<void>
+  /** The most bytes that the server takes in one statement (`max_allowed_packet`). */
+  maxPacket(): number
+}
+
+/** MySQL 4.0's; every server that is supported has more. */
+const LEAST_PACKET = 1024 * 1024
+
+const LIMITS = 'SELECT @@max_allowed_packet AS packet, @@autocommit AS autocommit'
+
+/** Brings a store up, once, however many callers come at the same time. */
+export function prepareStore(parts: OwnParts, autoMigrate: boolean): Ready {
+  const { driver } = parts
+  let ready = false
+  let running: Promise<void> | undefined
+  let maxPacket = LEAST_PACKET
+  const prepare = async () => {
+    const look = async (session: MysqlSession) => {
+      const [limits] = (await session.query(LIMITS)).rows
+      return { limits, schema: await foundSchema(session) }
+    }
+    try {
+      const { limits, schema } = await driver.use(look)
+      if (Number(limits?.['autocommit']) !== 1) {
+        throw failure(
+          'STORE_UNAVAILABLE',
+          `${driver.where}: autocommit is off on the connections of the pool; leave it on, and begin transactions with BEGIN`,
+        )
+      }
+      maxPacket = Number(limits?.['packet'])
+      if (schema.version < SCHEMA_VERSION && autoMigrate) await migrateSchema(parts)
+      else assertUsable(schema, driver.where)
+      ready = true
+    } catch (error) {
+      running = undefined
+      throw mysqlFailure(error, driver.where)
+    }
+  }
+  return {
+    isReady: () => ready,
+    maxPacket: () => maxPacket,
+    await() {
+      running ??= prepare()
+      return running
+    },
+  }
+}
