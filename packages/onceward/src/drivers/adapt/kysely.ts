@@ -13,6 +13,7 @@ interface KyselyTransaction {
     }): Promise<{
       readonly rows: readonly Readonly<Record<string, unknown>>[]
       readonly numAffectedRows?: bigint
+      readonly insertId?: bigint
     }>
   }
   /** Only of a controlled transaction. */
@@ -39,8 +40,8 @@ export const kyselySession: Adapter = (handle, dialect) => {
       const queryId = { queryId: 'onceward' }
       // It throws some errors at once, before there is a promise.
       const run = async () => plain.executeQuery({ sql, parameters, query, queryId })
-      const { rows, numAffectedRows } = await run().catch(orEnded)
-      return { rows, affected: Number(numAffectedRows ?? rows.length) }
+      const { rows, numAffectedRows, insertId = 0n } = await run().catch(orEnded)
+      return { rows, affected: Number(numAffectedRows ?? rows.length), insertId }
     },
   }
 }

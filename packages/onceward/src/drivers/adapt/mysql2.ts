@@ -14,6 +14,12 @@ interface StatementOptions {
   readonly values?: readonly unknown[]
 }
 
+interface OkPacket {
+  readonly affectedRows?: number
+  readonly insertId?: number | string
+  readonly serverStatus?: number
+}
+
 /** Result shapes of our own, whatever the pool was given. */
 const SHAPE = {
   rowsAsArray: false,
@@ -66,9 +72,7 @@ function bound(value: SqlValue): unknown {
 
 function resultOf(answer: unknown): SqlResult {
   if (Array.isArray(answer)) return { rows: answer as SqlResult['rows'], affected: 0 }
-  const { affectedRows, serverStatus } = answer as { affectedRows?: number; serverStatus?: number }
-  const rows: SqlResult['rows'] = []
-  if (serverStatus === undefined) return { rows, affected: Number(affectedRows) }
+  const { affectedRows = 0, insertId = 0, serverStatus = AUTOCOMMIT } = answer as OkPacket
   const inTransaction = (serverStatus & IN_TRANSACTION) !== 0 || (serverStatus & AUTOCOMMIT) === 0
-  return { rows, affected: Number(affectedRows), inTransaction }
+  return { rows: [], affected: Number(affectedRows), insertId, inTransaction }
 }

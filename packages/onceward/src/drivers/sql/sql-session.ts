@@ -6,6 +6,8 @@ export interface SqlResult {
   readonly rows: readonly Readonly<Record<string, unknown>>[]
   /** How many rows it has written. */
   readonly affected: number
+  /** On MySQL, what `LAST_INSERT_ID(…)` was set to, where the package tells. */
+  readonly insertId?: number | bigint | string
   /** Whether a transaction was open when the statement had ended; absent where the driver does not tell. */
   readonly inTransaction?: boolean
 }
