@@ -39,15 +39,27 @@ describe('a server', () => {
   })
 
   it.each([
-    ['is something else of that name', 'echo "a wrapper, version 15.1"'],
-    ['has no initdb beside it', 'echo "postgres (PostgreSQL) 15.1"'],
-    ['does not run', 'exit 127'],
-  ])('is passed over if it %s', async (_, line) => {
-    await withFixture({ 'bin/postgres': `#!/bin/sh\n${line}\n` }, async (root) => {
+    ['is something else of that name', 'echo "a wrapper, version 15.1"', ['initdb', 'pg_basebackup']],
+    ['has no initdb beside it', 'echo "postgres (PostgreSQL) 15.1"', ['pg_basebackup']],
+    ['does not run', 'exit 127', ['initdb', 'pg_basebackup']],
+  ])('is passed over if it %s', async (_, line, beside) => {
+    const files = Object.fromEntries(beside.map((name) => [`bin/${name}`, '']))
+    await withFixture({ ...files, 'bin/postgres': `#!/bin/sh\n${line}\n` }, async (root) => {
       const file = executable(root, 'bin/postgres')
-      expect((await which('postgres', { PATH: join(root, 'bin'), ONCEWARD_CACHE: root })).detail).not.toBe(
-        file,
-      )
+      const { detail } = await which('postgres', { PATH: join(root, 'bin'), ONCEWARD_CACHE: root })
+      expect(detail).not.toBe(file)
+    })
+  })
+
+  it('is taken with all that it needs beside it', async () => {
+    const files = {
+      'bin/postgres': '#!/bin/sh\necho "postgres (PostgreSQL) 15.1"\n',
+      'bin/initdb': '',
+      'bin/pg_basebackup': '',
+    }
+    await withFixture(files, async (root) => {
+      const file = executable(root, 'bin/postgres')
+      expect(await which('postgres', { PATH: join(root, 'bin') })).toEqual({ source: 'system', detail: file })
     })
   })
 })
