@@ -2,9 +2,12 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { describeWhere } from './index.mjs'
 import { descendantsOf, isAlive } from './processes.mjs'
+
+// Many servers start here, some of them with real fsyncs, and the machine may be busy with other tests.
+vi.setConfig({ testTimeout: 90_000 })
 
 const HARNESS = new URL('index.mjs', import.meta.url).href
 

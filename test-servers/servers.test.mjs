@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import mysql from 'mysql2/promise'
 import pg from 'pg'
 import { createClient, createCluster, createSentinel } from 'redis'
-import { expect, it } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import {
   describeWhere,
   startEtcd,
@@ -17,6 +17,9 @@ import {
   startRedisSentinel,
 } from './index.mjs'
 import { isAlive } from './processes.mjs'
+
+// Many servers start here, some of them with real fsyncs, and the machine may be busy with other tests.
+vi.setConfig({ testTimeout: 90_000 })
 
 const page = (port) =>
   `events {} http { server { listen 127.0.0.1:${port}; location / { return 200 "hello"; } } }`
@@ -137,7 +140,7 @@ await describeWhere('redis', 'several redis', () => {
     await expect.poll(() => client.get('k').catch(() => 'not yet'), { timeout: 15_000 }).toBe('v')
     await client.destroy()
     await group.stop()
-  }, 60_000)
+  })
 })
 
 await describeWhere('postgres', 'a PostgreSQL and its replica', () => {
