@@ -117,14 +117,20 @@ describe('a start that cannot succeed', () => {
     ],
     ['jwt without a key', [...GOOD, '--scope', 'jwt:sub'], /--scope jwt needs a key/],
     ['cert without TLS', [...GOOD, '--scope', 'cert'], /--scope cert needs --tls-cert/],
-    [
-      'a store of a later version',
-      [...GOOD, '--store', 'redis://user:secret@h'],
-      /redis:\/\/\[redacted\]@h: redis is not available yet; use sqlite:FILE/,
-    ],
     ['a store that is none', [...GOOD, '--store', 'mongo://h'], /is not a store; give sqlite:FILE/],
     ['a store without a file', [...GOOD, '--store', 'sqlite:'], /names no file/],
-    ['a cache', [...GOOD, '--cache', 'redis://h'], /--cache is not available yet/],
+    ['a cache that is none', [...GOOD, '--cache', 'memcached://h'], /--cache memcached:\/\/h: is not Redis/],
+    [
+      'a cache before Redis',
+      [...GOOD, '--store', 'redis://h', '--cache', 'redis://h'],
+      /--cache: goes before a SQL store/,
+    ],
+    [
+      'a file of keys that is not there',
+      [...GOOD, '--encryption-key-file', 'none'],
+      /--encryption-key-file none: cannot be read \(ENOENT\)/,
+    ],
+    ['encryption without keys', [...GOOD, '--encryption', 'accept-plain'], /needs --encryption-key-file/],
     [
       'an admin port for all',
       [...GOOD, '--admin-host', '0.0.0.0'],

@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import { Hono } from 'hono'
 import { operationId } from 'onceward'
 import { isLoopbackName } from '../config/gateway-options.ts'
-import type { CatalogStore } from '../store/create-store.ts'
+import type { CatalogStore } from '../store/catalog-store.ts'
 
 /** What the admin port tells about. */
 export interface AdminContext {
@@ -45,12 +45,23 @@ export function adminApp(context: AdminContext): Hono {
         status: draining ? 'draining' : ready ? 'ready' : 'not ready',
         store: store ? 'ok' : 'unreachable',
         upstream: upstream ? 'ok' : 'unreachable',
+        ...cacheOf(context.store),
       },
       ready ? 200 : 503,
     )
   })
   app.notFound((c) => c.json({ status: 'not found' }, 404))
   return app
+}
+
+/** How the cache fares, where there is one: without it everything is slower and still right, so it is no reason to be unready. */
+function cacheOf({ cacheState }: CatalogStore): object {
+  if (cacheState === undefined) return {}
+  const { state, since, hits, misses, opened } = cacheState()
+  return {
+    cache: state === 'closed' ? 'ok' : 'left alone',
+    cacheState: { state, since: new Date(since).toISOString(), hits, misses, opened },
+  }
 }
 
 async function storeAnswers(store: CatalogStore): Promise<boolean> {

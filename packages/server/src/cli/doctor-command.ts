@@ -14,7 +14,7 @@ export async function doctor(context: CommandContext, options: DoctorOptions): P
   if (options.upstream !== undefined && !/^https?:\/\/./.test(options.upstream)) {
     throw usageError(`--upstream ${printable(options.upstream)}: give an http:// or https:// URL`)
   }
-  return withStore(context, options, false, async (store) => {
+  return withStore(context, options, { withCache: true }, async (store) => {
     const findings: Finding[] = [...(await store.doctor())]
     const { held, oldestHeldMs } = await store.stats()
     findings.push(
@@ -41,16 +41,5 @@ export async function doctor(context: CommandContext, options: DoctorOptions): P
       for (const { level, check, message } of findings)
         context.out(`${printable(`${level.padEnd(4)}  ${check}: ${message}`)}\n`)
     return findings.some((finding) => finding.level === 'fail') ? EXIT.failure : EXIT.ok
-  })
-}
-
-/** `onceward migrate`: brings the schema up to date, making the file when it is not there. */
-export async function migrate(context: CommandContext, options: StoreOptions): Promise<void> {
-  await withStore(context, options, true, async (store) => {
-    const applied = await store.migrate()
-    if (options.json) return context.out(`${JSON.stringify({ applied })}\n`)
-    return context.out(
-      applied.length === 0 ? 'nothing to do: the schema is up to date\n' : `applied ${applied.join(', ')}\n`,
-    )
   })
 }

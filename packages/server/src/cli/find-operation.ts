@@ -1,6 +1,6 @@
 import type { OperationRecord } from 'onceward'
 import { CommandError, EXIT, usageError } from '../exit-codes.ts'
-import type { CatalogStore } from '../store/create-store.ts'
+import type { CatalogStore } from '../store/catalog-store.ts'
 import { printable } from './printable.ts'
 
 /** The fewest characters of an id that are looked up. */

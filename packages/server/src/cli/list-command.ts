@@ -1,7 +1,7 @@
 import { callerScope, type OperationRecord, type OperationState } from 'onceward'
 import { usageError } from '../exit-codes.ts'
 import { NAMESPACE } from '../gateway/namespace.ts'
-import type { CatalogStore } from '../store/create-store.ts'
+import type { CatalogStore } from '../store/catalog-store.ts'
 import { type CommandContext, type StoreOptions, withStore } from './context.ts'
 import { operationView, shortAge, shownState } from './operation-view.ts'
 import { clipped, printable } from './printable.ts'
@@ -24,7 +24,7 @@ export async function list(context: CommandContext, options: ListOptions): Promi
   const limit = Number(options.limit)
   if (!Number.isInteger(limit) || limit < 1)
     throw usageError(`--limit ${printable(options.limit)}: give a whole number from 1`)
-  await withStore(context, options, false, async (store) => {
+  await withStore(context, options, {}, async (store) => {
     await settleLapsed(store)
     const { records, more } = await collect(store, options, limit)
     const now = Date.now()

@@ -18,6 +18,9 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string
 }
 
+/** How long connections may take to close after the last word, in ms. */
+const LINGER_MS = 3000
+
 run(
   process.argv.slice(2),
   {
@@ -37,6 +40,8 @@ run(
 ).then(
   (code) => {
     process.exitCode = code
+    // A connection that does not close must not keep a command that has ended.
+    setTimeout(() => process.exit(), LINGER_MS).unref()
   },
   (error: unknown) => {
     process.stderr.write(`onceward: ${String(error)}\n`)

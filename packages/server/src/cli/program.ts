@@ -2,9 +2,10 @@ import { Command, CommanderError } from 'commander'
 import { settings } from '../config/settings.ts'
 import { EXIT, exitCodeOf, kindOf } from '../exit-codes.ts'
 import type { CommandContext } from './context.ts'
-import { doctor, migrate } from './doctor-command.ts'
+import { doctor } from './doctor-command.ts'
 import { runGateway, type Signals } from './gateway-command.ts'
 import { list } from './list-command.ts'
+import { migrate } from './migrate-command.ts'
 import { printable } from './printable.ts'
 import { resolve } from './resolve-command.ts'
 import { show } from './show-command.ts'
@@ -47,9 +48,10 @@ export async function run(
       .description(about)
       .option(
         '--store <url>',
-        'sqlite:FILE; default: ONCEWARD_STORE, the config file, sqlite:.onceward/onceward.sqlite',
+        'sqlite:FILE, redis://…, postgres://… or mysql://…; default: ONCEWARD_STORE, the config file, sqlite:.onceward/onceward.sqlite',
       )
       .option('--config <file>', 'read the store from this file')
+      .option('--encryption-key-file <file>', 'the keys that stored outcomes are sealed with')
       .option('--json', 'print JSON')
 
   const gateway = program.command('gateway').description('run the gateway before an HTTP service')
@@ -88,10 +90,14 @@ export async function run(
     .action((id: string, options) => resolve(context, id, options))
   storeCommand('doctor', 'look for what would weaken the guarantees')
     .option('--upstream <url>', 'see whether this service can be reached, too')
+    .option('--cache <url>', 'see whether this Redis before a SQL store answers, too')
     .action(async (options) => {
       code = await doctor(context, options)
     })
-  storeCommand('migrate', 'bring the schema up to date').action((options) => migrate(context, options))
+  storeCommand('migrate', 'bring the schema up to date')
+    .option('--dry-run', 'only tell what would be applied')
+    .option('--sql', 'only print the SQL that would be run')
+    .action((options) => migrate(context, options))
 
   try {
     await program.parseAsync([...args], { from: 'user' })

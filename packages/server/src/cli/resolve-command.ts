@@ -38,7 +38,7 @@ export async function resolve(context: CommandContext, id: string, options: Reso
   if (reason.trim() === '') throw usageError('--reason: say why, for the audit')
   if (reason.length > 500) throw usageError('--reason: is longer than 500 characters; say it shorter')
   const fence = options.fence === undefined ? undefined : wholeNumber('--fence', options.fence)
-  await withStore(context, options, false, async (store) => {
+  await withStore(context, options, {}, async (store) => {
     const record = await findOperation(store, id)
     const resolution: Resolution = {
       fence: fence ?? record.fence,

@@ -5,7 +5,7 @@ import { printable } from './printable.ts'
 
 /** `onceward show`: everything that is known of one operation, but for the bytes of its outcome. */
 export async function show(context: CommandContext, id: string, options: StoreOptions): Promise<void> {
-  await withStore(context, options, false, async (store) => {
+  await withStore(context, options, {}, async (store) => {
     const record = await findOperation(store, id)
     const view = operationView(record, Date.now(), true)
     const decisions = await store.audit({ digest: record.id.digest })

@@ -138,8 +138,31 @@ export const routeSchema: v.GenericSchema<unknown, RouteConfig> = v.strictObject
 export const configSchema: v.GenericSchema<unknown, Config> = v.strictObject({
   $schema: v.optional(text('The JSON Schema of this file, for editors.')),
   upstream: v.optional(url('The service behind the gateway.')),
-  store: v.optional(text('Where operations are remembered: sqlite:FILE.')),
-  cache: v.optional(text('Not available yet.')),
+  store: v.optional(
+    text(
+      'Where operations are remembered: sqlite:FILE, redis://…, postgres://… or mysql://…; see docs/gateway.md.',
+    ),
+  ),
+  cache: v.optional(text('A Redis before a SQL store, redis://…, which answers repeated replays.')),
+  migrate: v.optional(
+    v.pipe(
+      v.boolean('give true or false'),
+      v.description('Whether the start brings the schema of a PostgreSQL or MySQL store up to date.'),
+    ),
+  ),
+  encryptionKeyFile: v.optional(
+    text(
+      'A file with the keys that stored outcomes are sealed with: one id:base64 a line, the first one seals.',
+    ),
+  ),
+  encryption: v.optional(
+    v.pipe(
+      v.picklist(['on', 'accept-plain', 'write-plain'], 'give on, accept-plain or write-plain'),
+      v.description(
+        'With keys: on (all is sealed), or accept-plain and write-plain while encryption is being introduced.',
+      ),
+    ),
+  ),
   host: v.optional(text('The address to listen on.')),
   port: v.optional(count(0, 65_535, 'The port to listen on; 0 takes a free one.')),
   adminHost: v.optional(text('The address of the admin port; only loopback is possible yet.')),
@@ -242,6 +265,9 @@ export interface Config extends PolicyConfig {
   upstream?: string | undefined
   store?: string | undefined
   cache?: string | undefined
+  migrate?: boolean | undefined
+  encryptionKeyFile?: string | undefined
+  encryption?: 'on' | 'accept-plain' | 'write-plain' | undefined
   host?: string | undefined
   port?: number | undefined
   adminHost?: string | undefined

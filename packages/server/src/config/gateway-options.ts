@@ -46,6 +46,10 @@ export interface RouteOptions {
 export interface GatewayOptions {
   readonly upstream: URL
   readonly store: string
+  readonly cache: string | undefined
+  readonly migrate: boolean
+  readonly encryptionKeyFile: string | undefined
+  readonly encryption: 'on' | 'accept-plain' | 'write-plain'
   readonly host: string
   readonly port: number
   readonly adminHost: string
@@ -81,6 +85,8 @@ export const DEFAULTS: {
   readonly [Field in keyof Config]?: NonNullable<Config[Field]>
 } = {
   store: 'sqlite:.onceward/onceward.sqlite',
+  migrate: false,
+  encryption: 'on',
   host: '127.0.0.1',
   port: 8080,
   adminHost: '127.0.0.1',
@@ -120,10 +126,8 @@ export function gatewayOptions(loaded: LoadedConfig): GatewayOptions {
       '--scope is missing: tell callers apart by header:NAME, jwt:CLAIM or cert, or say public if they may share keys',
     )
   }
-  if (given.cache !== undefined) {
-    throw usageError(
-      '--cache is not available yet: a cache before a SQL store comes with a later version; leave it out',
-    )
+  if (given.encryption !== undefined && given.encryptionKeyFile === undefined) {
+    throw usageError('--encryption needs --encryption-key-file: there is nothing to encrypt with')
   }
   const upstream = new URL(given.upstream)
   if (upstream.pathname !== '/' || upstream.search !== '' || upstream.hash !== '') {
@@ -158,6 +162,10 @@ export function gatewayOptions(loaded: LoadedConfig): GatewayOptions {
   const options: GatewayOptions = {
     upstream,
     store: config.store,
+    cache: given.cache,
+    migrate: config.migrate,
+    encryptionKeyFile: given.encryptionKeyFile,
+    encryption: config.encryption,
     host: config.host,
     port: config.port,
     adminHost: config.adminHost,

@@ -14,9 +14,15 @@ export function printedConfig(loaded: LoadedConfig): Record<string, { value: unk
   return printed
 }
 
-/** Replaces the user part of a URL, where passwords are. */
+/**
+ * Replaces what in a URL may be a secret: all that stands before its last `@`, wherever a password with unescaped signs
+ * has put that, and parameters that are called after a secret. File names of SQLite stay.
+ */
 export function withoutCredentials(url: string): string {
-  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1[redacted]@')
+  if (/^sqlite:/i.test(url)) return url
+  return url
+    .replace(/^([a-z][a-z0-9+.-]*:(?:\/\/)?).*@/is, '$1[redacted]@')
+    .replace(/([?&][^=&]*(?:pass|pwd|secret|token)[^=&]*=)[^&]*/gi, '$1[redacted]')
 }
 
 function redacted(field: string, value: unknown): unknown {

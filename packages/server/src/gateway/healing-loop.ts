@@ -1,6 +1,6 @@
 import type { Once } from 'onceward'
 import type { Logger } from 'pino'
-import type { CatalogStore } from '../store/create-store.ts'
+import type { CatalogStore } from '../store/catalog-store.ts'
 
 /** How often a pass is made, in ms; each gateway waits up to half as long again, so that several do not march in step. */
 const EVERY_MS = 3000

@@ -5,12 +5,12 @@ import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { createOnce } from 'onceward'
 import { responseCodec } from 'onceward/http'
-import type { Logger } from 'pino'
 import { adminApp, upstreamAnswers } from '../admin/admin-app.ts'
 import type { GatewayOptions } from '../config/gateway-options.ts'
 import { withoutCredentials } from '../config/print-config.ts'
 import { CommandError, EXIT } from '../exit-codes.ts'
-import { type CatalogStore, createStore, isForgetful } from '../store/create-store.ts'
+import type { CatalogStore } from '../store/catalog-store.ts'
+import { openForGateway } from '../store/open-for-gateway.ts'
 import { callers } from './caller.ts'
 import { END_TO_END } from './framing.ts'
 import type { GatewayLog } from './gateway-log.ts'
@@ -92,7 +92,7 @@ export async function startGateway(
   try {
     await listen(front.server, options.host, options.port, '--port')
     await listen(adminServer, options.adminHost, options.adminPort, '--admin-port')
-    const store = await (parts.openStore ?? ((url) => openStore(url, log)))(options.store)
+    const store = await (parts.openStore?.(options.store) ?? openForGateway(options, log))
     opened.store = store
 
     const reconciler = createReconciler(routes, NAMESPACE)
@@ -178,22 +178,6 @@ const MAX_TOLD = 100
 
 /** How long the store may take to note what a shutdown has cut, in ms. */
 const CUT_MS = 1000
-
-async function openStore(url: string, log: Logger): Promise<CatalogStore> {
-  const store = await createStore(url, {
-    create: true,
-    onFolderMade: (folder) => log.info({ folder }, 'the folder of the store was not there: made'),
-  })
-  if (isForgetful(url))
-    log.warn({ store: url }, 'the store is in memory: all is forgotten when the gateway ends')
-  try {
-    await store.migrate()
-    return store
-  } catch (error) {
-    await store.close()
-    throw error
-  }
-}
 
 function listen(server: Server, host: string, port: number, flag: string): Promise<void> {
   return new Promise((resolve, reject) => {

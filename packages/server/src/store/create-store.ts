@@ -1,55 +1,67 @@
-import { mkdir, stat } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
-import type { OperationCatalog, OperationStore } from 'onceward'
 import { memoryStore } from 'onceward/memory'
+import { nearest } from '../config/nearest.ts'
 import { withoutCredentials } from '../config/print-config.ts'
-import { CommandError, EXIT, usageError } from '../exit-codes.ts'
+import { usageError } from '../exit-codes.ts'
+import type { CatalogStore } from './catalog-store.ts'
+import { readKeyRing } from './encryption-keys.ts'
+import { MYSQL_SCHEMES, openMysqlStore } from './open-mysql.ts'
+import { openPostgresStore, POSTGRES_SCHEMES } from './open-postgres.ts'
+import { openRedisStore, REDIS_SCHEMES } from './open-redis.ts'
+import { openSqliteStore } from './open-sqlite.ts'
+import { assertCacheable, type CacheOptions, schemeOf, withCache } from './with-cache.ts'
 
-/** A store the gateway and the commands can work with. */
-export type CatalogStore = OperationStore & OperationCatalog
+export type { CatalogStore, PendingMigration } from './catalog-store.ts'
+
+/** How what a store remembers is encrypted. */
+export type EncryptionMode = 'on' | 'accept-plain' | 'write-plain'
 
 /** How a store is opened. */
-export interface CreateStoreOptions {
-  /** Makes the file and its folder when they are not there. Without it, a missing file is an error. */
-  readonly create: boolean
-  /** Told of a folder that had to be made for the file. */
-  readonly onFolderMade?: (folder: string) => void
+export interface CreateStoreOptions extends CacheOptions {
+  /** The URL of a cache in Redis, before a SQL store. */
+  readonly cache?: string
+  /** The file of the keys that what is remembered is sealed with. */
+  readonly encryptionKeyFile?: string
+  /** Whether what is not sealed is believed too, or even written. Default `on`: neither. */
+  readonly encryption?: EncryptionMode
+}
+
+/** The ways to open a store, by scheme. */
+const KINDS: Readonly<Record<string, (url: string, options: CreateStoreOptions) => Promise<CatalogStore>>> = {
+  memory: async () => memoryStore(),
+  sqlite: openSqliteStore,
+  ...Object.fromEntries(REDIS_SCHEMES.map((scheme) => [scheme, openRedisStore])),
+  ...Object.fromEntries(POSTGRES_SCHEMES.map((scheme) => [scheme, openPostgresStore])),
+  ...Object.fromEntries(MYSQL_SCHEMES.map((scheme) => [scheme, openMysqlStore])),
 }
 
 /**
- * Opens the store that `url` names: `sqlite:FILE`, or `memory:` for tests.
+ * Opens the store that `url` names: `sqlite:FILE`, `redis://…`, `postgres://…`, `mysql://…` and their kin, or `memory:`
+ * for tests; with a cache before it and encryption around it where they are asked for. Drivers are loaded when they are
+ * needed. SQL servers are connected to by the first call.
  *
- * @throws `CommandError`: usage for a URL that is none of these, store when the file is not there.
+ * Closing it ends every connection, so that the process can end.
+ *
+ * @throws `CommandError`: usage for a URL that cannot be meant, store for a store that is not there or lets nobody in.
  */
 export async function createStore(url: string, options: CreateStoreOptions): Promise<CatalogStore> {
-  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
-  switch (scheme) {
-    case 'memory':
-      return memoryStore()
-    case 'sqlite':
-      return openSqlite(fileOf(url), options)
-    case 'redis':
-    case 'rediss':
-    case 'postgres':
-    case 'postgresql':
-    case 'mysql':
-    case 'mariadb':
-      throw usageError(
-        `--store ${withoutCredentials(url)}: ${scheme} is not available yet; use sqlite:FILE for now`,
-      )
-    default:
-      throw usageError(`--store ${withoutCredentials(url)}: is not a store; give sqlite:FILE`)
+  const open = KINDS[schemeOf(url)]
+  if (open === undefined) throw usageError(`--store ${withoutCredentials(url)}: ${notAStore(schemeOf(url))}`)
+  if (options.cache !== undefined) assertCacheable(url, options.cache)
+  // Sealed outside of the cache, so that the bytes in Redis are sealed too.
+  const keys =
+    options.encryptionKeyFile === undefined ? undefined : await readKeyRing(options.encryptionKeyFile)
+  const opened = await open(url, options)
+  try {
+    const store = options.cache === undefined ? opened : await withCache(opened, url, options.cache, options)
+    if (keys === undefined) return store
+    const { encryptedStore } = await import('onceward/encrypted')
+    const writePlain = options.encryption === 'write-plain'
+    const acceptPlain = writePlain || options.encryption === 'accept-plain'
+    return encryptedStore(store, { keys, acceptPlain, writePlain })
+  } catch (error) {
+    await opened.close()
+    throw error
   }
-}
-
-/** The file a `sqlite:` URL names: `sqlite:a.db`, `sqlite:./a.db`, `sqlite:/a.db`, `sqlite:///a.db`. */
-export function fileOf(url: string): string {
-  const rest = url.slice(url.indexOf(':') + 1)
-  const file = rest.startsWith('///') ? rest.slice(2) : rest
-  if (file === '' || file.startsWith('//')) {
-    throw usageError(`--store ${url}: names no file; give sqlite:FILE, such as sqlite:onceward.sqlite`)
-  }
-  return file
 }
 
 /** Whether what `url` names is gone with the process. */
@@ -57,38 +69,12 @@ export function isForgetful(url: string): boolean {
   return /^(?:memory:|sqlite::memory:)/i.test(url)
 }
 
-async function openSqlite(file: string, options: CreateStoreOptions): Promise<CatalogStore> {
-  if (file !== ':memory:') {
-    if (options.create) await makeFolder(file, options)
-    else await assertThere(file)
-  }
-  // Loaded when it is used: commands on other stores do not need the driver to be there.
-  const { sqliteStore } = await import('onceward/sqlite')
-  // Commands that look must not change what they look at; the gateway and `migrate` bring the schema up to date.
-  return sqliteStore(file, { create: options.create, autoMigrate: options.create })
+/** Whether the schema is brought up to date without being asked to: a file is one's own, a server is others' too. */
+export function migratesItself(url: string): boolean {
+  return ['sqlite', 'memory', ...REDIS_SCHEMES].includes(schemeOf(url))
 }
 
-async function makeFolder(file: string, options: CreateStoreOptions): Promise<void> {
-  try {
-    const made = await mkdir(dirname(file), { recursive: true })
-    if (made !== undefined) options.onFolderMade?.(resolve(dirname(file)))
-  } catch (error) {
-    throw new CommandError(
-      EXIT.store,
-      `--store sqlite:${file}: its folder cannot be made (${(error as NodeJS.ErrnoException).code}); choose a folder that can be written to`,
-    )
-  }
-}
-
-async function assertThere(file: string): Promise<void> {
-  try {
-    await stat(file)
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code
-    const mend =
-      code === 'ENOENT'
-        ? 'there is no such file; check the path, or make it with onceward migrate'
-        : `cannot be read (${code})`
-    throw new CommandError(EXIT.store, `--store sqlite:${file}: ${mend}`)
-  }
+function notAStore(scheme: string): string {
+  const meant = scheme === '' ? undefined : nearest(scheme, Object.keys(KINDS))
+  return `is not a store; give sqlite:FILE, redis://…, postgres://… or mysql://…${meant === undefined ? '' : `; did you mean ${meant}:?`}`
 }

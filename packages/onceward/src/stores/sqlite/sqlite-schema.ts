@@ -45,11 +45,33 @@ export async function migrateSchema(context: StoreContext): Promise<readonly str
     const missing = MIGRATIONS.slice(found)
     if (found === 0) connection.exec(CREATE_TABLE)
     missing.forEach((name, index) => {
-      connection.exec(readFileSync(new URL(`./migrations/${name}.sql`, import.meta.url), 'utf8'))
+      connection.exec(textOf(name))
       connection.prepare(INSERT).run(found + index + 1, name, Math.floor(clock.now()))
     })
     return missing
   })
+}
+
+/** A migration that is not applied yet, with all that `migrate` would run for it. */
+export interface PendingMigration {
+  readonly name: string
+  readonly sql: string
+}
+
+/** The migrations that are not applied yet. @throws `SCHEMA_NEWER`. */
+export function pendingMigrations(connection: SqliteConnection): readonly PendingMigration[] {
+  const found = schemaVersion(connection)
+  if (found > SCHEMA_VERSION) throw newerSchema(connection, found)
+  return MIGRATIONS.slice(found).map((name, index) => {
+    const number = found + index + 1
+    const first = number === 1 ? `${CREATE_TABLE};\n` : ''
+    const last = `INSERT INTO onceward_migrations (number, name, applied_at) VALUES (${number}, '${name}', unixepoch() * 1000);\n`
+    return { name, sql: `${first}${textOf(name)}${last}` }
+  })
+}
+
+function textOf(name: string): string {
+  return readFileSync(new URL(`./migrations/${name}.sql`, import.meta.url), 'utf8')
 }
 
 function newerSchema(connection: SqliteConnection, found: number): unknown {

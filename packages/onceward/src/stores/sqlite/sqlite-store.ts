@@ -16,7 +16,7 @@ import { groupCommit } from './group-commit.ts'
 import { recordTable } from './record-table.ts'
 import { sqliteCatalog } from './sqlite-catalog.ts'
 import { doctorFindings } from './sqlite-doctor.ts'
-import { migrateSchema } from './sqlite-schema.ts'
+import { migrateSchema, type PendingMigration, pendingMigrations } from './sqlite-schema.ts'
 import { checkedOptions, type SqliteStoreOptions } from './sqlite-store-options.ts'
 import type { StoreContext } from './store-context.ts'
 import { prepareStore } from './store-ready.ts'
@@ -29,6 +29,8 @@ export interface SqliteStore<Tx extends SqliteHandle = SqliteHandle>
     OperationCatalog,
     SyncTransactions<Tx> {
   watch(...args: Parameters<NonNullable<OperationStore['watch']>>): Promise<void>
+  /** The migrations that are not applied yet, with their SQL. */
+  plan(): Promise<readonly PendingMigration[]>
   /** The connection of the store, which `transaction` hands to its body. Do not close it. */
   readonly database: Tx
 }
@@ -131,6 +133,7 @@ export function sqliteStore<Tx extends SqliteHandle = SqliteHandle>(
     stats: () => call(() => catalog.stats()),
     audit: (query) => call(() => catalog.audit(query)),
     migrate: () => call(() => migrateSchema(context), { anySchema: true }),
+    plan: () => call(() => pendingMigrations(connection), { anySchema: true }),
     doctor: () => call(() => doctorFindings(context, { file, autoMigrate }), { anySchema: true }),
     async close() {
       if (closed) return
