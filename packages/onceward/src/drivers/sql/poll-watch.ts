@@ -1,4 +1,4 @@
-import type { Timers } from '../../core/clock.ts'
+import type { Clock, Timers } from '../../core/clock.ts'
 import { createWaitingRoom } from '../../core/waiting-room.ts'
 
 /** The pauses between two looks for what other processes wrote, in ms. */
@@ -7,6 +7,7 @@ const MAX_PAUSE_MS = 250
 
 /** What a poller needs. */
 export interface Polling {
+  readonly clock: Pick<Clock, 'monotonic'>
   readonly timers: Timers
   /** Reads a mark of each record that is there, in one query: one that differs once the record has changed. */
   marksOf(digests: readonly string[]): Promise<ReadonlyMap<string, Mark>>
@@ -18,6 +19,8 @@ export interface Mark {
   /** Whether there is something to wait for: running or held. */
   readonly open: boolean
   readonly mark: string
+  /** How long ago its latest transition was, in ms by the clock of the server. */
+  readonly changedMsAgo: number
 }
 
 /** Waiters for a change of one record each. */
@@ -35,8 +38,8 @@ export interface PollWatch {
  */
 export function pollWatch(polling: Polling): PollWatch {
   const room = createWaitingRoom()
-  /** By digest: how many wait, and what the record was at first sight; undefined until it was seen. */
-  const waiting = new Map<string, { count: number; seen: string | undefined }>()
+  /** By digest: how many wait, since when the first of them, and what the record was at first sight, once it was seen. */
+  const waiting = new Map<string, { count: number; readonly since: number; seen: string | undefined }>()
   let stop: (() => void) | undefined
   let looking = false
   let pauseMs = MIN_PAUSE_MS
@@ -48,11 +51,13 @@ export function pollWatch(polling: Polling): PollWatch {
       const waiters = waiting.get(digest)
       if (!waiters) continue
       const found = marks.get(digest)
-      const changed = waiters.seen !== undefined && waiters.seen !== found?.mark
-      if (!found?.open || changed) room.wake(digest)
+      if (!found?.open || hasChanged(waiters, found)) room.wake(digest)
       else waiters.seen = found.mark
     }
   }
+  /** Before the first sight of a record it may have changed already, since somebody waits for it. */
+  const hasChanged = ({ seen, since }: { seen: string | undefined; since: number }, found: Mark) =>
+    seen === undefined ? found.changedMsAgo <= polling.clock.monotonic() - since : seen !== found.mark
   const tick = async () => {
     stop = undefined
     if (waiting.size === 0 || polling.isClosed() || looking) return
@@ -77,7 +82,8 @@ export function pollWatch(polling: Polling): PollWatch {
   return {
     async watch(digest, signal) {
       if (signal.aborted || polling.isClosed()) return
-      const waiters = waiting.get(digest) ?? { count: 0, seen: undefined }
+      const since = polling.clock.monotonic()
+      const waiters = waiting.get(digest) ?? { count: 0, since, seen: undefined }
       waiters.count++
       waiting.set(digest, waiters)
       pauseMs = MIN_PAUSE_MS

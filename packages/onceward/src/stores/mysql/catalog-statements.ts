@@ -1,4 +1,4 @@
-import { CREATION_SLACK_US, NOW_MS } from './record-statements.ts'
+import { CREATION_SLACK_US, JSON_PARAMETER, NOW_MS } from './record-statements.ts'
 
 /** Whether a record is remembered; a running one that may be rerun is forgotten when nobody has taken it over. */
 const ALIVE = `(o.expires_at > ${NOW_MS} OR (o.expires_at IS NULL
@@ -47,8 +47,8 @@ export const ABANDONED: string = `SELECT o.digest FROM onceward_operations AS o
   WHERE o.expires_at IS NULL AND o.state = 'running' AND o.holds = 0 AND o.lease_until + o.retention_ms <= ${NOW_MS}
     AND ${FORGETTABLE} LIMIT ? FOR UPDATE SKIP LOCKED`
 
-export const DELETE = `DELETE o FROM onceward_operations AS o
-  INNER JOIN JSON_TABLE(?, '$[*]' COLUMNS (digest VARCHAR(64) CHARACTER SET ascii PATH '$')) AS j ON o.digest = j.digest`
+export const DELETE: string = `DELETE o FROM onceward_operations AS o
+  INNER JOIN JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (digest VARCHAR(64) CHARACTER SET ascii PATH '$')) AS j ON o.digest = j.digest`
 
 /** The running and the held ones, with the time of the oldest change. */
 export const COUNT_OPEN: string = `SELECT o.state, COUNT(*) AS count, MIN(o.updated_at) AS oldest, ${NOW_MS} AS now

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { failure, type MysqlSession, mysqlErrno, schemaMissing } from '../../drivers/mysql/index.ts'
 import { type OwnParts, ownStatement } from './own-statements.ts'
-import { NOW_MS } from './record-statements.ts'
+import { JSON_PARAMETER, NOW_MS } from './record-statements.ts'
 
 /** One numbered change of the schema. */
 export interface Migration {
@@ -33,7 +33,7 @@ const CREATE_TABLE = `CREATE TABLE IF NOT EXISTS onceward_migrations (
 ) ENGINE = InnoDB`
 const FOUND = 'SELECT number, compatible_from FROM onceward_migrations ORDER BY number DESC LIMIT 1'
 const INSERT = `INSERT IGNORE INTO onceward_migrations (number, name, applied_at, compatible_from)
-  SELECT j.number, j.name, ${NOW_MS}, j.compatible_from FROM JSON_TABLE(?, '$' COLUMNS (
+  SELECT j.number, j.name, ${NOW_MS}, j.compatible_from FROM JSON_TABLE(${JSON_PARAMETER}, '$' COLUMNS (
     number INT PATH '$[0]', name VARCHAR(100) CHARACTER SET ascii PATH '$[1]', compatible_from INT PATH '$[2]')) AS j`
 /** One database migrates at a time on a server; the name of a lock has at most 64 characters. */
 const LOCK = "SELECT GET_LOCK(CONCAT('onceward.', SHA1(COALESCE(DATABASE(), '-'))), 8) AS locked"

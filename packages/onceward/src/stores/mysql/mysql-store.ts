@@ -94,6 +94,7 @@ export function mysqlStoreOf<Tx>(
     isClosed: () => closed,
   }
   const waiters = pollWatch({
+    clock,
     timers,
     isClosed: () => closed,
     async marksOf(digests) {
@@ -201,5 +202,9 @@ function inWholeMs(request: ClaimRequest): ClaimRequest {
 
 function markOf(row: Readonly<Record<string, unknown>>): Mark {
   const state = String(row['state'])
-  return { open: state === 'running' || state === 'held', mark: `${state} ${String(row['fence'])}` }
+  return {
+    open: state === 'running' || state === 'held',
+    mark: `${state} ${String(row['fence'])}`,
+    changedMsAgo: Number(row['changed_ms_ago']),
+  }
 }

@@ -38,7 +38,10 @@ export const READ_COLUMNS: string = [
   'o.payload',
 ].join(', ')
 
-const DIGESTS = "JSON_TABLE(?, '$[*]' COLUMNS (digest VARCHAR(64) CHARACTER SET ascii PATH '$')) AS j"
+/** JSON, whatever the character set of the connection: in it MariaDB cannot read escapes of what it does not have. */
+export const JSON_PARAMETER = 'CONVERT(? USING utf8mb4)'
+
+const DIGESTS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (digest VARCHAR(64) CHARACTER SET ascii PATH '$')) AS j`
 
 /** Reads records as they are committed, and the time. Locks nothing. */
 export const READ: string = `SELECT ${READ_COLUMNS}, ${NOW_MS} AS now
@@ -49,7 +52,7 @@ export const LOCK: string = `SELECT ${READ_COLUMNS}
   FROM ${DIGESTS} STRAIGHT_JOIN onceward_operations AS o ON o.digest = j.digest FOR UPDATE`
 
 /** What waiters look at. */
-export const READ_MARKS: string = `SELECT o.digest, o.state, o.fence
+export const READ_MARKS: string = `SELECT o.digest, o.state, o.fence, ${NOW_MS} - o.updated_at AS changed_ms_ago
   FROM ${DIGESTS} STRAIGHT_JOIN onceward_operations AS o ON o.digest = j.digest`
 
 /** How much later than the beginning of its statement a record may be created with the time of that beginning, in µs. */
@@ -62,7 +65,7 @@ const FRESH_VALUES = `j.digest, j.scope, j.k, 'running', j.fingerprint, j.on_cra
   t.us, 1, t.us DIV 1000, t.us DIV 1000, t.us DIV 1000 + j.lease_ms, j.retention_ms, NULL, 0, 0, 0, j.detail,
   CONCAT('[[', t.us DIV 1000, ',"claimed",1,', t.us, ']]'), NULL`
 
-const FRESH_ROWS = `JSON_TABLE(?, '$[*]' COLUMNS (
+const FRESH_ROWS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     digest VARCHAR(64) CHARACTER SET ascii PATH '$[0]',
     scope TEXT CHARACTER SET utf8mb4 PATH '$[1]',
     k TEXT CHARACTER SET utf8mb4 PATH '$[2]',
@@ -95,7 +98,7 @@ export const CLAIM_OR_LOCK: string = `INSERT INTO onceward_operations (${FRESH_C
   ON DUPLICATE KEY UPDATE digest = IF(LAST_INSERT_ID(0) = 0, onceward_operations.digest, onceward_operations.digest)`
 
 /** Prolongs claims that still belong to their owners. */
-export const RENEW: string = `UPDATE JSON_TABLE(?, '$[*]' COLUMNS (
+export const RENEW: string = `UPDATE JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     digest VARCHAR(64) CHARACTER SET ascii PATH '$[0]',
     owner VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[1]',
     fence BIGINT PATH '$[2]',
@@ -109,7 +112,7 @@ export const RENEW: string = `UPDATE JSON_TABLE(?, '$[*]' COLUMNS (
  * event is appended to the JSON of \`history\` as text.
  */
 export function completeStatement(attempts: number): string {
-  return `UPDATE JSON_TABLE(?, '$[*]' COLUMNS (
+  return `UPDATE JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     digest VARCHAR(64) CHARACTER SET ascii PATH '$[0]',
     owner VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[1]',
     fence BIGINT PATH '$[2]',
@@ -126,7 +129,7 @@ export function completeStatement(attempts: number): string {
   WHERE o.state = 'running' AND o.owner = j.owner AND o.fence = j.fence AND o.detail IS NULL AND o.attempt <= ${attempts}`
 }
 
-const WHOLE_ROWS = `JSON_TABLE(?, '$[*]' COLUMNS (
+const WHOLE_ROWS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     digest VARCHAR(64) CHARACTER SET ascii PATH '$[0]',
     scope TEXT CHARACTER SET utf8mb4 PATH '$[1]',
     k TEXT CHARACTER SET utf8mb4 PATH '$[2]',
@@ -166,8 +169,8 @@ export const CREATE: string = `INSERT INTO onceward_operations (${FRESH_COLUMNS}
   FROM ${WHOLE_ROWS}`
 
 /** Appends lines to the audit, in their order. */
-export const WRITE_AUDIT = `INSERT INTO onceward_audit (digest, entry)
-  SELECT j.digest, j.entry FROM JSON_TABLE(?, '$[*]' COLUMNS (
+export const WRITE_AUDIT: string = `INSERT INTO onceward_audit (digest, entry)
+  SELECT j.digest, j.entry FROM JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     line FOR ORDINALITY,
     digest VARCHAR(64) CHARACTER SET ascii PATH '$[0]',
     entry MEDIUMTEXT CHARACTER SET ascii PATH '$[1]')) AS j ORDER BY j.line`

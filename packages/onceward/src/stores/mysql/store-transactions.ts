@@ -51,7 +51,7 @@ export function storeTransactions<Tx>(
     const { digest } = request.id
     const startedAt = context.clock.monotonic()
     const result = await session.query(CLAIM_OR_LOCK, [asciiJson([freshRow(request)])])
-    const fence = 'insertId' in result ? Number(result.insertId) : 0
+    const fence = Number(result.insertId ?? 0)
     const waited = context.clock.monotonic() - startedAt > MAY_HAVE_WAITED_MS
     if (fence > 0 && !waited) return granted(request, fence)
     const at = (await records.lock([digest])).get(digest)
