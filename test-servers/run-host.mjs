@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { guardFolder, unguardFolder } from './guarded.mjs'
 import { describeEndpoint, startSharedHere, stopSharedHere } from './shared.mjs'
 
 /**
@@ -12,6 +13,7 @@ import { describeEndpoint, startSharedHere, stopSharedHere } from './shared.mjs'
  */
 export async function openRunHost() {
   const folder = await mkdtemp(join(tmpdir(), 'onceward-run-'))
+  guardFolder(folder)
   const path = join(folder, 'host')
   const uses = []
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -36,6 +38,7 @@ export async function openRunHost() {
       await stopSharedHere()
       await new Promise((resolve) => server.close(resolve))
       await rm(folder, { recursive: true, force: true })
+      unguardFolder(folder)
     },
   }
 }

@@ -1,7 +1,7 @@
 /** A run of the tests shares its servers, and says what it went without. */
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { withFixture } from '../scripts/gates/fixture.mjs'
 import { ROOT } from '../scripts/house/paths.mjs'
@@ -54,11 +54,13 @@ await describeWhere('redis', 'a run', () => {
   })
 
   it('ends it also when it is interrupted', { timeout: 60_000 }, async () => {
-    const hangs = `${IMPORT}it('hangs', async () => { ${NOTE}\n process.kill(process.ppid, 'SIGINT')\n await new Promise(() => {}) }, 60_000)\n`
+    const hangs = `${IMPORT}it('hangs', async () => { ${NOTE}\n console.log('host ' + process.env.ONCEWARD_TEST_RUN)\n process.kill(process.ppid, 'SIGINT')\n await new Promise(() => {}) }, 60_000)\n`
     const ran = await vitestIn({ 'a.test.mjs': hangs })
     expect(ran.code).not.toBe(0)
     expect(ran.pids).toHaveLength(1)
     await expect.poll(() => isAlive(ran.pids[0]), { timeout: 10_000 }).toBe(false)
+    const [, host] = /host (\S+)/.exec(ran.output)
+    await expect.poll(() => existsSync(dirname(host)), { timeout: 10_000 }).toBe(false)
   })
 
   it('skips what needs a server that cannot be had, with the reason', { timeout: 60_000 }, async () => {
