@@ -63,8 +63,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the answer is told before it is stored',
     file: 'execution.js',
-    find: 'maxValueBytes);\n    const stored = await complete(ending, outcome);',
-    replace: "maxValueBytes);\n    void complete(ending, outcome);\n    const stored = 'applied';",
+    find: '}, value);\n    const stored = await complete(ending, outcome);',
+    replace: "}, value);\n    void complete(ending, outcome);\n    const stored = 'applied';",
   },
   {
     name: 'a completion whose reply was lost is not tried again',

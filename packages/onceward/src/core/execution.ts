@@ -4,7 +4,7 @@ import { keepLease, type LeaseKeeper, type Reading } from './lease-keeper.ts'
 import type { OnError, Operation } from './once-types.ts'
 import type { Claim, Effect, Outcome, StepRecord } from './operation.ts'
 import { operationHandle } from './operation-handle.ts'
-import { failureOf, failureOutcome, operationFailed, valueOutcome } from './outcomes.ts'
+import { failureOf, failureOutcome, operationFailed, storedFailure, valueOutcome } from './outcomes.ts'
 import { type Persisted, persist } from './persist.ts'
 import { type Engine, onErrorOf, type Policy } from './settings.ts'
 
@@ -70,7 +70,7 @@ interface Ending {
 
 async function storeValue<T>(ending: Ending, value: T): Promise<Ended<T>> {
   const { engine, policy, claim } = ending
-  const outcome = valueOutcome(value, policy.codec, policy.maxValueBytes)
+  const outcome = valueOutcome({ id: claim.id, policy }, value)
   const stored = await complete(ending, outcome)
   if (stored === 'refused') return { result: { error: claimLost() } }
   if (stored === 'unreachable')
@@ -103,7 +103,8 @@ async function storeThrow<T>(
 
 async function release<T>(ending: Ending, error: unknown, effect: 'none' | 'unknown'): Promise<Ended<T>> {
   const { engine, claim } = ending
-  const stored = await settle(ending, () => engine.store.release(claim, failureOf(error, effect)))
+  const failure = storedFailure({ id: claim.id, policy: ending.policy }, error, effect)
+  const stored = await settle(ending, () => engine.store.release(claim, failure))
   if (stored === 'refused' && effect === 'unknown') return { result: { error: claimLost(error) } }
   if (stored === 'applied') engine.emit('released', claim.id, { ...about(claim), error })
   return { result: { error: effect === 'unknown' ? ofThisOperation(error) : error } }
@@ -125,7 +126,7 @@ function ofThisOperation(error: unknown): unknown {
 }
 
 async function fail<T>(ending: Ending, error: unknown, effect: Effect): Promise<Ended<T>> {
-  const outcome = failureOutcome(error, effect)
+  const outcome = failureOutcome({ id: ending.claim.id, policy: ending.policy }, error, effect)
   const stored = await complete(ending, outcome)
   if (stored === 'refused') return { result: { error: claimLost(error) } }
   if (stored === 'unreachable') {
@@ -142,8 +143,10 @@ async function fail<T>(ending: Ending, error: unknown, effect: Effect): Promise<
 
 async function hold<T>(ending: Ending, error: unknown): Promise<Ended<T>> {
   const { engine, claim } = ending
-  const { name, message } = failureOf(error, 'unknown')
-  const stored = await settle(ending, () => engine.store.hold(claim, `the work threw ${name}: ${message}`))
+  const { message } = failureOf(error, 'unknown')
+  const kept = storedFailure({ id: claim.id, policy: ending.policy }, error, 'unknown')
+  const reason = `the work threw ${kept.name}: ${kept.message}`
+  const stored = await settle(ending, () => engine.store.hold(claim, reason))
   if (stored === 'refused') return { result: { error: claimLost(error) } }
   if (stored === 'applied') engine.emit('held', claim.id, { ...about(claim), error })
   const told = `the work threw and its effect may have happened, so the operation is held: ${message}`

@@ -30,11 +30,32 @@ export interface OperationPolicy {
   readonly codec?: Codec
   /** The largest encoded value that is stored, in bytes. A larger one is done, not replayable. Default 1,048,576. */
   readonly maxValueBytes?: number
+  /** Decides what is stored in place of a value or an error that must not rest in the store. Default: what it is. */
+  readonly redact?: Redact
   /** Asked what became of a held operation, by one asker at a time, with back-off. Its answer is an audited resolve. */
   readonly reconcile?: Reconcile
   /** How long one question to `reconcile` may take, in ms. Default 10,000. */
   readonly reconcileTimeoutMs?: number
 }
+
+/** What `redact` is told of that which is about to be stored. */
+export interface RedactContext {
+  readonly id: OperationId
+  /** What the work (or `reconcile`) answered, what a step answered, or what was thrown (or given as failed). */
+  readonly kind: 'value' | 'step' | 'error'
+  /** The name of the step. */
+  readonly step?: string
+}
+
+/**
+ * Answers what is stored in place of `found`: a value for a value or a step, an error (or its message) for an error.
+ * The caller that ran the work gets the full value or error; every duplicate gets what was stored, and so does the
+ * next attempt of a step.
+ *
+ * Limits: it answers at once, without a promise, and leaves `found` itself as it is. Where it throws, nothing is stored
+ * of the value: the operation is done and cannot be replayed. It is never run again for that.
+ */
+export type Redact = (found: unknown, about: RedactContext) => unknown
 
 /** Options of `createOnce`. */
 export interface OnceOptions extends OperationPolicy {

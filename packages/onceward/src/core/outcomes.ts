@@ -1,15 +1,29 @@
 import { clipNote } from './clip-note.ts'
 import { type Codec, Unstorable } from './codec.ts'
 import { isOncewardError, OncewardError } from './errors.ts'
+import { isPromise } from './is-promise.ts'
+import type { RedactContext } from './once-types.ts'
 import type { Effect, Failure, OperationId, Outcome } from './operation.ts'
+import type { Policy } from './settings.ts'
+
+/** What is stored, and by whose policy. */
+interface Stored {
+  readonly id: OperationId
+  readonly policy: Policy
+}
 
 /**
- * Encodes the value of finished work. It never throws: the effect has happened, so a value that cannot be stored
- * becomes an outcome that cannot be replayed.
+ * Encodes the value of finished work, or of one of its steps. It never throws: the effect has happened, so a value that
+ * cannot be stored becomes an outcome that cannot be replayed.
  */
-export function valueOutcome(value: unknown, codec: Codec, maxBytes: number): Outcome {
+export function valueOutcome({ id, policy }: Stored, value: unknown, step?: string): Outcome {
+  const { codec, maxValueBytes: maxBytes } = policy
+  const kept = redacted(policy, value, () =>
+    step === undefined ? { id, kind: 'value' } : { id, kind: 'step', step },
+  )
+  if (kept === undefined) return { kind: 'unreplayable', reason: WITHHELD }
   try {
-    const bytes = codec.encode(value)
+    const bytes = codec.encode(kept.value)
     if (bytes.byteLength <= maxBytes) return { kind: 'value', value: bytes }
     return {
       kind: 'unreplayable',
@@ -33,9 +47,36 @@ export function failureOf(error: unknown, effect: Effect): Failure {
   }
 }
 
+/** {@link failureOf}, as it may be stored. */
+export function storedFailure({ id, policy }: Stored, error: unknown, effect: Effect): Failure {
+  const kept = redacted(policy, error, () => ({ id, kind: 'error' }))
+  return failureOf(kept ? kept.value : WITHHELD, effect)
+}
+
 /** The outcome of work that ended in a final failure. */
-export function failureOutcome(error: unknown, effect: Effect): Outcome {
-  return { kind: 'failure', failure: failureOf(error, effect) }
+export function failureOutcome(stored: Stored, error: unknown, effect: Effect): Outcome {
+  return { kind: 'failure', failure: storedFailure(stored, error, effect) }
+}
+
+/** What it threw may quote what was to be kept out of the store. */
+const WITHHELD = 'redact threw, so nothing of it was stored'
+
+/** What is stored in place of `found`; nothing where that cannot be told. */
+function redacted(
+  { redact }: Policy,
+  found: unknown,
+  about: () => RedactContext,
+): { readonly value: unknown } | undefined {
+  if (redact === undefined) return { value: found }
+  try {
+    const value = redact(found, about())
+    if (!isPromise(value)) return { value }
+    // Nobody waits for it, so nobody looks at how it ends.
+    value.then(undefined, () => {})
+  } catch {
+    // Told as the reason of the outcome.
+  }
+  return undefined
 }
 
 /**

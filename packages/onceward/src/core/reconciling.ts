@@ -33,7 +33,7 @@ export async function reconcileHeld(
     const turn = { fence, asks, quietMs: reconcileTimeoutMs + BACK_OFF_MS.first, holding: false }
     if (!(await bounded(engine.store.takeTurn(id, turn)))) return false
     const finding = await ask(engine, policy, id, held, input)
-    const as = decision(finding, policy)
+    const as = decision(finding, { id, policy })
     if (as === undefined) {
       engine.emit('reconcile-unknown', id, { attempt, fence })
       const quietMs =
@@ -91,12 +91,15 @@ async function ask(
   }
 }
 
-function decision(finding: Reconciliation, policy: Policy): Resolution['as'] | undefined {
+function decision(
+  finding: Reconciliation,
+  stored: { readonly id: OperationId; readonly policy: Policy },
+): Resolution['as'] | undefined {
   switch (finding.outcome) {
     case 'done':
-      return { state: 'done', outcome: valueOutcome(finding.value, policy.codec, policy.maxValueBytes) }
+      return { state: 'done', outcome: valueOutcome(stored, finding.value) }
     case 'failed':
-      return { state: 'done', outcome: failureOutcome(finding.error, 'none') }
+      return { state: 'done', outcome: failureOutcome(stored, finding.error, 'none') }
     case 'not-happened':
       return { state: 'released' }
     default:

@@ -8,8 +8,8 @@ import { systemClock, systemRandom, systemTimers } from './system.ts'
 import { valueCodec } from './value-codec.ts'
 
 /** A policy with every default filled in. */
-export type Policy = Required<Omit<OperationPolicy, 'reconcile' | 'onError'>> &
-  Pick<OperationPolicy, 'reconcile' | 'onError'>
+export type Policy = Required<Omit<OperationPolicy, 'reconcile' | 'onError' | 'redact'>> &
+  Pick<OperationPolicy, 'reconcile' | 'onError' | 'redact'>
 
 /** What an unmarked throw means: one question, "what if the outcome is unknown", has one answer unless the user gives two. */
 export function onErrorOf(policy: Policy): OnError {
@@ -36,6 +36,7 @@ const POLICY_FIELDS = [
   'waitMs',
   'codec',
   'maxValueBytes',
+  'redact',
   'reconcile',
   'reconcileTimeoutMs',
 ] as const
@@ -118,15 +119,19 @@ function checked(policy: Policy): Policy {
   oneOf('onError', onErrorOf(policy), ['hold', 'release', 'store'])
   oneOf('whenRunning', policy.whenRunning, ['wait', 'reject'])
   isCodec(policy.codec)
-  if (policy.reconcile !== undefined && typeof policy.reconcile !== 'function') {
-    throw new TypeError('reconcile must be a function that tells what became of a held operation')
-  }
+  isFunction('reconcile', policy.reconcile, 'tells what became of a held operation')
+  isFunction('redact', policy.redact, 'answers what is stored')
   return policy
 }
 
 function oneOf(name: string, value: string, allowed: readonly string[]): void {
   if (!allowed.includes(value))
     throw new TypeError(`${name} must be one of ${allowed.join(', ')}, not ${written(value)}`)
+}
+
+function isFunction(name: string, given: unknown, does: string): void {
+  if (given === undefined || typeof given === 'function') return
+  throw new TypeError(`${name} must be a function that ${does}`)
 }
 
 function isCodec(codec: Codec): void {

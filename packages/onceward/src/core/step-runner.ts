@@ -74,7 +74,7 @@ export function stepRunner(
     if (onCrash === 'hold') open.add(name)
     if (onCrash === 'hold') underWay.add(name)
     const value = await settling(fn, () => underWay.delete(name))
-    const outcome = valueOutcome(value, policy.codec, policy.maxValueBytes)
+    const outcome = valueOutcome({ id: claim.id, policy }, value, name)
     if (outcome.kind === 'unreplayable') {
       engine.emit('not-replayable', claim.id, { message: `step "${name}": ${outcome.reason}` })
     }

@@ -132,7 +132,7 @@ function* work<T, Tx>(
   } finally {
     if (opened) opened.ended = true
   }
-  const outcome = valueOutcome(value, asked.policy.codec, asked.policy.maxValueBytes)
+  const outcome = valueOutcome(asked, value)
   const completed = yield store.completeIn(tx, reply.claim, outcome, asked.policy.retentionMs)
   if (!completed) {
     throw new OncewardError('CLAIM_LOST', 'the claim was lost inside the transaction, which is rolled back', {
@@ -159,7 +159,7 @@ async function rememberFailure(
   if (reply.state !== 'claimed') return
   // Whatever the work wrote here is rolled back; only what it says itself may have happened elsewhere.
   const effect = verdict?.kind === 'final' ? verdict.effect : 'none'
-  const outcome = failureOutcome(error, effect)
+  const outcome = failureOutcome(asked, error, effect)
   const { leaseMs, retentionMs } = asked.policy
   const stored = await persist(engine, leaseMs, asked.id, () =>
     engine.store.complete(reply.claim, outcome, retentionMs),

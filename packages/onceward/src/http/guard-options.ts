@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { Key } from '../core/derive-key.ts'
-import type { Once, Reconcile } from '../core/once-types.ts'
+import type { Once, Reconcile, Redact } from '../core/once-types.ts'
 import type { OnCrash } from '../core/operation.ts'
 import type { KeyedRequest } from './types.ts'
 
@@ -61,6 +61,11 @@ export interface GuardOptions {
   readonly retentionMs?: number
   /** What a crash during the handler means. Default: what `once` has. */
   readonly onCrash?: OnCrash
+  /**
+   * Decides what is stored of a response: given the `CapturedResponse`, it answers another one. The client whose request
+   * ran gets the full one, duplicates what was stored. Default: what `once` has.
+   */
+  readonly redact?: Redact
   /** Asked what became of a held operation; `done` carries a `CapturedResponse`. */
   readonly reconcile?: Reconcile
   /** How long one question to `reconcile` may take, in ms. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts'
 import { atLeast, refuseUnknown, written } from '../core/known-fields.ts'
 import { createEmitter, type Emit } from '../core/observer.ts'
-import type { Call } from '../core/once-types.ts'
+import type { Call, Redact } from '../core/once-types.ts'
 import { systemClock } from '../core/system.ts'
 import type { GuardOptions, IdempotencyOptions, OnServerError } from './guard-options.ts'
 import { createQuota, type Quota } from './quota.ts'
@@ -46,9 +46,18 @@ const OPTIONS: Readonly<Record<keyof IdempotencyOptions<unknown>, true>> = {
   leaseMs: true,
   retentionMs: true,
   onCrash: true,
+  redact: true,
   reconcile: true,
   reconcileTimeoutMs: true,
   clock: true,
+}
+
+/** Of a response that was too large, nothing is stored but its status and location: there is nothing to redact. */
+function redactResponse(redact: Redact): Redact {
+  if (typeof redact !== 'function')
+    throw new TypeError('redact must be a function that answers what is stored of a response')
+  const isTooLarge = (found: unknown) => typeof found === 'object' && found !== null && 'tooLarge' in found
+  return (found, about) => (about.kind === 'value' && isTooLarge(found) ? found : redact(found, about))
 }
 
 /** Checks options. @throws `TypeError` that names the option and the mend. */
@@ -87,6 +96,7 @@ export function settingsOf(given: GuardOptions): GuardSettings {
       ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
       ...(options.retentionMs === undefined ? {} : { retentionMs: options.retentionMs }),
       ...(options.onCrash === undefined ? {} : { onCrash: options.onCrash }),
+      ...(options.redact === undefined ? {} : { redact: redactResponse(options.redact) }),
       ...(options.reconcile === undefined ? {} : { reconcile: options.reconcile }),
       ...(options.reconcileTimeoutMs === undefined ? {} : { reconcileTimeoutMs: options.reconcileTimeoutMs }),
     },
