@@ -55,6 +55,8 @@ type AnyStore = OperationStore & Partial<OperationCatalog> & Partial<Transaction
  *
  * @throws `TypeError` for keys or options that make no sense.
  * @example
+ * import { encryptedStore } from 'onceward/encrypted'
+ *
  * const store = encryptedStore(sqliteStore('operations.sqlite'), { keys: [{ id: '2026-11', key: process.env.KEY ?? '' }] })
  */
 export function encryptedStore<S extends OperationStore>(store: S, options: EncryptedStoreOptions): S {

@@ -51,6 +51,8 @@ export interface ShardedStore extends OperationStore, OperationCatalog {
  *
  * @throws `TypeError` for no shards, a store that cannot list, one store under two names, unknown names in a layout.
  * @example
+ * import { shardedStore } from 'onceward/sharded'
+ *
  * const store = shardedStore({ a: sqliteStore('a.sqlite'), b: sqliteStore('b.sqlite') })
  */
 export function shardedStore(shards: Shards, options: ShardedStoreOptions = {}): ShardedStore {
