@@ -5,14 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
+import { describeWith } from '../test-servers/index.mjs'
 
 const example = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 const started: ChildProcess[] = []
 
 /** Starts a service and answers where it listens. */
-async function start(path: string): Promise<string> {
+async function start(path: string, env: Readonly<Record<string, string>> = {}): Promise<string> {
   const child = spawn(process.execPath, [example(path)], {
-    env: { ...process.env, PORT: '0' },
+    env: { ...process.env, PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   started.push(child)
@@ -28,6 +29,7 @@ async function start(path: string): Promise<string> {
 afterEach(async () => {
   await Promise.all(
     started.splice(0).map(async (child) => {
+      if (child.exitCode !== null || child.signalCode !== null) return
       const ended = new Promise((resolve) => child.once('exit', resolve))
       child.kill('SIGTERM')
       await ended
@@ -86,4 +88,43 @@ it('the Express example takes one order for two requests with one key, and keeps
   expect(first).toEqual({ order: 1, customer: 'ann' })
   expect(second).toEqual(first)
   expect(await order('bob')).toEqual({ order: 2, customer: 'bob' })
+})
+
+await describeWith('postgres', 'the example order service on PostgreSQL', ({ postgres }) => {
+  it('takes one order for 20 requests with one key to two processes, whichever of them is killed', async () => {
+    const database = await postgres.createDatabase()
+    try {
+      const env = { DATABASE_URL: database.url }
+      const first = await start('orders-postgres/server.js', env)
+      const second = await start('orders-postgres/server.js', env)
+      const take = async (url: string, customer: string, cart: string): Promise<unknown> => {
+        const response = await fetch(`${url}/orders`, {
+          method: 'POST',
+          headers: {
+            'idempotency-key': 'order-1',
+            'x-customer': customer,
+            'content-type': 'application/json',
+          },
+          body: JSON.stringify({ cart, total: 4200 }),
+        })
+        return { status: response.status, ...((await response.json()) as object) }
+      }
+      const taken = Array.from({ length: 20 }, (_, index) => take(index % 2 ? first : second, 'ann', 'a'))
+      const order = { status: 201, id: 1, customer: 'ann', cart: 'a', total: 4200 }
+      expect(new Set((await Promise.all(taken)).map((one) => JSON.stringify(one)))).toHaveLength(1)
+      expect(await taken[0]).toEqual(order)
+
+      started[0]?.kill('SIGKILL')
+      expect(await take(second, 'ann', 'a')).toEqual(order)
+      expect(await take(second, 'ann', 'b')).toMatchObject({
+        status: 422,
+        code: 'KEY_REUSED',
+        effect: 'none',
+      })
+      expect(await take(second, 'bob', 'b')).toMatchObject({ status: 201, customer: 'bob' })
+      expect(await (await fetch(`${second}/orders`)).json()).toHaveLength(2)
+    } finally {
+      await database.drop()
+    }
+  })
 })
