@@ -9,6 +9,8 @@ export interface Backend {
   /** As the command line names it. */
   readonly name: string
   readonly modes: readonly Mode[]
+  /** The packages that its workers use. */
+  readonly drivers: readonly string[]
   /** What can go wrong here. */
   readonly faults: readonly FaultKind[]
   /** What a worker reaches through a proxy of its trial; empty for a store without a network. */

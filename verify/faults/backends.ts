@@ -1,10 +1,16 @@
 import type { Backend } from './backend.ts'
 import { type Library, loadLibrary } from './library.ts'
+import { mariadbBackend } from './mariadb-backend.ts'
+import { postgresBackend } from './postgres-backend.ts'
+import { redisBackend } from './redis-backend.ts'
 import { sqliteBackend } from './sqlite-backend.ts'
 
 /** How each store is started. */
 export const BACKENDS: Readonly<Record<string, (library: Library) => Promise<Backend>>> = {
   sqlite: (library) => sqliteBackend(library),
+  redis: redisBackend,
+  postgres: postgresBackend,
+  mariadb: mariadbBackend,
 }
 
 /** Starts the servers of a store, or tells why it cannot be had here. */

@@ -1,3 +1,4 @@
+import { cp, mkdir, mkdtemp, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type {
@@ -44,4 +45,26 @@ export async function loadLibrary(folder: string): Promise<Library> {
     faultPoints,
     store: (name) => load('stores', name, 'index.js'),
   }
+}
+
+/** The factory of a store. @throws `Error` when the library has none of this name. */
+export async function factoryOf(library: Library, folder: string, name: string): Promise<StoreFactory> {
+  const factory = (await library.store(folder))[name]
+  if (factory === undefined) throw new Error(`the library has no ${name}`)
+  return factory
+}
+
+/**
+ * Copies a built library, so that building it anew meanwhile changes nothing. The copy lies inside the repository, where
+ * it finds the drivers that the library loads on demand.
+ */
+export async function copyLibrary(folder: string, root: string): Promise<string> {
+  const cache = join(root, 'node_modules', '.cache')
+  await mkdir(cache, { recursive: true })
+  const copy = await mkdtemp(join(cache, 'onceward-library-'))
+  for (const part of ['core', 'drivers', 'stores', 'testing']) {
+    await cp(join(folder, part), join(copy, part), { recursive: true })
+  }
+  await writeFile(join(copy, 'package.json'), '{ "type": "module" }')
+  return copy
 }

@@ -1,6 +1,6 @@
 import type { BusinessWrite } from './business.ts'
-import type { Library } from './library.ts'
-import type { OpenedStore, StoreAddress } from './store-kinds.ts'
+import { factoryOf, type Library } from './library.ts'
+import type { AddressOf, OpenedStore } from './store-kinds.ts'
 
 /** The part of a SQLite handle that is used. */
 interface Handle {
@@ -17,10 +17,9 @@ const MOST_PAGES = 1_073_741_823
 /** Opens the SQLite store on its own connection, as one process of several. */
 export async function openSqliteStore(
   library: Library,
-  { file, synchronous }: Extract<StoreAddress, { kind: 'sqlite' }>,
+  { file, synchronous }: AddressOf<'sqlite'>,
 ): Promise<OpenedStore> {
-  const { sqliteStore } = await library.store('sqlite')
-  if (sqliteStore === undefined) throw new Error('the library has no sqliteStore')
+  const sqliteStore = await factoryOf(library, 'sqlite', 'sqliteStore')
   const store = sqliteStore(file, { synchronous, busyTimeoutMs: 1000 })
   const { database } = store as unknown as { readonly database: Handle }
   return {

@@ -3,14 +3,14 @@
  *
  * Exit codes: 0 when every mutant was killed, 1 when one lived or could not be made, 2 for wrong use.
  */
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Backend } from './backend.ts'
 import { startBackend } from './backends.ts'
 import { runCampaign } from './campaign.ts'
-import { DEFAULT_LIBRARY } from './library.ts'
+import { copyLibrary, DEFAULT_LIBRARY } from './library.ts'
 import { MUTANTS, type Mutant } from './mutants.ts'
 import { type Sink, startSink } from './sink.ts'
 import { ROOT } from './test-servers.ts'
@@ -43,7 +43,6 @@ async function main(): Promise<number> {
   const chosen = MUTANTS.filter(
     ({ name, store }) => name.includes(values.only) && (stores?.includes(store) ?? true),
   )
-  const pool = workerPool(3)
   const sink = await startSink()
   let killed = 0
   try {
@@ -54,6 +53,7 @@ async function main(): Promise<number> {
         continue
       }
       const { backend } = started
+      const pool = workerPool(3, { drivers: backend.drivers })
       try {
         for (const mutant of chosen.filter((one) => one.store === store)) {
           const fate = await tryMutant(mutant, { backend, pool, sink, trials, from })
@@ -65,11 +65,11 @@ async function main(): Promise<number> {
           await backend.renew()
         }
       } finally {
+        await pool.close()
         await backend.stop()
       }
     }
   } finally {
-    await pool.close()
     await sink.stop()
   }
   console.log(`${killed} of ${chosen.length} mutants killed`)
@@ -92,16 +92,9 @@ interface Fate {
 }
 
 async function tryMutant(mutant: Mutant, { backend, pool, sink, trials, from }: Lab): Promise<Fate> {
-  // Inside the repository, so that the copy finds the drivers that the library loads on demand.
-  const cache = join(ROOT, 'node_modules', '.cache')
-  await mkdir(cache, { recursive: true })
-  const library = await mkdtemp(join(cache, 'onceward-mutant-'))
+  const library = await copyLibrary(join(ROOT, DEFAULT_LIBRARY), ROOT)
   const folder = await mkdtemp(join(tmpdir(), 'onceward-faults-mutant-'))
   try {
-    for (const part of ['core', 'drivers', 'stores', 'testing']) {
-      await cp(join(ROOT, DEFAULT_LIBRARY, part), join(library, part), { recursive: true })
-    }
-    await writeFile(join(library, 'package.json'), '{ "type": "module" }')
     await breakFile(join(library, mutant.file), mutant)
     const run = `m${Date.now().toString(36)}`
     const stage = { backend, pool, sink, library, folder, run, faults: mutant.faults ?? backend.faults }

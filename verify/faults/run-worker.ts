@@ -14,6 +14,7 @@ import { type SinkClient, sinkClient } from './sink-client.ts'
 import { type OpenedStore, openStore } from './store-kinds.ts'
 import { tapped } from './tap.ts'
 import { consult, type WorkRoom } from './work.ts'
+import type { Warm } from './worker-pool.ts'
 
 /** One trial as this process takes part in it. */
 interface Part {
@@ -38,7 +39,15 @@ process.on('message', (order: Order) => {
     say({ did: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) })
   })
 })
-say({ did: 'ready' })
+void warmUp(process.argv[2]).finally(() => say({ did: 'ready' }))
+
+/** Loads what will be needed; what cannot be loaded is told by its first use. */
+async function warmUp(told = '{"drivers":[]}'): Promise<void> {
+  const { library, drivers } = JSON.parse(told) as Warm
+  if (library !== undefined)
+    await remembered(libraries, library, loadLibrary).catch(() => libraries.delete(library))
+  for (const driver of drivers) await import(driver).catch(() => {})
+}
 
 function say(report: Report): void {
   // The parent may have gone, or this process may have been given up.

@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import { BACKENDS, startBackend } from './backends.ts'
 import { type Campaign, runCampaign } from './campaign.ts'
 import { FAULT_KINDS, type FaultKind } from './fault-kinds.ts'
-import { DEFAULT_LIBRARY } from './library.ts'
+import { copyLibrary, DEFAULT_LIBRARY } from './library.ts'
 import { startSink } from './sink.ts'
 import { belowFloors, tellStatistics } from './statistics.ts'
 import { ROOT } from './test-servers.ts'
@@ -60,9 +60,19 @@ async function main(): Promise<number> {
   }
   const campaign = { from, trials, width, maxFailures, keep: values.keep }
   let good = true
-  for (const name of stores) {
-    const kept = await runOn(name, campaign, { ...values, only, requireAll: values['require-all'] })
-    good = kept && good
+  const library = await copyLibrary(resolve(values.library), ROOT)
+  try {
+    for (const name of stores) {
+      const kept = await runOn(name, campaign, {
+        ...values,
+        library,
+        only,
+        requireAll: values['require-all'],
+      })
+      good = kept && good
+    }
+  } finally {
+    await rm(library, { recursive: true, force: true })
   }
   console.log(good ? 'every promise was kept' : 'FAILED')
   return good ? 0 : 1
@@ -76,7 +86,7 @@ interface Settings {
 }
 
 async function runOn(name: string, campaign: Campaign, settings: Settings): Promise<boolean> {
-  const started = await startBackend(name, join(ROOT, DEFAULT_LIBRARY))
+  const started = await startBackend(name, settings.library)
   if ('missing' in started) {
     console.log(`${name}: ${settings.requireAll ? 'FAILED' : 'skipped'}: ${started.missing}`)
     return !settings.requireAll
@@ -86,13 +96,13 @@ async function runOn(name: string, campaign: Campaign, settings: Settings): Prom
     ? backend.faults.filter((kind) => settings.only?.includes(kind))
     : backend.faults
   const folder = await mkdtemp(join(tmpdir(), `onceward-faults-${name}-`))
-  const pool = workerPool(3)
+  const pool = workerPool(3, { library: settings.library, drivers: backend.drivers })
   const sink = await startSink()
   // Operations of earlier runs may lie in the same store.
   const run = `f${Date.now().toString(36)}`
   try {
     await mkdir(folder, { recursive: true })
-    const stage = { backend, pool, sink, library: resolve(settings.library), folder, run, faults }
+    const stage = { backend, pool, sink, library: settings.library, folder, run, faults }
     const { statistics, failures, seconds } = await runCampaign(stage, {
       ...campaign,
       onRound: ({ trials, violations }) => {

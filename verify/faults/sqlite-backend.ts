@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Backend, type BusinessRow, PROCESS_FAULTS, STORE_MODES } from './backend.ts'
 import { BUSINESS_TABLES } from './business.ts'
-import type { CataloguedStore, Library } from './library.ts'
+import { type CataloguedStore, factoryOf, type Library } from './library.ts'
 
 /** The part of a SQLite handle that is used. */
 interface Handle {
@@ -17,8 +17,7 @@ export async function sqliteBackend(
   options: { readonly synchronous?: 'full' | 'normal' } = {},
 ): Promise<Backend> {
   const { synchronous = 'full' } = options
-  const { sqliteStore } = await library.store('sqlite')
-  if (sqliteStore === undefined) throw new Error('the library has no sqliteStore')
+  const sqliteStore = await factoryOf(library, 'sqlite', 'sqliteStore')
   const folder = await mkdtemp(join(tmpdir(), 'onceward-faults-sqlite-'))
   let generation = 0
   let file = ''
@@ -35,6 +34,7 @@ export async function sqliteBackend(
   await open()
   return {
     name: 'sqlite',
+    drivers: [],
     modes: [...STORE_MODES, 'transaction', 'transaction'],
     faults: [...PROCESS_FAULTS, 'disk-full', 'store-busy'],
     targets: [],

@@ -14,6 +14,14 @@ export interface WorkerProcess {
   kill(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void
 }
 
+/** What a spare worker loads before it is needed: under load, loading takes longer than a trial. */
+export interface Warm {
+  /** The folder of a library. */
+  readonly library?: string
+  /** Packages. */
+  readonly drivers: readonly string[]
+}
+
 /** Workers that are ready before they are needed: starting one takes longer than most faults last. */
 export interface WorkerPool {
   take(): Promise<WorkerProcess>
@@ -24,17 +32,17 @@ export interface WorkerPool {
 }
 
 /** Makes a pool that keeps so many spare workers. */
-export function workerPool(spares: number): WorkerPool {
+export function workerPool(spares: number, warm: Warm): WorkerPool {
   const waiting: Promise<WorkerProcess>[] = []
   const refill = () => {
-    while (waiting.length < spares) waiting.push(startWorker())
+    while (waiting.length < spares) waiting.push(startWorker(warm))
   }
   refill()
   return {
     async take() {
-      const worker = await (waiting.shift() ?? startWorker())
+      const worker = await (waiting.shift() ?? startWorker(warm))
       refill()
-      return worker.isAlive() ? worker : startWorker()
+      return worker.isAlive() ? worker : startWorker(warm)
     },
     giveBack(worker) {
       if (worker.isAlive()) waiting.unshift(Promise.resolve(worker))
@@ -48,9 +56,12 @@ export function workerPool(spares: number): WorkerPool {
   }
 }
 
-async function startWorker(): Promise<WorkerProcess> {
+async function startWorker(warm: Warm): Promise<WorkerProcess> {
   const file = fileURLToPath(new URL('run-worker.js', import.meta.url))
-  const child = fork(file, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] })
+  const child = fork(file, [JSON.stringify(warm)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: [],
+  })
   const worker = workerProcess(child)
   await worker.said('ready', 30_000)
   return worker

@@ -1,0 +1,107 @@
+import type { SqlServer, TestDatabase } from '../../test-servers/index.d.mts'
+import { type Backend, type BusinessRow, NETWORK_FAULTS, PROCESS_FAULTS, STORE_MODES } from './backend.ts'
+import { BUSINESS_TABLES } from './business.ts'
+import type { FaultKind } from './fault-kinds.ts'
+import type { Library } from './library.ts'
+import { serverFaults } from './server-faults.ts'
+import { type OpenedStore, openStore, type StoreAddress } from './store-kinds.ts'
+
+/** What differs between two SQL servers. */
+export interface SqlDialect {
+  readonly name: string
+  readonly drivers: readonly string[]
+  /** Where a worker finds the database, by this URL. */
+  address(url: string, seed: number): StoreAddress
+  /** Ends all sessions in a database. */
+  endSessions(server: SqlServer, database: string): Promise<void>
+  /** Its `n`-th parameter. */
+  parameter(n: number): string
+  readonly faults: readonly FaultKind[]
+}
+
+/** A store on a SQL server: a database for it, its faults, and the business tables beside its own. */
+export async function sqlBackend(library: Library, server: SqlServer, dialect: SqlDialect): Promise<Backend> {
+  const { name, parameter } = dialect
+  const faults = serverFaults(server)
+  let database: TestDatabase
+  let direct: OpenedStore
+  const open = async () => {
+    database = await server.createDatabase()
+    direct = await openStore(library, dialect.address(database.url, 0))
+    await direct.store.migrate()
+    for (const table of BUSINESS_TABLES) await server.query(table, [], database.name)
+  }
+  const query = (sql: string, values: readonly unknown[]) => server.query(sql, values, database.name)
+  await open()
+  return {
+    name,
+    drivers: dialect.drivers,
+    modes: [...STORE_MODES, 'transaction', 'transaction'],
+    faults: [
+      ...PROCESS_FAULTS,
+      ...NETWORK_FAULTS,
+      'net-cut-commit',
+      'store-kill',
+      'store-stop',
+      ...dialect.faults,
+    ],
+    targets: [server],
+    address([port = 0], seed) {
+      const url = new URL(database.url)
+      url.port = String(port)
+      return dialect.address(url.href, seed)
+    },
+    async prepare(accounts) {
+      const values = accounts.map((_, index) => `(${parameter(index + 1)}, 0)`).join(', ')
+      await query(`INSERT INTO faults_accounts (id, amount) VALUES ${values}`, accounts)
+    },
+    async strike({ kind, forMs }) {
+      if (kind === 'store-kill') await faults.kill(forMs)
+      else if (kind === 'store-stop') await faults.stop(forMs)
+      else if (kind === 'sessions-ended') await dialect.endSessions(server, database.name)
+    },
+    heal: () => faults.heal(),
+    get store() {
+      return direct.store
+    },
+    async rows(scopes) {
+      const list = scopes.map((_, index) => parameter(index + 1)).join(', ')
+      const sql = `SELECT scope, op_key, call_id, fence, nonce FROM faults_rows WHERE scope IN (${list})`
+      const rows = (await query(sql, scopes)) as {
+        scope: string
+        op_key: string
+        call_id: string
+        fence: unknown
+        nonce: string
+      }[]
+      return rows.map(
+        ({ scope, op_key: key, call_id: call, fence, nonce }): BusinessRow => ({
+          scope,
+          key,
+          call,
+          fence: Number(fence),
+          nonce,
+        }),
+      )
+    },
+    async sum(accounts) {
+      const list = accounts.map((_, index) => parameter(index + 1)).join(', ')
+      const [row] = await query(
+        `SELECT sum(amount) AS total FROM faults_accounts WHERE id IN (${list})`,
+        accounts,
+      )
+      return Number(row?.['total'] ?? 0)
+    },
+    async renew() {
+      await direct.close()
+      const old = database
+      await open()
+      await old.drop()
+    },
+    async stop() {
+      await faults.heal()
+      await direct.close()
+      await server.stop()
+    },
+  }
+}
