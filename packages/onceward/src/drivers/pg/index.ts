@@ -1,0 +1,25 @@
+export type { PgClientHandle, PgPoolHandle } from './node-postgres.ts'
+export { type PostgresPool, pgDriver } from './open-driver.ts'
+export { plainArray, textArray } from './pg-array.ts'
+export {
+  CommitFailed,
+  type PgAnswer,
+  type PgDriver,
+  type PgDriverOptions,
+  type PgListener,
+  type PgStatement,
+  type PgTransaction,
+  type PgValue,
+  type Run,
+  type TextRow,
+} from './pg-driver.ts'
+export {
+  failure,
+  isConflict,
+  isLockTimeout,
+  isRefusal,
+  isSchemaMissing,
+  pgFailure,
+  schemaMissing,
+} from './pg-errors.ts'
+export type { PorsagerHandle } from './porsager.ts'

@@ -1,0 +1,234 @@
+import { answerWithin } from '../../core/answer-within.ts'
+import {
+  CommitFailed,
+  endedItself,
+  type Listening,
+  type PgAnswer,
+  type PgDriver,
+  type PgDriverOptions,
+  type PgListener,
+  type PgStatement,
+  type PgTransaction,
+  type PgValue,
+  rolledBack,
+  type TextRow,
+} from './pg-driver.ts'
+import { isUnknownStatement } from './pg-errors.ts'
+
+/** The part of a client of `pg` that is used. */
+export interface PgClientHandle {
+  query(config: object): Promise<{
+    readonly rows: readonly unknown[]
+    readonly rowCount: number | null
+    readonly command?: string
+  }>
+  on(event: string, listener: (...args: never[]) => void): unknown
+  removeListener(event: string, listener: (...args: never[]) => void): unknown
+  /** Since pg 8.18: `T` inside a transaction, `E` inside a failed one, `I` outside. */
+  getTransactionStatus?(): string | null | undefined
+  release?(destroy?: boolean): void
+  connect?(): Promise<unknown>
+  end?(): Promise<void>
+}
+
+/** The part of a `Pool` of `pg` that is used. */
+export interface PgPoolHandle {
+  connect(): Promise<PgClientHandle>
+  readonly totalCount: number
+  on(event: string, listener: (...args: never[]) => void): unknown
+  listenerCount?(event: string): number
+  readonly options?: object
+  readonly Client?: new (options: object) => PgClientHandle
+}
+
+/** Tells whether `value` looks like a `Pool` of `pg`. */
+export function isPgPool(value: unknown): value is PgPoolHandle {
+  if (typeof value !== 'object' || value === null) return false
+  const { connect, on, totalCount } = value as Partial<PgPoolHandle>
+  return typeof connect === 'function' && typeof on === 'function' && typeof totalCount === 'number'
+}
+
+/** Leaves every value as the text that the server sent, whatever type parsers the user has set. */
+const AS_TEXT = { getTypeParser: () => (value: unknown) => value }
+
+/** Drives a `Pool` of `pg`. */
+export function nodePostgres(pool: PgPoolHandle, options: PgDriverOptions): PgDriver {
+  const { queryTimeoutMs } = options
+  // A pool tells of broken idle connections by an event that ends the process when nobody listens.
+  if (pool.listenerCount?.('error') === 0) pool.on('error', ignore)
+  let prepare = options.prepare
+
+  const take = async (): Promise<PgClientHandle> => {
+    const pending = pool.connect()
+    try {
+      const client = await answerWithin(options, pending, queryTimeoutMs)
+      client.on('error', ignore)
+      return client
+    } catch (error) {
+      // One that comes too late goes back.
+      pending.then((client) => client.release?.()).catch(ignore)
+      throw error
+    }
+  }
+  const give = (client: PgClientHandle, broken: boolean) => {
+    client.removeListener('error', ignore)
+    client.release?.(broken)
+  }
+  const runOn = async (
+    client: PgClientHandle,
+    { text, name }: PgStatement,
+    values: readonly PgValue[],
+  ): Promise<PgAnswer> => {
+    const config = { text, values, rowMode: 'array', types: AS_TEXT }
+    const named = prepare && name !== undefined
+    const answer = client.query(named ? { ...config, name } : config)
+    const { rows, rowCount } = await answerWithin(options, answer, queryTimeoutMs)
+    return { rows: rows as readonly TextRow[], affected: rowCount ?? 0 }
+  }
+  const run = async (statement: PgStatement, values: readonly PgValue[]): Promise<PgAnswer> => {
+    const client = await take()
+    let broken = true
+    try {
+      const answer = await runOn(client, statement, values)
+      broken = false
+      return answer
+    } catch (error) {
+      // A server that has answered leaves a connection that is in order.
+      broken = !isServerError(error)
+      if (!prepare || !isUnknownStatement(error)) throw error
+    } finally {
+      give(client, broken)
+    }
+    // A pooler that keeps no prepared statements. Nothing was run yet.
+    prepare = false
+    return run(statement, values)
+  }
+
+  return {
+    where: whereIs(pool),
+    run,
+    async transaction(body) {
+      const client = await take()
+      let broken = true
+      try {
+        await answerWithin(
+          options,
+          client.query({ text: 'BEGIN ISOLATION LEVEL READ COMMITTED' }),
+          queryTimeoutMs,
+        )
+        const value = await orRollback(client, () => body(transactionOn(client)))
+        const status = client.getTransactionStatus?.()
+        if (status === 'I') {
+          broken = false
+          throw endedItself()
+        }
+        await commit(client, pool)
+        broken = false
+        return value
+      } catch (error) {
+        broken &&= !(error instanceof Aborted)
+        throw error instanceof Aborted ? error.cause : error
+      } finally {
+        give(client, broken)
+      }
+    },
+    listen: (listening) => listen(pool, listening, options),
+  }
+
+  function transactionOn(client: PgClientHandle): PgTransaction {
+    return {
+      handle: client,
+      run: (statement, values) => runOn(client, statement, values),
+      async script(text) {
+        await answerWithin(options, client.query({ text }), queryTimeoutMs)
+      },
+    }
+  }
+  async function commit(client: PgClientHandle, { options: about }: PgPoolHandle): Promise<void> {
+    let command: string | undefined
+    try {
+      ;({ command } = await answerWithin(options, client.query({ text: 'COMMIT' }), queryTimeoutMs))
+    } catch (error) {
+      throw new CommitFailed(error)
+    }
+    // The server's answer to the COMMIT of a transaction in which something had failed.
+    if (command === 'ROLLBACK') throw new Aborted(rolledBack(whereIs({ ...pool, options: about ?? {} })))
+  }
+  async function orRollback<T>(client: PgClientHandle, body: () => Promise<T>): Promise<T> {
+    try {
+      return await body()
+    } catch (error) {
+      try {
+        await answerWithin(options, client.query({ text: 'ROLLBACK' }), queryTimeoutMs)
+      } catch {
+        // The connection is gone, and the transaction with it.
+        throw error
+      }
+      throw new Aborted(error)
+    }
+  }
+}
+
+/** Rolled back on a connection that is in order. */
+class Aborted extends Error {
+  constructor(cause: unknown) {
+    super('rolled back', { cause })
+  }
+}
+
+async function listen(
+  pool: PgPoolHandle,
+  { channel, onPayload, onLost }: Listening,
+  options: PgDriverOptions,
+): Promise<PgListener> {
+  const { Client } = pool
+  if (Client === undefined) throw new TypeError('the pool does not tell its Client')
+  const client = new Client(pool.options ?? {})
+  let closed = false
+  const end = async () => {
+    closed = true
+    await client.end?.().catch(ignore)
+  }
+  client.on('error', ignore)
+  client.on('end', () => {
+    if (!closed) onLost()
+  })
+  client.on('notification', ({ payload }: { payload?: string }) => onPayload(payload ?? ''))
+  try {
+    await answerWithin(options, Promise.resolve(client.connect?.()), options.queryTimeoutMs)
+    // The channel is a fixed word with a checked schema.
+    await answerWithin(options, client.query({ text: `LISTEN "${channel}"` }), options.queryTimeoutMs)
+  } catch (error) {
+    await end()
+    throw error
+  }
+  // Waiting for a wake must not keep a process alive that has nothing else to do.
+  ;(client as { unref?(): void }).unref?.()
+  return { close: end }
+}
+
+function isServerError(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'severity' in error && error.severity === 'ERROR'
+}
+
+/** Names the database of a pool, without user and password. */
+function whereIs({ options = {} }: { readonly options?: object }): string {
+  const given = options as {
+    host?: unknown
+    port?: unknown
+    database?: unknown
+    connectionString?: unknown
+  }
+  const url = urlOf(given.connectionString)
+  const host = url?.hostname || given.host || process.env['PGHOST'] || 'localhost'
+  const port = url?.port || given.port || process.env['PGPORT'] || 5432
+  const database =
+    url?.pathname.slice(1) || given.database || process.env['PGDATABASE'] || 'the default database'
+  return `PostgreSQL ${database} at ${host}:${port}`
+}
+
+function urlOf(text: unknown): URL | undefined {
+  return typeof text === 'string' && URL.canParse(text) ? new URL(text) : undefined
+}
+
+function ignore(): void {}

@@ -1,0 +1,107 @@
+import { type PgListener, textArray } from '../../drivers/pg/index.ts'
+import { plain } from './postgres-schema.ts'
+import type { StoreContext } from './store-context.ts'
+
+/** For how long a listening connection outlives the last waiter, in ms. */
+const LINGER_MS = 10_000
+
+/** After how long a lost or refused connection is tried again, in ms. */
+const RETRY_MS = 30_000
+
+/** Notifications to and from other processes. */
+export interface Notifications {
+  /** Somebody waits: listens, if it can. */
+  needed(): void
+  /** Nobody waits any more. */
+  unneeded(): void
+  /** Tells that these records have ended. Nobody is asked to wait for it. */
+  tell(digests: readonly string[]): void
+  /** Whether what is told arrives; absent as long as nobody has listened. */
+  works(): boolean | undefined
+  close(): Promise<void>
+}
+
+/** A digest has 43 characters; a payload may have 8,000 bytes. */
+const MAX_TOLD = 150
+
+/**
+ * Listens on a connection of its own while somebody waits. NOTIFY takes a lock of the whole server at its commit, so it
+ * is sent after the commit of the batch, by itself, and only for records of which a duplicate was counted.
+ *
+ * Behind a pooler in transaction mode LISTEN is accepted and nothing arrives: a probe tells, and waiters poll then.
+ */
+export function notifications(context: StoreContext, onEnded: (digest: string) => void): Notifications {
+  const { driver, settings } = context
+  const { timers, random } = settings
+  const channel = `onceward_${settings.schema}`
+  const send = plain(`SELECT pg_notify($1::text, told)::text AS sent FROM unnest($2::text[]) AS told`, [
+    'sent',
+  ])
+  let listener: Promise<PgListener | undefined> | undefined
+  let works: boolean | undefined
+  let stopLinger: (() => void) | undefined
+  let closed = false
+
+  const probe = `probe ${random.nonce()}`
+  const open = async (): Promise<PgListener | undefined> => {
+    try {
+      const opened = await driver.listen({
+        channel,
+        onPayload(payload) {
+          if (payload === probe) works = true
+          else for (const digest of payload.split(' ')) onEnded(digest)
+        },
+        onLost: retryLater,
+      })
+      works = false
+      await context.run(send, [channel, textArray([probe])])
+      return opened
+    } catch {
+      // Waiters poll.
+      works = false
+      retryLater()
+      return undefined
+    }
+  }
+  const retryLater = () => {
+    timers.after(
+      RETRY_MS,
+      () => {
+        listener = undefined
+      },
+      { background: true },
+    )
+  }
+  const end = async () => {
+    const opened = listener
+    listener = undefined
+    stopLinger?.()
+    stopLinger = undefined
+    await (await opened)?.close().catch(() => {})
+  }
+
+  return {
+    needed() {
+      stopLinger?.()
+      stopLinger = undefined
+      if (settings.listen && !closed) listener ??= open()
+    },
+    unneeded() {
+      stopLinger ??= timers.after(LINGER_MS, () => void end(), { background: true })
+    },
+    tell(digests) {
+      if (!settings.listen || closed || digests.length === 0) return
+      const payloads: string[] = []
+      for (let from = 0; from < digests.length; from += MAX_TOLD) {
+        payloads.push(digests.slice(from, from + MAX_TOLD).join(' '))
+      }
+      // Lost ones are found by polling.
+      context.run(send, [channel, textArray(payloads)]).catch(() => {})
+    },
+    works: () => works,
+    async close() {
+      closed = true
+      await end()
+    },
+  }
+}

@@ -1,0 +1,110 @@
+import type { Claim, Outcome } from '../../core/operation.ts'
+import * as transitions from '../../core/transitions.ts'
+import { type PgValue, plainArray, textArray } from '../../drivers/pg/index.ts'
+import { type Gatherer, outcomeColumns } from '../../drivers/sql/index.ts'
+import { BATCH_LOCK_MS, type Ended, type LockedCalls } from './locked-calls.ts'
+import { payloadValues } from './record-rows.ts'
+import { sendBatches } from './send-batches.ts'
+import type { StoreContext } from './store-context.ts'
+
+/** An operation to end. */
+export interface Completion {
+  readonly claim: Claim
+  readonly outcome: Outcome
+  readonly retentionMs: number
+}
+
+/** The most bytes of outcomes in one statement; a single outcome may be larger. */
+const MAX_BYTES = 4 * 1024 * 1024
+
+/** Makes the fast way of ending operations: one statement for a batch. What it does not know goes the slow way. */
+export function completionCalls(
+  context: StoreContext,
+  locked: LockedCalls,
+  onEnded: (ended: readonly Ended[]) => void,
+): Gatherer<Completion, boolean> {
+  return sendBatches<Completion, boolean>(context, async (batch) => {
+    await context.ready()
+    for (const part of byBytes(batch)) {
+      const answer = await context.run(
+        context.statements.complete,
+        completionValues(part.map(({ ask }) => ask)),
+      )
+      const ended = new Map(answer.rows.map(([digest, contended]) => [digest, contended === 'true']))
+      onEnded([...ended].map(([digest, contended]) => ({ digest: digest ?? '', contended })))
+      for (const { key, ask, resolve, reject } of part) {
+        if (ended.has(key)) resolve(true)
+        else slowly(locked, ask).then(resolve, reject)
+      }
+    }
+  })
+}
+
+function slowly(locked: LockedCalls, { claim, outcome, retentionMs }: Completion): Promise<boolean> {
+  return locked.submit(claim.id.digest, (found, now) =>
+    transitions.complete(found, claim, outcome, retentionMs, now),
+  )
+}
+
+/** The parameters of the statement `complete`. */
+export function completionValues(
+  completions: readonly Completion[],
+  lockTimeoutMs: number = BATCH_LOCK_MS,
+): PgValue[] {
+  const columns = completions.map(({ outcome }) => outcomeColumns(outcome))
+  return [
+    String(lockTimeoutMs),
+    textArray(completions.map(({ claim }) => claim.id.digest)),
+    textArray(completions.map(({ claim }) => claim.owner)),
+    plainArray(completions.map(({ claim }) => claim.fence)),
+    plainArray(completions.map(({ retentionMs }) => retentionMs)),
+    textArray(completions.map(({ outcome }) => (outcome.kind === 'failure' ? 'failed' : 'completed'))),
+    textArray(columns.map(({ detail }) => detail)),
+    ...payloadValues(columns.map(({ payload }) => payload)),
+  ]
+}
+
+/** Parts of a batch that are not too large for one statement. */
+function byBytes<One extends { readonly ask: Completion }>(batch: readonly One[]): One[][] {
+  const parts: One[][] = []
+  let bytes = Number.POSITIVE_INFINITY
+  for (const one of batch) {
+    const size = sizeOf(one.ask.outcome)
+    if (bytes + size > MAX_BYTES) {
+      parts.push([])
+      bytes = 0
+    }
+    parts.at(-1)?.push(one)
+    bytes += size
+  }
+  return parts
+}
+
+function sizeOf(outcome: Outcome): number {
+  if (outcome.kind === 'value') return outcome.value.length
+  return outcome.kind === 'unreplayable' ? (outcome.note?.length ?? 0) : outcome.failure.message.length
+}
+
+/** A claim to prolong. */
+export interface Renewal {
+  readonly claim: Claim
+  readonly leaseMs: number
+}
+
+/** Makes the way of prolonging claims: one statement for a batch, which writes one column that no index has. */
+export function renewalCalls(context: StoreContext): Gatherer<Renewal, boolean> {
+  return sendBatches<Renewal, boolean>(context, async (batch) => {
+    await context.ready()
+    const asks = batch.map((one) => one.ask)
+    const { rows } = await context.run(context.statements.renew, [
+      // Alone it is worth waiting for whoever has locked the record for a moment.
+      String(asks.length > 1 ? BATCH_LOCK_MS : context.settings.lockTimeoutMs),
+      textArray(asks.map(({ claim }) => claim.id.digest)),
+      textArray(asks.map(({ claim }) => claim.owner)),
+      plainArray(asks.map(({ claim }) => claim.fence)),
+      plainArray(asks.map(({ leaseMs }) => leaseMs)),
+    ])
+    const renewed = new Set(rows.map(([digest]) => digest))
+    for (const { key, resolve } of batch) resolve(renewed.has(key))
+  })
+}

@@ -1,0 +1,90 @@
+import type { Clock, Random, Timers } from '../../core/clock.ts'
+import { atLeast, refuseUnknown, written } from '../../core/known-fields.ts'
+import { systemClock, systemRandom, systemTimers } from '../../core/system.ts'
+
+/** Options of `postgresStore`. */
+export interface PostgresStoreOptions {
+  /**
+   * The schema that holds the tables `onceward_…`: letters, digits and underscores in lower case. Default `public`.
+   * `migrate` creates another one where it is missing.
+   */
+  readonly schema?: string
+  /** Whether the first use brings the schema up to date. Default false: run `onceward migrate` at deploy. */
+  readonly autoMigrate?: boolean
+  /** The most calls of concurrent callers that are sent in one statement. Default 256. */
+  readonly maxBatch?: number
+  /** The most statements of one kind on their way at the same time. Each takes a connection of the pool. Default 2. */
+  readonly maxInFlight?: number
+  /** How long a connection, or the answer to a statement of the store, is waited for, in ms. Default 10,000. */
+  readonly queryTimeoutMs?: number
+  /**
+   * How long a claim inside a transaction waits for another transaction that holds the same key, in ms. Default 5,000.
+   * Then it throws `IN_PROGRESS` (retryable, effect none).
+   */
+  readonly lockTimeoutMs?: number
+  /** How often a transaction is run that a deadlock or a conflict has undone. Default 5. */
+  readonly transactionTries?: number
+  /**
+   * Whether statements are prepared once a connection. Default true: about a third faster. A pooler that keeps no
+   * prepared statements (PgBouncer before 1.21) is noticed, and they are sent unprepared then.
+   */
+  readonly prepare?: boolean
+  /**
+   * Whether waiters are woken by LISTEN/NOTIFY, over one more connection while somebody waits. Default true. Behind a
+   * pooler in transaction mode, where it cannot work, waiters poll; so they do with `false`.
+   */
+  readonly listen?: boolean
+  readonly clock?: Clock
+  readonly timers?: Timers
+  readonly random?: Random
+}
+
+const FIELDS: Readonly<Record<keyof PostgresStoreOptions, true>> = {
+  schema: true,
+  autoMigrate: true,
+  maxBatch: true,
+  maxInFlight: true,
+  queryTimeoutMs: true,
+  lockTimeoutMs: true,
+  transactionTries: true,
+  prepare: true,
+  listen: true,
+  clock: true,
+  timers: true,
+  random: true,
+}
+
+/** The options with their defaults. */
+export type Settings = Required<PostgresStoreOptions>
+
+/** Checks the options. @throws `TypeError` naming what is wrong. */
+export function checkedOptions(options: PostgresStoreOptions): Settings {
+  refuseUnknown('postgresStore', options, Object.keys(FIELDS))
+  return {
+    schema: checkedSchema(options.schema ?? 'public'),
+    autoMigrate: options.autoMigrate ?? false,
+    maxBatch: whole('maxBatch', options.maxBatch ?? 256),
+    maxInFlight: whole('maxInFlight', options.maxInFlight ?? 2),
+    queryTimeoutMs: atLeast('queryTimeoutMs', options.queryTimeoutMs ?? 10_000, 1),
+    lockTimeoutMs: whole('lockTimeoutMs', options.lockTimeoutMs ?? 5000),
+    transactionTries: whole('transactionTries', options.transactionTries ?? 5),
+    prepare: options.prepare ?? true,
+    listen: options.listen ?? true,
+    clock: options.clock ?? systemClock,
+    timers: options.timers ?? systemTimers,
+    random: options.random ?? systemRandom,
+  }
+}
+
+/** It becomes part of every statement, so nothing but plain names is let in. */
+function checkedSchema(schema: string): string {
+  if (typeof schema === 'string' && /^[a-z_][a-z0-9_]{0,39}$/.test(schema)) return schema
+  throw new TypeError(
+    `schema must be up to 40 letters, digits and underscores in lower case, not ${written(schema)}`,
+  )
+}
+
+function whole(name: string, value: number): number {
+  if (Number.isInteger(value) && value >= 1 && value <= 2 ** 31 - 1) return value
+  throw new TypeError(`${name} must be a whole number from 1, not ${written(value)}`)
+}

@@ -1,0 +1,29 @@
+import type { OperationRecord } from '../../core/operation.ts'
+import { isExpired } from '../../core/transitions.ts'
+import { textArray } from '../../drivers/pg/index.ts'
+import type { Gatherer } from '../../drivers/sql/index.ts'
+import { recordAt } from './record-rows.ts'
+import { sendBatches } from './send-batches.ts'
+import type { StoreContext } from './store-context.ts'
+
+/** Makes the way of reading records: one statement for a batch, which takes no lock. */
+export function readCalls(context: StoreContext): Gatherer<undefined, OperationRecord | undefined> {
+  return sendBatches<undefined, OperationRecord | undefined>(context, async (batch) => {
+    await context.ready()
+    const { rows } = await context.run(context.statements.read, [textArray(batch.map((one) => one.key))])
+    const byDigest = new Map(rows.map((row) => [row[1], row]))
+    for (const { key, resolve, reject } of batch) {
+      const row = byDigest.get(key)
+      if (row === undefined) {
+        resolve(undefined)
+        continue
+      }
+      try {
+        const record = recordAt(row, 1, context.driver.where)
+        resolve(isExpired(record, Number(row[0])) ? undefined : record)
+      } catch (error) {
+        reject(error)
+      }
+    }
+  })
+}

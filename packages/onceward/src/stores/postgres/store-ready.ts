@@ -1,0 +1,47 @@
+import { isSchemaMissing, type PgDriver, type Run } from '../../drivers/pg/index.ts'
+import { assertUsable, migrateSchema, SCHEMA_VERSION, serverFacts } from './postgres-schema.ts'
+import type { Settings } from './postgres-store-options.ts'
+
+/** The first use of a store, and how its statements run from then on. */
+export interface Ready {
+  /** Sees to the schema, once. A failure is tried again by the next caller. */
+  await(): Promise<void>
+  /** Runs one statement by itself under READ COMMITTED. */
+  readonly run: Run
+}
+
+/** Brings a store up, once, however many callers come at the same time. */
+export function prepareStore(driver: PgDriver, settings: Settings): Ready {
+  let running: Promise<void> | undefined
+  let ready = false
+  /** Whether a statement by itself runs under READ COMMITTED on this server. */
+  let plainly = true
+
+  const inTransaction: Run = (statement, values) => driver.transaction(({ run }) => run(statement, values))
+  const prepare = async () => {
+    const facts = await serverFacts(driver.run, settings.schema)
+    if (settings.autoMigrate && facts.schemaVersion < SCHEMA_VERSION) {
+      await migrateSchema({ driver, settings })
+    } else assertUsable(facts, driver.where)
+    plainly = facts.isolation === 'read committed'
+    ready = true
+  }
+  return {
+    await() {
+      if (ready) return Promise.resolve()
+      running ??= prepare().finally(() => {
+        running = undefined
+      })
+      return running
+    },
+    async run(statement, values) {
+      try {
+        return await (plainly ? driver.run(statement, values) : inTransaction(statement, values))
+      } catch (error) {
+        // Somebody has dropped the tables: the next caller looks again.
+        if (isSchemaMissing(error)) ready = false
+        throw error
+      }
+    },
+  }
+}
