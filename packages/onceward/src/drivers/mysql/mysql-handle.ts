@@ -11,7 +11,7 @@ export interface MysqlConnection {
 /** A statement with the options of mysql2 that decide on the shape of its answer. */
 export interface MysqlStatement {
   readonly sql: string
-  readonly values?: readonly unknown[]
+  readonly values?: unknown[]
 }
 
 /** The part of a pool of `mysql2/promise` that is used. */
