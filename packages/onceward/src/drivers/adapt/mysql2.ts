@@ -37,7 +37,8 @@ const AUTOCOMMIT = 2
 
 /** A connection of `mysql2`, of its promise or its callback interface. */
 export const mysql2Session: Adapter = (handle, dialect) => {
-  if (dialect !== 'mysql' || !can(handle, 'query', 'execute')) return undefined
+  if (!can(handle, 'query', 'execute')) return undefined
+  if (dialect !== 'mysql') throw new TypeError('this store is on PostgreSQL, and the handle is one of mysql2')
   if (can(handle, 'getConnection')) {
     throw noTransaction(
       'a pool of mysql2',

@@ -2,6 +2,7 @@ import { isPromise } from '../../core/is-promise.ts'
 import type { OperationRecord } from '../../core/operation.ts'
 import type { TransactionalStore } from '../../core/store.ts'
 import * as transitions from '../../core/transitions.ts'
+import { sqliteHandleOf } from '../../drivers/adapt/index.ts'
 import {
   isSqliteHandle,
   type SqliteConnection,
@@ -51,13 +52,15 @@ export function storeTransactions<Tx extends SqliteHandle>(parts: TransactionPar
   let ended: Set<string> | undefined
 
   const connectionOf = (tx: Tx): SqliteConnection => {
-    if (!isSqliteHandle(tx)) {
+    const handle = sqliteHandleOf(tx)
+    if (!isSqliteHandle(handle)) {
       throw new TypeError(
-        'give the open database: a DatabaseSync of node:sqlite or @photostructure/sqlite, or a better-sqlite3 Database',
+        'give the open database: a DatabaseSync of node:sqlite or @photostructure/sqlite, a better-sqlite3 Database, ' +
+          'or the tx of Drizzle over better-sqlite3; what is asynchronous cannot take part',
       )
     }
-    const connection = known.get(tx) ?? sqliteConnection(tx, 'of the given handle')
-    known.set(tx, connection)
+    const connection = known.get(handle) ?? sqliteConnection(handle, 'of the given handle')
+    known.set(handle, connection)
     return connection
   }
   const open = (tx: Tx): SqliteConnection => {
@@ -76,9 +79,9 @@ export function storeTransactions<Tx extends SqliteHandle>(parts: TransactionPar
   ): Reply => {
     const connection = open(tx)
     try {
-      if (!checked.has(tx)) assertSchema(connection)
+      if (!checked.has(connection.handle)) assertSchema(connection)
       connection.prepare(TAKE_WRITE_LOCK).run()
-      checked.add(tx)
+      checked.add(connection.handle)
       const table = recordTable(connection)
       const found = table.read([digest]).get(digest)
       if (found && 'fault' in found) throw found.fault
