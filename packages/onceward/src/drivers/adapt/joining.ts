@@ -33,47 +33,63 @@ export interface JoiningOptions {
   readonly random?: Random
 }
 
-/** What is known of a handle in use. */
+/** A handle in use. */
 interface Place {
   readonly outer: AdaptedSession
   /** That of the innermost savepoint. */
   current: SqlSession
+  /** Savepoints that are open or wait for their turn. */
+  users: number
+  /** Savepoints that are open, one inside the other. */
   depth: number
+  readonly level: Level
+}
+
+/** The transaction, or a savepoint in it: what is begun inside of it is run one after the other. */
+interface Level {
+  readonly place: object
+  readonly outer: Level | undefined
   /** Settles when the last savepoint that was asked for has ended. */
   last: Promise<unknown>
+  ended: boolean
 }
 
 /** Joins transactions on one kind of database. Remembers the savepoints of the handles in use, so that they never cross. */
 export function joining(dialect: SqlDialect, options: JoiningOptions = {}): Joining {
   const { failure = (error: unknown) => error, random = systemRandom } = options
   const places = new WeakMap<object, Place>()
-  const inside = new AsyncLocalStorage<ReadonlySet<Place>>()
+  const levels = new AsyncLocalStorage<Level>()
   // Another store may have savepoints on the same connection; equal names would replace each other on MySQL.
   const prefix = `onceward_${Math.floor(random.fraction() * 36 ** 6).toString(36)}`
 
   const placeOf = (handle: unknown): Place => {
     const known = places.get(handle as object)
-    if (known && known.depth > 0) return known
+    if (known && known.users > 0) return known
     // Looked at again each time: a handle outlives its transaction, and a connection has many.
     const outer = sessionOf(handle, dialect)
-    const place = { outer, current: outer, depth: 0, last: known?.last ?? Promise.resolve() }
+    const place = { outer, current: outer, users: 0, depth: 0, level: newLevel(handle as object, undefined) }
     places.set(handle as object, place)
     return place
   }
-
-  const under = async <T>(place: Place, body: () => T | Promise<T>): Promise<T> => {
+  /** What the caller is inside of; work that was left behind by an ended savepoint is inside of what is around that. */
+  const levelOf = ({ level: whole }: Place): Level => {
+    let level = levels.getStore()
+    while (level && (level.ended || level.place !== whole.place)) level = level.outer
+    return level ?? whole
+  }
+  const under = async <T>(place: Place, level: Level, body: () => T | Promise<T>): Promise<T> => {
     const { outer, current } = place
     const run = (session: SqlSession) => {
       place.current = session
-      return inside.run(new Set([...(inside.getStore() ?? []), place]), async () => body())
+      return levels.run(level, async () => body())
     }
-    const name = `${prefix}_${place.depth}`
-    place.depth++
+    const name = `${prefix}_${place.depth++}`
     try {
       return outer.savepoint
         ? await outer.savepoint(run)
         : await underStatements(outer, name, () => run(current), failure)
     } finally {
+      level.ended = true
       place.depth--
       place.current = current
     }
@@ -84,10 +100,16 @@ export function joining(dialect: SqlDialect, options: JoiningOptions = {}): Join
     assertInTransaction: (handle) => assertOpen(placeOf(handle).outer, `${prefix}_probe`, failure),
     async savepoint(handle, body) {
       const place = placeOf(handle)
-      if (inside.getStore()?.has(place)) return under(place, body)
-      const turn = place.last.then(() => under(place, body))
-      place.last = turn.catch(() => {})
+      const around = levelOf(place)
+      const level = newLevel(around.place, levels.getStore())
+      place.users++
+      const turn = around.last.then(() => under(place, level, body)).finally(() => place.users--)
+      around.last = turn.catch(() => {})
       return turn
     },
   }
+}
+
+function newLevel(place: object, outer: Level | undefined): Level {
+  return { place, outer, last: Promise.resolve(), ended: false }
 }
