@@ -49,6 +49,7 @@ export function ioRedisLink(client: IoRedis): RedisLink {
             events,
             true,
           ),
+    close: () => {},
   }
 }
 

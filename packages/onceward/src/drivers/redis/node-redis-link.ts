@@ -5,6 +5,7 @@ import {
   type NodeRedisCommandOptions,
   type NodeRedisSentinel,
   nodeRedisKind,
+  type SentinelLease,
 } from './redis-handle.ts'
 import type { RedisLink, SubscriberEvents, SubscriberLink } from './redis-link.ts'
 
@@ -16,6 +17,8 @@ type NodeRedis = NodeRedisClient | NodeRedisSentinel | NodeRedisCluster
 /** Sends over a client of node-redis. */
 export function nodeRedisLink(client: NodeRedis): RedisLink {
   const topology = nodeRedisKind(client) ?? 'standalone'
+  const sentinel = 'getSentinelNode' in client ? sentinelLease(client) : undefined
+  const send = sentinel ? sentinel.send : sender(client as NodeRedisClient | NodeRedisCluster)
   return {
     client: 'node-redis',
     topology,
@@ -36,20 +39,21 @@ export function nodeRedisLink(client: NodeRedis): RedisLink {
       client.on(event, once)
       return () => void client.off(event, once)
     },
-    send: sender(client),
+    send,
     sendToMasters(command, signal) {
       const options = optionsWith(signal)
-      if (!('masters' in client)) return sender(client)([command], undefined, signal)
+      if (!('masters' in client)) return send([command], undefined, signal)
       return client.masters.map(async (node) => (await client.nodeClient(node)).sendCommand(command, options))
     },
     openSubscriber: (events) =>
       nodeRedisKind(client) === 'standalone'
         ? ownSubscriber(client as NodeRedisClient, events)
         : builtInSubscriber(client as NodeRedisSentinel | NodeRedisCluster, events),
+    close: () => sentinel?.close(),
   }
 }
 
-function sender(client: NodeRedis): RedisLink['send'] {
+function sender(client: NodeRedisClient | NodeRedisCluster): RedisLink['send'] {
   if ('nodeClient' in client) {
     return (commands, key, signal) => {
       const options = optionsWith(signal)
@@ -66,21 +70,45 @@ function sender(client: NodeRedis): RedisLink['send'] {
       )
     }
   }
-  if ('getSentinelNode' in client) {
-    return (commands, _key, signal) => {
-      const options = optionsWith(signal)
-      const [only] = commands
-      if (commands.length === 1 && only) return [client.sendCommand(false, only, options)]
-      // One lease is one connection, however large the pool.
-      const all = client.use((lease) =>
-        Promise.all(commands.map((command) => lease.sendCommand(false, command, options))),
-      )
-      return commands.map(async (_, index) => (await all)[index])
-    }
-  }
   return (commands, _key, signal) => {
     const options = optionsWith(signal)
     return commands.map((command) => client.sendCommand(command, options))
+  }
+}
+
+/**
+ * A sentinel client of our own, one connection of which is leased for good. Sending over the given one would lease and
+ * give back its connection with every command: under steady load the second of two callers waits for ever (node-redis
+ * 6.3), and what `WAIT` speaks of could have gone over another connection.
+ */
+function sentinelLease(client: NodeRedisSentinel): { readonly send: RedisLink['send']; close(): void } {
+  let own: NodeRedisSentinel | undefined
+  let lease: Promise<SentinelLease> | undefined
+  const open = async (): Promise<SentinelLease> => {
+    own?.destroy()
+    own = client.duplicate()
+    own.on('error', () => {})
+    await own.connect()
+    return own.acquire()
+  }
+  const leased = () => {
+    lease ??= open().catch((error: unknown) => {
+      lease = undefined
+      throw error
+    })
+    return lease
+  }
+  return {
+    send(commands, _key, signal) {
+      const options = optionsWith(signal)
+      const ready = leased()
+      return commands.map(async (command) => (await ready).sendCommand(false, command, options))
+    },
+    close() {
+      own?.destroy()
+      own = undefined
+      lease = undefined
+    },
   }
 }
 

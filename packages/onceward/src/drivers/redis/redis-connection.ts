@@ -175,6 +175,7 @@ export function redisConnection(
     close() {
       closed = true
       subscriber.close()
+      link.close()
     },
   }
 }

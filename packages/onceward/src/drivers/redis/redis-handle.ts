@@ -44,7 +44,15 @@ export interface NodeRedisSentinel extends NodeRedisBase {
     args: readonly (string | Buffer)[],
     options?: NodeRedisCommandOptions,
   ): Promise<unknown>
-  use<T>(body: (client: { sendCommand: NodeRedisSentinel['sendCommand'] }) => Promise<T>): Promise<T>
+  connect(): Promise<unknown>
+  duplicate(): NodeRedisSentinel
+  acquire(): Promise<SentinelLease>
+  destroy(): void
+}
+
+/** One connection to the primary, whichever that is. */
+export interface SentinelLease {
+  readonly sendCommand: NodeRedisSentinel['sendCommand']
 }
 
 /** What `createCluster` of `redis` makes. */

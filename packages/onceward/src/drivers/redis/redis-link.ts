@@ -35,6 +35,8 @@ export interface RedisLink {
   sendToMasters(command: readonly RedisArgument[], signal: AbortSignal): Promise<unknown>[]
   /** Makes the connection on which channels are listened to. */
   openSubscriber(events: SubscriberEvents): SubscriberLink
+  /** Closes what was opened here for sending; subscribers are closed by themselves. */
+  close(): void
 }
 
 /** What happens on the connection of a {@link SubscriberLink}. */

@@ -69,32 +69,31 @@ export interface Member extends ListPosition {
 
 /** Every member of some kinds of the index, of all buckets. */
 export async function membersOf(context: StoreContext, kinds: readonly number[]): Promise<readonly Member[]> {
-  const all = await Promise.all(context.layout.buckets.map((bucket) => membersIn(context, bucket, kinds)))
-  return all.flat()
-}
-
-async function membersIn(
-  context: StoreContext,
-  bucket: Bucket,
-  kinds: readonly number[],
-): Promise<readonly Member[]> {
-  const times = new Map<string, number>()
-  let now = 0
+  const members = new Map<string, Member>()
   for (const kind of kinds) {
-    let from = String(kind * KIND)
-    for (;;) {
-      const reply = await readIndex(context, bucket, 'range', from, kind * KIND + KIND - 1, RANGE)
-      const before = times.size
-      now = Number(reply[0])
-      for (let index = 1; index + 1 < reply.length; index += 2) {
-        times.set(textOf(reply[index]), Number(textOf(reply[index + 1])))
+    const from = new Map<Bucket, string>()
+    let buckets = context.layout.buckets
+    while (buckets.length > 0) {
+      const before = members.size
+      const answers = await readIndex(context, buckets, {
+        what: 'range',
+        for: [RANGE],
+        each: (bucket) => [from.get(bucket) ?? kind * KIND, kind * KIND + KIND - 1],
+      })
+      for (const { bucket, now, entries } of answers) {
+        for (let index = 0; index + 1 < entries.length; index += 2) {
+          const digest = textOf(entries[index])
+          const createdAt = Number(textOf(entries[index + 1]))
+          members.set(digest, { digest, createdAt, ageMs: now - createdAt })
+        }
+        // The next part begins with the last score of this one: members may share it.
+        from.set(bucket, textOf(entries.at(-1)))
       }
-      // The next part begins with the last score of this one: members may share it.
-      if (reply.length < 2 * RANGE || times.size === before) break
-      from = textOf(reply.at(-1))
+      const more = answers.filter(({ entries }) => entries.length > 2 * RANGE).map(({ bucket }) => bucket)
+      buckets = members.size > before ? more : []
     }
   }
-  return [...times].map(([digest, createdAt]) => ({ digest, createdAt, ageMs: now - createdAt }))
+  return [...members.values()]
 }
 
 async function sorted(
@@ -133,7 +132,7 @@ async function* merged(
     (bucket): Walk => ({ bucket, ahead: [], last: after, ended: false }),
   )
   for (;;) {
-    await Promise.all(walks.map((walk) => goOn(context, walk, olderThanMs, most)))
+    await goOn(context, walks, olderThanMs, most)
     let next: Walk | undefined
     // Until one of the buckets has to be read again.
     while (walks.every((walk) => walk.ended || walk.ahead.length > 0)) {
@@ -149,13 +148,31 @@ async function* merged(
   }
 }
 
-async function goOn(context: StoreContext, walk: Walk, olderThanMs: number, most: number): Promise<void> {
-  if (walk.ended || walk.ahead.length > 0) return
-  const { createdAt = Number.MAX_SAFE_INTEGER, digest = '' } = walk.last ?? {}
-  const reply = await readIndex(context, walk.bucket, 'walk', createdAt, digest, olderThanMs, most)
-  for (let index = 1; index + 1 < reply.length; index += 2) {
-    walk.ahead.push({ digest: textOf(reply[index]), createdAt: Number(textOf(reply[index + 1])) })
+/** Reads on in every walk that has nothing ahead. */
+async function goOn(
+  context: StoreContext,
+  walks: readonly Walk[],
+  olderThanMs: number,
+  most: number,
+): Promise<void> {
+  const short = new Map(
+    walks.filter((walk) => !walk.ended && walk.ahead.length === 0).map((walk) => [walk.bucket, walk]),
+  )
+  const answers = await readIndex(context, [...short.keys()], {
+    what: 'walk',
+    for: [olderThanMs, most],
+    each: (bucket) => {
+      const { createdAt = Number.MAX_SAFE_INTEGER, digest = '' } = short.get(bucket)?.last ?? {}
+      return [createdAt, digest]
+    },
+  })
+  for (const { bucket, entries } of answers) {
+    const walk = short.get(bucket)
+    if (walk === undefined) continue
+    for (let index = 0; index + 1 < entries.length; index += 2) {
+      walk.ahead.push({ digest: textOf(entries[index]), createdAt: Number(textOf(entries[index + 1])) })
+    }
+    walk.last = walk.ahead.at(-1) ?? walk.last
+    walk.ended = walk.ahead.length < most
   }
-  walk.last = walk.ahead.at(-1) ?? walk.last
-  walk.ended = walk.ahead.length < most
 }

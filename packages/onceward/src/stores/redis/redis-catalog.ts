@@ -29,8 +29,11 @@ export function redisCatalog(context: StoreContext): RedisCatalog {
     most: number,
     itemOf: (digest: string) => Item<boolean>,
   ): Promise<number> {
-    const named = await Promise.all(layout.buckets.map((bucket) => readIndex(context, bucket, what, most)))
-    const digests = named.flat().slice(0, most).map(textOf)
+    const named = await readIndex(context, layout.buckets, { what, for: [most] })
+    const digests = named
+      .flatMap((one) => one.entries)
+      .slice(0, most)
+      .map(textOf)
     const done = await Promise.all(digests.map((digest) => batches.submit(itemOf(digest))))
     return done.filter((one) => one).length
   }
@@ -67,15 +70,10 @@ async function onlyWith(
   const found = new Map<string, OperationRecord>()
   let cursor = '0'
   do {
-    const reply = await connection.command([
-      'ZSCAN',
-      bucket.created,
-      cursor,
-      'MATCH',
-      `${prefix}*`,
-      'COUNT',
-      '1000',
-    ])
+    const reply = await connection.command(
+      ['ZSCAN', bucket.created, cursor, 'MATCH', `${prefix}*`, 'COUNT', '1000'],
+      { key: bucket.created },
+    )
     const [next, entries] = reply as readonly [RedisReply, readonly RedisReply[]]
     cursor = textOf(next)
     for (let index = 0; index < entries.length; index += 2) {
@@ -88,20 +86,18 @@ async function onlyWith(
 }
 
 async function stats(context: StoreContext): Promise<StoreStats> {
-  const replies = await Promise.all(
-    context.layout.buckets.map((bucket) => readIndex(context, bucket, 'stats')),
-  )
-  const sum = (index: number) => replies.reduce((total, reply) => total + Number(reply[index]), 0)
-  const now = Math.max(...replies.map((reply) => Number(reply[0])))
+  const counts = await readIndex(context, context.layout.buckets, { what: 'stats' })
+  const sum = (place: number) => counts.reduce((total, { entries }) => total + Number(entries[place]), 0)
   const running = await membersOf(context, [1, 3])
   const since = await Promise.all(running.map(({ digest }) => context.batches.submit(peekItem(digest))))
+  const now = Math.max(...counts.map((one) => one.now))
   return {
-    running: sum(2),
-    done: sum(1),
-    held: sum(4),
-    released: sum(3),
+    done: sum(0),
+    running: sum(1),
+    released: sum(2),
+    held: sum(3),
     oldestRunningMs: since.reduce<number>((oldest, at) => Math.max(oldest, now - (at ?? now)), 0),
-    oldestHeldMs: Math.max(...replies.map((reply) => Number(reply[5]))),
+    oldestHeldMs: Math.max(...counts.map(({ entries }) => Number(entries[4]))),
   }
 }
 
@@ -113,7 +109,9 @@ async function auditOf(
 ): Promise<readonly AuditEntry[]> {
   const found: AuditEntry[] = []
   for (let from = 0; found.length < limit; from += LINES) {
-    const lines = await connection.command(['LRANGE', audit, String(from), String(from + LINES - 1)])
+    const lines = await connection.command(['LRANGE', audit, String(from), String(from + LINES - 1)], {
+      key: audit,
+    })
     if (!Array.isArray(lines)) break
     for (const line of lines) {
       const entry = readLine(line, audit)

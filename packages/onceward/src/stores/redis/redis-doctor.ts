@@ -58,11 +58,9 @@ export async function doctorFindings(
     await look('cluster', async () => clusterState(textOf(await connection.command(['CLUSTER', 'INFO']))))
   await look('clock', () => skew(context))
   await look('index', async () => {
-    const replies = await Promise.all(
-      context.layout.buckets.map((bucket) => readIndex(context, bucket, 'stats')),
-    )
-    const sum = (place: number) => replies.reduce((total, reply) => total + Number(reply[place]), 0)
-    const [lapsed, expired] = [sum(6), sum(7)]
+    const counts = await readIndex(context, context.layout.buckets, { what: 'stats' })
+    const sum = (place: number) => counts.reduce((total, { entries }) => total + Number(entries[place]), 0)
+    const [lapsed, expired] = [sum(5), sum(6)]
     if (lapsed > 0) return warn(`${lapsed} lapsed claims wait to be marked as held; run a sweep.`)
     if (expired > 10_000)
       return warn(`${expired} entries of expired records are still in the index; run a purge.`)
@@ -156,12 +154,10 @@ function clusterState(text: string): Verdict {
 }
 
 async function skew(context: StoreContext): Promise<Verdict> {
-  const [bucket] = context.layout.buckets
-  if (bucket === undefined) return ok('')
   const before = context.clock.now()
-  const [server] = await readIndex(context, bucket, 'stats')
+  const [answer] = await readIndex(context, context.layout.buckets.slice(0, 1), { what: 'stats' })
   const after = context.clock.now()
-  const difference = Math.round(Number(server) - (before + after) / 2)
+  const difference = Math.round((answer?.now ?? before) - (before + after) / 2)
   return Math.abs(difference) > SKEW_MS
     ? warn(
         `The server's clock differs by ${difference} ms from this machine's. Leases do not suffer, times in logs do; run NTP on both.`,
