@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { refreshQuotes } from './quotes.mjs'
 
 /**
  * Writes a table in Markdown.
@@ -23,7 +24,7 @@ export function machine() {
 }
 
 /**
- * Prints a report and keeps it as `bench/results/NAME.md`.
+ * Prints a report, keeps it as `bench/results/NAME.md`, and brings what `docs/performance.md` quotes of it up to date.
  *
  * @param {string} name
  * @param {string} title
@@ -34,5 +35,6 @@ export function report(name, title, parts) {
   const folder = join(fileURLToPath(new URL('../results', import.meta.url)))
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, `${name}.md`), `${text}\n`)
+  refreshQuotes()
   console.log(`\n${text}\n`)
 }

@@ -10,12 +10,18 @@ import { onceContestant, storeContestant } from '../stores/onceward.mjs'
 
 const PENDING = 'pending'
 
-/** What a careful person writes by hand: claim with SET NX, work, SET; GET where the key is known. No owner, no lease. */
-function byHand(/** @type {string} */ name, /** @type {import('ioredis').RedisOptions} */ options) {
+/**
+ * What a careful person writes by hand: claim with SET NX, work, SET; GET where the key is known. No owner, no lease.
+ *
+ * @param {string} name
+ * @param {(url: string) => Redis | import('ioredis').Cluster} connect
+ * @returns {import('../stores/contestant.mjs').Contestant}
+ */
+export function byHand(name, connect) {
   return {
     name,
-    async open(/** @type {string} */ url) {
-      const redis = new Redis(url, options)
+    async open(url) {
+      const redis = connect(url)
       await redis.ping()
       return {
         async run(/** @type {string} */ key, /** @type {() => unknown} */ work) {
@@ -45,12 +51,18 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`
 
-/** One script for each claim and each completion, guarded by an owner. */
-function scriptPerKey() {
+/**
+ * One script for each claim and each completion, guarded by an owner.
+ *
+ * @param {string} name
+ * @param {(url: string) => Redis | import('ioredis').Cluster} connect
+ * @returns {import('../stores/contestant.mjs').Contestant}
+ */
+export function scriptPerKey(name, connect) {
   return {
-    name: 'by hand, a script per key',
-    async open(/** @type {string} */ url) {
-      const redis = /** @type {any} */ (new Redis(url, { enableAutoPipelining: true }))
+    name,
+    async open(url) {
+      const redis = /** @type {any} */ (connect(url))
       redis.defineCommand('claimOne', { numberOfKeys: 1, lua: CLAIM })
       redis.defineCommand('completeOne', { numberOfKeys: 1, lua: COMPLETE })
       let count = 0
@@ -159,13 +171,14 @@ const withNodeRedis = async (/** @type {string} */ url) => {
 
 /** @type {readonly import('../stores/contestant.mjs').Contestant[]} */
 export const contestants = [
-  byHand('by hand, ioredis, auto-pipelined', { enableAutoPipelining: true }),
-  byHand('by hand, ioredis', {}),
-  scriptPerKey(),
+  byHand('by hand, ioredis, auto-pipelined', (url) => new Redis(url, { enableAutoPipelining: true })),
+  byHand('by hand, ioredis', (url) => new Redis(url)),
+  scriptPerKey('by hand, a script per key', (url) => new Redis(url, { enableAutoPipelining: true })),
   nodeIdempotency(),
   powertools(),
   storeContestant('onceward store, ioredis', withIoredis),
   storeContestant('onceward store, node-redis', withNodeRedis),
   onceContestant('once.run, ioredis, no cache', withIoredis, { cache: false }),
-  onceContestant('once.run, ioredis', withIoredis),
+  onceContestant('once.run, node-redis, no cache', withNodeRedis, { cache: false }),
+  onceContestant('once.run, ioredis, again in one process', withIoredis),
 ]

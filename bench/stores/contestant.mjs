@@ -4,7 +4,8 @@
  * @typedef {object} Contestant
  * @property {string} name
  * @property {(url: string) => Promise<OpenContestant>} open Connects; nothing of it is measured.
- * @property {string} [cannot] Why it is left out of a measurement of duplicates, if it is.
+ * @property {readonly import('./measure.mjs').Kind[]} [kinds] What it is measured at. Default: everything.
+ * @property {number} [knownKeys] How many keys its replays go round. Default 2,000.
  *
  * @typedef {object} OpenContestant
  * @property {(key: string, work: () => unknown) => Promise<unknown>} run

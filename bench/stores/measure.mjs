@@ -15,8 +15,9 @@ const STORM = 20
  * @typedef {{ rate: number, p50: number, p99: number, cpuUs: number, trips: number }} Sample
  */
 
-/** Makes what asks for fresh keys, no key twice in a run of the program. */
+/** Makes what asks for fresh keys, no key twice, whichever process asks. */
 export function createMeasure() {
+  const own = `${process.pid}-${Date.now()}`
   let next = 0
 
   /**
@@ -24,16 +25,20 @@ export function createMeasure() {
    *
    * @param {import('./contestant.mjs').OpenContestant} contestant
    * @param {Kind} kind
-   * @param {{ inFlight: number, ms: number, trips: () => Promise<number> }} options `trips` counts the round trips so far.
+   * @param {object} options
+   * @param {number} options.inFlight
+   * @param {number} options.ms
+   * @param {() => Promise<number>} options.trips Counts the round trips so far.
+   * @param {number} [options.knownKeys] How many keys the replays go round.
    * @returns {Promise<Sample>}
    */
-  return async (contestant, kind, { inFlight, ms, trips }) => {
-    const known = kind === 'replay' ? await remember(contestant, `known-${next++}`) : []
+  return async (contestant, kind, { inFlight, ms, trips, knownKeys = KNOWN_KEYS }) => {
+    const known = kind === 'replay' ? await remember(contestant, `known-${own}-${next++}`, knownKeys) : []
     let turn = 0
     const call = {
-      fresh: () => contestant.run(`fresh-${next++}`, work),
+      fresh: () => contestant.run(`fresh-${own}-${next++}`, work),
       replay: () => contestant.run(/** @type {string} */ (known[turn++ % known.length]), work),
-      storm: () => contestant.run(`storm-${next + Math.floor(turn++ / STORM)}`, work),
+      storm: () => contestant.run(`storm-${own}-${next + Math.floor(turn++ / STORM)}`, work),
     }[kind]
     await keepGoing(call, inFlight, ms / 4)
     const before = { trips: await trips(), cpu: process.cpuUsage() }
@@ -76,9 +81,9 @@ async function keepGoing(call, inFlight, ms) {
   return took
 }
 
-/** @param {import('./contestant.mjs').OpenContestant} contestant @param {string} prefix */
-async function remember(contestant, prefix) {
-  const keys = Array.from({ length: KNOWN_KEYS }, (_, index) => `${prefix}-${index}`)
+/** @param {import('./contestant.mjs').OpenContestant} contestant @param {string} prefix @param {number} count */
+async function remember(contestant, prefix, count) {
+  const keys = Array.from({ length: count }, (_, index) => `${prefix}-${index}`)
   for (let from = 0; from < keys.length; from += 100) {
     await Promise.all(keys.slice(from, from + 100).map((key) => contestant.run(key, work)))
   }

@@ -44,12 +44,14 @@ export function storeContestant(name, connect) {
  *
  * @param {string} name
  * @param {(url: string) => Promise<{ store: import('onceward').OperationStore, close(): Promise<void> }>} connect
- * @param {{ cache?: false }} [options]
+ * @param {{ cache?: false }} [options] Without `cache: false` its replays are repeated ones in one process.
  * @returns {import('./contestant.mjs').Contestant}
  */
 export function onceContestant(name, connect, options = {}) {
   return {
     name,
+    // As few keys as its cache holds, and fresh ones say nothing about a cache.
+    ...(options.cache === false ? {} : { knownKeys: 500, kinds: ['replay', 'storm'] }),
     async open(url) {
       const { store, close } = await connect(url)
       const once = createOnce({

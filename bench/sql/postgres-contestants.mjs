@@ -1,11 +1,33 @@
-import mysql from 'mysql2/promise'
-import { mysqlStore } from 'onceward/mysql'
 import { postgresStore } from 'onceward/postgres'
 import pg from 'pg'
 import { onceContestant, storeContestant } from '../stores/onceward.mjs'
 
 /** The size of every pool: the default of `pg`. */
 const CONNECTIONS = 10
+
+/**
+ * A client that counts what it sends: `pg` waits for the answer to a statement before it sends the next. (The counts of
+ * the server itself come up to a second late.)
+ */
+class CountingClient extends pg.Client {
+  static sent = 0
+
+  /** @param {any[]} parts @returns {any} */
+  query(...parts) {
+    CountingClient.sent += 1
+    return /** @type {any} */ (super.query)(...parts)
+  }
+}
+
+/** How many statements this process has sent to PostgreSQL. */
+export async function trips() {
+  return CountingClient.sent
+}
+
+/** @param {string} url */
+export function postgresPool(url) {
+  return new pg.Pool({ connectionString: url, max: CONNECTIONS, Client: CountingClient })
+}
 
 const PG_TABLE = `CREATE TABLE IF NOT EXISTS naive (key text PRIMARY KEY, state text NOT NULL, receipt jsonb,
   created_at timestamptz NOT NULL DEFAULT now())`
@@ -16,7 +38,7 @@ function naivePostgres(/** @type {string} */ name, /** @type {boolean} */ prepar
   return {
     name,
     async open(/** @type {string} */ url) {
-      const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS })
+      const pool = postgresPool(url)
       await pool.query(PG_TABLE).catch(ignoreRace)
       return {
         async run(/** @type {string} */ key, /** @type {() => unknown} */ work) {
@@ -48,45 +70,13 @@ function naivePostgres(/** @type {string} */ name, /** @type {boolean} */ prepar
   }
 }
 
-function naiveMysql(/** @type {string} */ name, /** @type {'query' | 'execute'} */ call) {
-  return {
-    name,
-    async open(/** @type {string} */ url) {
-      const pool = mysql.createPool({ uri: url, connectionLimit: CONNECTIONS })
-      await pool.query(
-        `CREATE TABLE IF NOT EXISTS naive (id varchar(190) PRIMARY KEY, state varchar(10) NOT NULL, receipt text)`,
-      )
-      return {
-        async run(/** @type {string} */ key, /** @type {() => unknown} */ work) {
-          const [inserted] = await pool[call](`INSERT IGNORE INTO naive (id, state) VALUES (?, 'running')`, [
-            key,
-          ])
-          if (/** @type {import('mysql2').ResultSetHeader} */ (inserted).affectedRows === 0) {
-            const [rows] = await pool[call]('SELECT state, receipt FROM naive WHERE id = ?', [key])
-            const row = /** @type {any[]} */ (rows)[0]
-            if (row?.state !== 'done') throw new Error('turned away: running')
-            return JSON.parse(row.receipt)
-          }
-          const receipt = work()
-          await pool[call](`UPDATE naive SET state = 'done', receipt = ? WHERE id = ?`, [
-            JSON.stringify(receipt),
-            key,
-          ])
-          return receipt
-        },
-        close: () => pool.end(),
-      }
-    },
-  }
-}
-
 function ignoreRace(/** @type {unknown} */ error) {
   // Two processes that create one table at the same moment.
   if (!/duplicate key|already exists/.test(String(error))) throw error
 }
 
 const onPostgres = async (/** @type {string} */ url) => {
-  const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS })
+  const pool = postgresPool(url)
   const store = postgresStore(pool)
   await store.migrate()
   return {
@@ -98,33 +88,11 @@ const onPostgres = async (/** @type {string} */ url) => {
   }
 }
 
-const onMysql = async (/** @type {string} */ url) => {
-  const pool = mysql.createPool({ uri: url, connectionLimit: CONNECTIONS })
-  const store = mysqlStore(pool)
-  await store.migrate()
-  return {
-    store,
-    async close() {
-      await store.close()
-      await pool.end()
-    },
-  }
-}
-
 /** @type {readonly import('../stores/contestant.mjs').Contestant[]} */
-export const postgresContestants = [
+export const contestants = [
   naivePostgres('pg, naive', false),
   naivePostgres('pg, naive, prepared', true),
   storeContestant('onceward store, pg', onPostgres),
   onceContestant('once.run, pg, no cache', onPostgres, { cache: false }),
+  onceContestant('once.run, pg, again in one process', onPostgres),
 ]
-
-/** @type {readonly import('../stores/contestant.mjs').Contestant[]} */
-export const mysqlContestants = [
-  naiveMysql('mysql2, naive', 'query'),
-  naiveMysql('mysql2, naive, prepared', 'execute'),
-  storeContestant('onceward store, mysql2', onMysql),
-  onceContestant('once.run, mysql2, no cache', onMysql, { cache: false }),
-]
-
-export const contestants = [...postgresContestants, ...mysqlContestants]
