@@ -126,7 +126,7 @@ async function answered(
 }
 
 function toldOf(
-  { library }: WorkRoom,
+  { library, thrown }: WorkRoom,
   error: unknown,
 ): Omit<Extract<Noted, { readonly k: 'error' }>, 'k' | 'call'> {
   const message = error instanceof Error ? error.message : String(error)
@@ -135,6 +135,7 @@ function toldOf(
     const why = cause instanceof Error ? ` (cause: ${cause.message})` : ''
     return { own: false, code, effect, message: `${message}${why}`.slice(0, 500) }
   }
-  const own = message.startsWith('own: ')
+  const own =
+    message.startsWith('own: ') || (typeof error === 'object' && error !== null && thrown.has(error))
   return { own, message: own ? message : `${message} ${(error as Error)?.stack ?? ''}`.slice(0, 1000) }
 }

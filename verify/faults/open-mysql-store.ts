@@ -15,7 +15,7 @@ export async function openMysqlStore(library: Library, address: AddressOf<'mysql
   const mysqlStore = await factoryOf(library, 'mysql', 'mysqlStore')
   const { createPool } = await import('mysql2/promise')
   const { url, timeoutMs } = address
-  const pool = createPool({ uri: url, connectionLimit: 8, connectTimeout: timeoutMs })
+  const pool = createPool({ uri: url, connectionLimit: 4, connectTimeout: timeoutMs })
   const store = mysqlStore(pool, { queryTimeoutMs: timeoutMs, lockTimeoutMs: timeoutMs })
   return {
     store,

@@ -5,6 +5,9 @@ import type { AddressOf, OpenedStore } from './store-kinds.ts'
 const ROW = 'INSERT INTO faults_rows (scope, op_key, call_id, fence, nonce) VALUES ($1, $2, $3, $4, $5)'
 const ACCOUNT = 'UPDATE faults_accounts SET amount = amount + 1 WHERE id = $1'
 
+/** Enough for a few batches and transactions; a connection is a process of the server, and dear. */
+const POOL = 4
+
 /** The part of a transaction's handle that is used, of either driver. */
 type Run = (sql: string, values: (string | number)[]) => Promise<unknown>
 
@@ -20,7 +23,7 @@ export async function openPostgresStore(
   if (address.client === 'postgres') {
     const { default: postgres } = await import('postgres')
     const sql = postgres(url, {
-      max: 8,
+      max: POOL,
       connect_timeout: 2,
       onnotice: () => {},
       backoff: () => 0.03,
@@ -39,7 +42,7 @@ export async function openPostgresStore(
   const { default: pg } = await import('pg')
   const pool = new pg.Pool({
     connectionString: url,
-    max: 8,
+    max: POOL,
     connectionTimeoutMillis: timeoutMs,
     options: `-c default_transaction_isolation=${isolation.replace(' ', '\\ ')}`,
   })

@@ -57,6 +57,7 @@ export async function runRound(stage: Stage, seeds: readonly number[]): Promise<
     await disturbAll(stage, cases, first, activeMs)
     await backend.heal()
     await Promise.all(cases.map((one) => one.heal()))
+    await Promise.all(cases.map((one) => one.dismiss()))
     await Promise.all(cases.map((one) => one.lookAtStore()))
   } finally {
     await backend.heal()

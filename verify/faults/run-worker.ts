@@ -3,7 +3,7 @@
  *
  * It takes part in one trial after the other, as its parent tells it.
  */
-import type { Once } from 'onceward'
+import { type Once, operationId } from 'onceward'
 import { ask } from './caller.ts'
 import { crashPlan } from './crash-plan.ts'
 import { type HistoryWriter, historyWriter, monotonicMs } from './history.ts'
@@ -84,10 +84,23 @@ async function open(order: Extract<Order, { do: 'open' }>): Promise<Part> {
   const library = await remembered(libraries, order.library, loadLibrary)
   const sink = await remembered(sinks, order.sinkPort, sinkClient)
   const opened = await openStore(library, order.store)
+  // The first connection, and the first look at the schema, are made before the calls begin.
+  await opened.store.get(operationId('warm', 'warm')).catch(() => {})
   const crash = crashPlan(plan, worker, life, note)
   const { store } = library.faultPoints(tapped(opened.store, note), crash.store)
   const run = plan.keys[0]?.scope.split('.')[0] ?? ''
-  const room: WorkRoom = { plan, run, trial, worker, library, sink, crash, note, write: opened.write }
+  const room: WorkRoom = {
+    plan,
+    run,
+    trial,
+    worker,
+    library,
+    sink,
+    crash,
+    note,
+    write: opened.write,
+    thrown: new WeakSet(),
+  }
   const once = library.createOnce({
     store,
     scope: `${run}.${plan.seed}`,
@@ -147,7 +160,7 @@ async function heal(current: Part, nth: number, of: number): Promise<void> {
     void healing.then(() => current.calls.delete(healing))
   }
   // A held operation has its quiet time before it may be asked about again, and then its three leases.
-  const patienceMs = plan.leaseMs * 3 + 4000
+  const patienceMs = plan.leaseMs * 3 + 10_000
   await Promise.race([allOf(current.calls), new Promise((resolve) => setTimeout(resolve, patienceMs))])
   current.room.note({ k: 'lag', ms: lag.end(), lifeMs: current.lag.end() })
   if (current.unsettled.size > 0) {

@@ -113,15 +113,17 @@ export function seatOf(room: SeatRoom, worker: number): Seat {
       replacing = false
       process?.kill('SIGCONT')
       await opening
-      if (process === undefined || !process.isAlive()) return
-      const finished = process.said('finished', 5000)
-      process.tell({ do: 'finish' })
+      const leaving = process
+      process = undefined
+      if (!leaving?.isAlive()) return
+      const finished = leaving.said('finished', 5000)
+      leaving.tell({ do: 'finish' })
       try {
         await finished
-        pool.giveBack(process)
+        pool.giveBack(leaving)
       } catch {
-        process.kill('SIGKILL')
-        await process.ended
+        leaving.kill('SIGKILL')
+        await leaving.ended
       }
     },
   }

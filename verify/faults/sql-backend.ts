@@ -19,8 +19,18 @@ export interface SqlDialect {
   readonly faults: readonly FaultKind[]
 }
 
+/** A {@link Backend} whose address a front may change. */
+export interface SqlBackend extends Backend {
+  /** The URL of the database as it is reached through a port. */
+  urlAt(port: number): string
+}
+
 /** A store on a SQL server: a database for it, its faults, and the business tables beside its own. */
-export async function sqlBackend(library: Library, server: SqlServer, dialect: SqlDialect): Promise<Backend> {
+export async function sqlBackend(
+  library: Library,
+  server: SqlServer,
+  dialect: SqlDialect,
+): Promise<SqlBackend> {
   const { name, parameter } = dialect
   const faults = serverFaults(server)
   let database: TestDatabase
@@ -32,6 +42,11 @@ export async function sqlBackend(library: Library, server: SqlServer, dialect: S
     for (const table of BUSINESS_TABLES) await server.query(table, [], database.name)
   }
   const query = (sql: string, values: readonly unknown[]) => server.query(sql, values, database.name)
+  const urlAt = (port: number) => {
+    const url = new URL(database.url)
+    url.port = String(port)
+    return url.href
+  }
   await open()
   return {
     name,
@@ -46,11 +61,8 @@ export async function sqlBackend(library: Library, server: SqlServer, dialect: S
       ...dialect.faults,
     ],
     targets: [server],
-    address([port = 0], seed) {
-      const url = new URL(database.url)
-      url.port = String(port)
-      return dialect.address(url.href, seed)
-    },
+    urlAt,
+    address: ([port = 0], seed) => dialect.address(urlAt(port), seed),
     async prepare(accounts) {
       const values = accounts.map((_, index) => `(${parameter(index + 1)}, 0)`).join(', ')
       await query(`INSERT INTO faults_accounts (id, amount) VALUES ${values}`, accounts)

@@ -21,6 +21,8 @@ export interface TrialCase {
   noteFault(kind: FaultKind, detail: string): void
   /** Ends all faults and waits until everything has been asked for once more. */
   heal(): Promise<void>
+  /** Gives the workers back: what they answer from now on, nobody hears. */
+  dismiss(): Promise<void>
   /** Writes down what the store holds. */
   lookAtStore(): Promise<void>
   /** Gives everything back. */
@@ -116,6 +118,9 @@ export async function openCase(stage: Stage, plan: TrialPlan, folder: string): P
       await Promise.all(seats.map((seat) => seat.ready()))
       history.note({ k: 'heal' })
       await Promise.all(seats.map((seat) => seat.heal(seats.length)))
+    },
+    async dismiss() {
+      await Promise.all(seats.map((seat) => seat.empty()))
     },
     async lookAtStore() {
       const accounts = [accountOf(run, plan.seed, 0), accountOf(run, plan.seed, 1)]

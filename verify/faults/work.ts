@@ -18,6 +18,8 @@ export interface WorkRoom {
   readonly crash: CrashPlan
   readonly note: Note
   readonly write: WriteBusiness | undefined
+  /** What the driver threw inside the work: that is the work's own error. */
+  readonly thrown: WeakSet<object>
 }
 
 /** What an operation answers: who did it, and a text that no other caller may see. */
@@ -91,7 +93,10 @@ export function transactionWorkOf(
   return async (tx, op) => {
     before(op)
     await sleep(call.beforeMs / 8)
-    await Promise.resolve(write(tx, op))
+    await Promise.resolve(write(tx, op)).catch((error: unknown) => {
+      if (typeof error === 'object' && error !== null) room.thrown.add(error)
+      throw error
+    })
     await sleep(call.afterMs / 8)
     return after(op)
   }
