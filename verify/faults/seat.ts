@@ -58,6 +58,8 @@ export function seatOf(room: SeatRoom, worker: number): Seat {
     } catch (error) {
       // The store may be down, or the worker was killed: somebody will try again.
       taken.kill('SIGKILL')
+      // Nothing is disturbed yet: the trial itself is at fault.
+      if (startedAt === 0 && replacing && !(error instanceof WorkerEnded)) throw error
       if (!(error instanceof WorkerEnded) && !replacing) room.onFailed(String(error).slice(0, 500))
       replaceLater()
       return

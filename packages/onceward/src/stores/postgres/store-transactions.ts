@@ -19,7 +19,7 @@ import type { Ended } from './locked-calls.ts'
 import { becameOf } from './lost-commit.ts'
 import { completionValues } from './owner-calls.ts'
 import { assertUsable, serverFacts } from './postgres-schema.ts'
-import { recordAt } from './record-rows.ts'
+import { readRecord } from './record-rows.ts'
 import { backOff, closedError, type StoreContext } from './store-context.ts'
 import { wholeMs, wholeRequest } from './whole-request.ts'
 
@@ -79,30 +79,25 @@ export function storeTransactions<Tx>(parts: TransactionParts): TransactionalSto
     }
   }
   const claimIn = async ({ run, touched }: Joined, request: ClaimRequest): Promise<ClaimReply> => {
-    const { digest } = request.id
+    const { id, owner } = request
     if (fitsColumns(request)) {
-      const { rows } = await run(statements.insertIn, claimValues([request], settings.lockTimeoutMs))
-      const granted = rows[0]?.[0] ?? null
-      if (granted !== null) {
-        const { id, owner } = request
+      const { rows } = await run(statements.claim, claimValues([request], settings.lockTimeoutMs))
+      const [, now, granted, found] = rows[0] ?? []
+      if (granted) {
         const claim = { id, owner, fence: Number(granted), attempt: 1 }
         return { state: 'claimed', claim, takenOver: false, steps: [] }
       }
+      if (found && touched === undefined) {
+        // In somebody else's transaction, which may go on for long, a lock is taken only where something is granted.
+        const record = readRecord(found, driver.where)
+        const { reply, write } = transitions.claim(record, { ...request, again: true }, Number(now))
+        if (!write) return reply
+      }
     }
-    if (touched === undefined) {
-      // In somebody else's transaction, which may go on for long, a lock is taken only where something is granted.
-      const refused = await refusalIn(run, request)
-      if (refused) return refused
-    }
-    return decide(run, { digest, step: (found, now) => transitions.claim(found, request, now) })
-  }
-  const refusalIn = async (run: Run, request: ClaimRequest): Promise<ClaimReply | undefined> => {
-    const { rows } = await run(statements.read, [`{"${request.id.digest}"}`])
-    const [row] = rows
-    if (row === undefined) return undefined
-    const found = recordAt(row, 1, driver.where)
-    const { reply, write } = transitions.claim(found, { ...request, again: true }, Number(row[0]))
-    return write ? undefined : reply
+    return decide(run, {
+      digest: id.digest,
+      step: (record, now) => transitions.claim(record, request, now),
+    })
   }
   const completeIn = async (
     { run }: Joined,
@@ -111,8 +106,8 @@ export function storeTransactions<Tx>(parts: TransactionParts): TransactionalSto
     retentionMs: number,
   ): Promise<boolean> => {
     const values = completionValues([{ claim, outcome, retentionMs }], settings.lockTimeoutMs)
-    const { rows } = await run(statements.completeIn, values)
-    if (rows[0]?.[0] === '1') return true
+    const { rows } = await run(statements.complete, values)
+    if (rows.length === 1) return true
     return decide(run, {
       digest: claim.id.digest,
       step: (found, now) => transitions.complete(found, claim, outcome, retentionMs, now),
@@ -123,7 +118,9 @@ export function storeTransactions<Tx>(parts: TransactionParts): TransactionalSto
     async transaction<T>(body: (tx: Tx) => T | Promise<T>): Promise<T> {
       for (let attempt = 0; ; attempt++) {
         if (context.isClosed()) throw closedError(context)
-        await context.ready()
+        await context.ready().catch((error: unknown) => {
+          throw pgFailure(error, driver.where)
+        })
         const touched: Touched = { claims: new Map(), ended: new Map() }
         let ended: { readonly value: T } | { readonly thrown: unknown } | undefined
         try {

@@ -13,10 +13,13 @@ export function layered<Base extends object, Over extends object>(base: Base, ov
         layer,
         name,
         typeof value === 'function'
-          ? { enumerable: true, value: value.bind(base) }
-          : { enumerable: true, get: () => Reflect.get(base, name) },
+          ? { ...CHANGEABLE, writable: true, value: value.bind(base) }
+          : { ...CHANGEABLE, get: () => Reflect.get(base, name) },
       )
     }
   }
   return layer as Base & Over
 }
+
+/** As if it had been assigned: whoever wraps the store in turn may answer something else. */
+const CHANGEABLE = { enumerable: true, configurable: true } as const
