@@ -13,6 +13,9 @@ export interface Pace {
   readonly random: Random
 }
 
+/** The claims of one nonce that were given back: where, and their fences. */
+export type Left = Map<Shard, number>
+
 /** How often one of two that have met looks again whether the other has left. */
 const LOOKS = 4
 
@@ -41,7 +44,7 @@ const GIVE_BACK_MS = 2000
  * prefer, which is what the order of a roll-out is for (docs/sharding.md).
  *
  * A claim that was given back is never used again, even if its release is still on the way: a grant with the fence that
- * was left is refused. A crash between claim and look leaves a claim that lapses: it becomes held, or is taken over with
+ * was left is refused. `left` holds what this nonce has given back before, `leave` is told of more. A crash between claim and look leaves a claim that lapses: it becomes held, or is taken over with
  * `onCrash: 'rerun'`, although nothing has run. That is no effect, and flagged; the moment is one round trip long and
  * exists only while a layout moves. A home that cannot be read is a reason not to run.
  *
@@ -51,11 +54,12 @@ export async function claimAcrossHomes(
   pace: Pace,
   homes: readonly Shard[],
   request: ClaimRequest,
+  left: ReadonlyMap<Shard, number>,
+  leave: (home: Shard, fence: number) => void,
 ): Promise<{ readonly reply: ClaimReply; readonly home?: Shard }> {
-  const left = new Map<Shard, number>()
   const rounds = 2 * homes.length + 1
   for (let round = 0; round < rounds; round++) {
-    const home = whereToAsk(homes, await lookAt(homes, request.id), left)
+    const home = whereToAsk(homes, await lookAt(homes, request.id), request.owner, left)
     if (home === undefined) break
     const reply = await home.call((store) => store.claim(round === 0 ? request : { ...request, again: true }))
     if (reply.state !== 'claimed') return { reply }
@@ -63,7 +67,7 @@ export async function claimAcrossHomes(
     if (left.get(home) === claim.fence) break
     const others = homes.filter((other) => other !== home)
     if (await mayKeep(pace, home, claim, others)) return { reply, home }
-    left.set(home, claim.fence)
+    leave(home, claim.fence)
     await giveBack(pace, home, claim, request.leaseMs)
   }
   // Nobody may be running it, but somebody is about to: the caller asks again soon, under a nonce of its own.
@@ -74,8 +78,14 @@ export async function claimAcrossHomes(
 function whereToAsk(
   homes: readonly Shard[],
   found: readonly Found[],
+  owner: string,
   left: ReadonlyMap<Shard, number>,
 ): Shard | undefined {
+  // A grant whose reply was lost is this caller's to keep or to give back: nobody else knows of it.
+  const isOwn = ({ home, record }: Found) =>
+    record.state === 'running' && record.owner === owner && record.fence !== left.get(home)
+  const own = found.find(isOwn)
+  if (own) return own.home
   const known = [...found].sort((a, b) => byRank(a.record, b.record))
   const [first] = known
   if (first && isLive(first.record)) return first.home

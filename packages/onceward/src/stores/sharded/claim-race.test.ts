@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createOnce } from '../../core/create-once.ts'
 import { operationId } from '../../core/identity.ts'
-import type { Claim } from '../../core/operation.ts'
 import type { ClaimReply, OperationStore } from '../../core/store.ts'
 import { type MemoryStore, memoryStore } from '../memory/index.ts'
 import { type ShardedStore, shardedStore } from './index.ts'
@@ -47,7 +46,7 @@ function withoutSecondLook(store: ShardStore): ShardStore {
 }
 
 /** What one process does with a claim that it was granted. */
-const ENDINGS = ['complete', 'release', 'hold', 'crash'] as const
+const ENDINGS = ['complete', 'release', 'step', 'hold', 'crash'] as const
 type Ending = (typeof ENDINGS)[number]
 
 interface World {
@@ -55,9 +54,13 @@ interface World {
   mostAtOnce: number
   /** How often an effect that was not given back was made. */
   effects: number
-  granted: number
+  /** The fences in the order in which they were granted. */
+  readonly fences: number[]
+  /** How often the work was begun without the step that was finished before. */
+  forgotten: number
 }
 
+const STEP = { name: 'charge', state: 'done', onCrash: 'hold', value: new Uint8Array([1]) } as const
 const ID = operationId('race', 'order 42')
 const LAYOUTS = [
   { layout: ['a'], otherLayouts: [['b']] },
@@ -73,11 +76,13 @@ async function race(
   broken = false,
 ): Promise<World & { readonly store: ShardedStore }> {
   const now = Date.UTC(2026, 0, 1)
-  const clock = { now: () => now, monotonic: () => now }
-  const shards = { a: memoryStore({ clock }), b: memoryStore({ clock }) }
-  const world: World = { mostAtOnce: 0, effects: 0, granted: 0 }
+  // One of the shards has a clock that is behind: its fences begin below those of the other.
+  const clock = (behindMs: number) => ({ now: () => now - behindMs, monotonic: () => now })
+  const shards = { a: memoryStore({ clock: clock(0) }), b: memoryStore({ clock: clock(5) }) }
+  const world: World = { mostAtOnce: 0, effects: 0, fences: [], forgotten: 0 }
   let working = 0
   let owner = 0
+  let stepped = false
   const lost = [...losses]
   const leg: Leg = (name) => s.schedule(Promise.resolve(), name)
   const loses = (name: string) => {
@@ -85,6 +90,7 @@ async function race(
     if (at >= 0) lost.splice(at, 1)
     return at >= 0
   }
+  const impatient = losses.length % 3
   const process = async (view: (typeof LAYOUTS)[number], ending: Ending) => {
     const far = (store: MemoryStore) =>
       broken ? withoutSecondLook(overNetwork(store, leg, loses)) : overNetwork(store, leg, loses)
@@ -95,8 +101,8 @@ async function race(
         timers: {
           after(_ms, callback) {
             let cancelled = false
-            // A bound on a call is not reached here; a pause ends when the scheduler says so.
-            if (_ms < 1000) void leg('pause').then(() => cancelled || callback())
+            // A pause, or the patience for a call, ends when the scheduler says so.
+            void leg('pause').then(() => cancelled || callback())
             return () => {
               cancelled = true
             }
@@ -105,19 +111,23 @@ async function race(
       },
     )
     for (let asked = 0; asked < 6; asked++) {
-      const claim = await claimOnce(store, `p${owner++}`)
-      if (claim === 'ended') return
-      if (claim === undefined) continue
-      world.granted++
+      const granted = await claimOnce(store, `p${owner++}`, asked % 2 === impatient)
+      if (granted === 'ended') return
+      if (granted === undefined) continue
+      const { claim, steps } = granted
+      if (stepped && steps.length === 0) world.forgotten++
+      world.fences.push(claim.fence)
       world.mostAtOnce = Math.max(world.mostAtOnce, ++working)
-      if (ending !== 'release') world.effects++
+      const givesBack = ending === 'release' || ending === 'step'
+      if (!givesBack) world.effects++
       await leg('work')
       working--
       if (ending === 'complete')
         await store.complete(claim, { kind: 'value', value: new Uint8Array([1]) }, 60_000).catch(() => false)
       if (ending === 'hold') await store.hold(claim, 'no reply').catch(() => false)
-      if (ending === 'release') await store.release(claim).catch(() => false)
-      if (ending !== 'release') return
+      if (ending === 'step' && (await store.checkpoint(claim, STEP).catch(() => false))) stepped = true
+      if (givesBack) await store.release(claim).catch(() => false)
+      if (!givesBack) return
       ending = 'complete'
     }
   }
@@ -128,22 +138,28 @@ async function race(
   return { ...world, store: shardedStore(shards, LAYOUTS[0]) }
 }
 
-/** Asks until it is answered; a lost reply is asked for again under the same nonce, as the engine does. */
-async function claimOnce(store: ShardedStore, owner: string): Promise<Claim | 'ended' | undefined> {
+/** Asks until it is answered; a reply that is lost, or late, is asked for again under the same nonce, as the engine does. */
+async function claimOnce(
+  store: ShardedStore,
+  owner: string,
+  impatient: boolean,
+): Promise<Extract<ClaimReply, { state: 'claimed' }> | 'ended' | undefined> {
+  const request = { id: ID, owner, leaseMs: 1000, retentionMs: 60_000, onCrash: 'hold' } as const
   for (let tries = 0; tries < 4; tries++) {
     let reply: ClaimReply
     try {
-      reply = await store.claim({ id: ID, owner, leaseMs: 1000, retentionMs: 60_000, onCrash: 'hold' })
+      if (impatient) store.claim(request).catch(() => {})
+      reply = await store.claim(request)
     } catch {
       continue
     }
-    if (reply.state === 'claimed') return reply.claim
+    if (reply.state === 'claimed') return reply
     return reply.state === 'running' ? undefined : 'ended'
   }
   return undefined
 }
 
-const runs = { numRuns: 1500 }
+const runs = { numRuns: 800 }
 const endings = fc.array(fc.constantFrom(...ENDINGS), { minLength: 3, maxLength: 3 })
 const losses = fc.array(fc.constantFrom('claim', 'get', 'release', 'complete'), { maxLength: 4 })
 
@@ -152,15 +168,17 @@ describe('processes that prefer different shards', () => {
     let contested = 0
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), endings, losses, async (s, ends, lost) => {
-        const { mostAtOnce, effects, granted } = await race(s, ends, lost)
+        const { mostAtOnce, effects, fences, forgotten } = await race(s, ends, lost)
         expect(mostAtOnce).toBeLessThanOrEqual(1)
         expect(effects).toBeLessThanOrEqual(1)
-        if (granted > 1) contested++
+        expect(forgotten).toBe(0)
+        expect(fences).toEqual([...new Set(fences)].sort((one, other) => one - other))
+        if (fences.length > 1) contested++
       }),
       runs,
     )
     expect(contested).toBeGreaterThan(20)
-  })
+  }, 120_000)
 
   it('come to an end: where no reply is lost, one of them does the work', async () => {
     await fc.assert(
@@ -171,7 +189,7 @@ describe('processes that prefer different shards', () => {
       }),
       runs,
     )
-  })
+  }, 120_000)
 
   it('are both granted it where they do not look again: the race above would notice', async () => {
     const found = await fc.check(
@@ -182,7 +200,7 @@ describe('processes that prefer different shards', () => {
       runs,
     )
     expect(found.failed).toBe(true)
-  })
+  }, 120_000)
 
   it('run the work once and all get its value, twenty calls in parallel on each side', async () => {
     const shards = { a: memoryStore(), b: memoryStore() }

@@ -1,26 +1,29 @@
-import { MAX_PAGE } from '../../core/catalog-query.ts'
-import type { OperationState } from '../../core/operation.ts'
+import type { OperationRecord, OperationState } from '../../core/operation.ts'
 import type { Finding } from '../../core/store.ts'
 import { isLive } from './record-rank.ts'
 import type { Shard } from './shard.ts'
 import type { ShardLayout } from './shard-layout.ts'
 
-const STATES: readonly OperationState[] = ['held', 'running', 'released', 'done']
+/** What has not ended: all of it is looked at. */
+const OPEN_STATES: readonly OperationState[] = ['held', 'running', 'released']
 
-/** Operations of one shard that lie elsewhere than at home, as far as one page of each state tells. */
+/** Records of one page. They come with their values, which may be large. */
+const PAGE = 100
+
+/** Operations of one shard that lie elsewhere than at home. */
 interface Strays {
   readonly shard: Shard
   /** Those that no layout leads to: a duplicate would run them again. */
   readonly lost: number
   /** Those that another layout leads to and that have not ended. */
   readonly open: number
-  /** Those that another layout leads to and that are done. */
+  /** Those that another layout leads to and that are done, among the newest that are done. */
   readonly done: number
 }
 
 /**
  * Looks for operations that lie elsewhere than at their home: what must end before a layout may be dropped, and what
- * was dropped too early. It reads one page of each state and shard, the newest 1,000.
+ * was dropped too early. It reads all that has not ended, and of what is done the newest 100 of each shard.
  */
 export async function layoutFindings(layout: ShardLayout): Promise<readonly Finding[]> {
   // A shard that cannot be read has been told of already.
@@ -32,16 +35,20 @@ export async function layoutFindings(layout: ShardLayout): Promise<readonly Find
       findings.push({
         level: 'fail',
         check: 'layout',
-        message: `shard "${shard.name}" holds ${lost} operations or more that no layout leads to, so that duplicates of them run again; name in otherLayouts the layout they were made under`,
+        message: `shard "${shard.name}" holds operations that no layout leads to, so that duplicates of them run again (${lost} or more); name in otherLayouts the layout they were made under`,
       })
     }
     if (open > 0) {
       findings.push({
         level: 'warn',
         check: 'layout',
-        message: `shard "${shard.name}" holds ${open} operations or more of another layout that have not ended; keep that layout in otherLayouts until they have, and for the longest retention after it`,
+        message: `shard "${shard.name}" holds ${open} operations of another layout that have not ended; keep that layout in otherLayouts until they have, and for the longest retention after it`,
       })
     }
+  }
+  if (strays.length < looked.length) {
+    const message = 'not every shard could be read; whether other layouts may be dropped cannot be told'
+    findings.push({ level: 'warn', check: 'layout', message })
   }
   if (findings.length > 0) return findings
   const done = strays.reduce((count, one) => count + one.done, 0)
@@ -53,8 +60,7 @@ export async function layoutFindings(layout: ShardLayout): Promise<readonly Find
 
 async function straysOn(layout: ShardLayout, shard: Shard): Promise<Strays> {
   const strays = { shard, lost: 0, open: 0, done: 0 }
-  for (const state of STATES) {
-    const { records } = await shard.call((store) => store.list({ state, limit: MAX_PAGE }))
+  const look = (records: readonly OperationRecord[]) => {
     for (const record of records) {
       if (layout.homeOf(record.id.digest) === shard) continue
       if (!layout.homesOf(record.id.digest).includes(shard)) strays.lost += isLive(record) ? 1 : 0
@@ -62,5 +68,15 @@ async function straysOn(layout: ShardLayout, shard: Shard): Promise<Strays> {
       else strays.open++
     }
   }
+  for (const state of OPEN_STATES) {
+    let cursor: string | undefined
+    do {
+      const query = { state, limit: PAGE, ...(cursor === undefined ? {} : { cursor }) }
+      const page = await shard.call((store) => store.list(query))
+      look(page.records)
+      cursor = page.cursor
+    } while (cursor !== undefined)
+  }
+  look((await shard.call((store) => store.list({ state: 'done', limit: PAGE }))).records)
   return strays
 }

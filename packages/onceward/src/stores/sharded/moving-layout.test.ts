@@ -20,7 +20,7 @@ function movingShards() {
     c: memoryStore({ clock }),
   }
   const open = (options: ShardedStoreOptions = {}) => shardedStore(shards, options)
-  const before = open({ layout: OLD })
+  const before = open({ layout: OLD, otherLayouts: [NEW] })
   const after = open({ layout: NEW, otherLayouts: [OLD] })
   const moved = idWhere((id) => after.homeOf(id) === 'c' && before.homeOf(id) === 'a')
   return {
@@ -154,6 +154,64 @@ describe('an operation whose home moves', () => {
     ])
   })
 
+  it('cannot be completed by a claim that has expired, and may have been followed on another shard', async () => {
+    const { before, after, moved, pass } = movingShards()
+    const { claim } = await granted(before, moved, { onCrash: 'rerun' })
+    pass(1000 + RETENTION_MS)
+    const next = await granted(after, moved, { onCrash: 'rerun' })
+    expect(await before.complete(claim, receipt, RETENTION_MS)).toBe(false)
+    expect(await after.complete(claim, receipt, RETENTION_MS)).toBe(false)
+    expect(await after.complete(next.claim, receipt, RETENTION_MS)).toBe(true)
+  })
+
+  it('is the same claim when it is asked for again, unless it has expired meanwhile', async () => {
+    const { shards, before, after, moved, pass } = movingShards()
+    const request = claimOf(moved, { onCrash: 'rerun' })
+    const first = await before.claim(request)
+    expect(await before.claim(request)).toEqual(first)
+    pass(1000 + RETENTION_MS)
+    await granted(after, moved)
+    expect(await before.claim(request)).toMatchObject({ state: 'running' })
+    expect(await shards['a']?.get(moved)).toBeUndefined()
+  })
+
+  it('is given back where a grant whose reply was lost met another one', async () => {
+    const { shards, moved, pass } = movingShards()
+    const c = faultPoints(shards['c'] as ShardStore, { 'claim:after': [{ do: 'throw' }] })
+    const store = shardedStore({ ...shards, c: c.store }, { layout: NEW, otherLayouts: [OLD] })
+    const request = claimOf(moved)
+    await expect(store.claim(request)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    pass(1)
+    expect(await shards['a']?.claim(claimOf(moved))).toMatchObject({ state: 'claimed' })
+    expect(await store.claim(request)).toMatchObject({ state: 'running' })
+    expect(await shards['c']?.get(moved)).toMatchObject({ state: 'released' })
+  })
+
+  it('is never granted to a nonce whose claim is being given back, however long that takes', async () => {
+    const { shards, moved, pass } = movingShards()
+    const [a, inner] = [shards['a'] as ShardStore, shards['c'] as ShardStore]
+    const brief = { leaseMs: 1, retentionMs: 1, onCrash: 'rerun' }
+    const meets = async () => void (await granted(a, moved, brief))
+    const c = faultPoints(inner, {
+      'claim:after': [{ do: 'run', run: meets }],
+      'release:before': { do: 'hang' },
+    })
+    const timers = {
+      after(_ms: number, callback: () => void) {
+        const soon = setImmediate(callback)
+        return () => clearImmediate(soon)
+      },
+    }
+    const store = shardedStore({ ...shards, c: c.store }, { layout: NEW, otherLayouts: [OLD], timers })
+    const request = claimOf(moved)
+    expect(await store.claim(request)).toMatchObject({ state: 'running' })
+    pass(2)
+    expect(await store.claim(request)).toMatchObject({ state: 'running' })
+    c.heal()
+    while ((await inner.get(moved))?.state !== 'released') await new Promise((soon) => setImmediate(soon))
+    expect(await store.claim(claimOf(moved))).toMatchObject({ state: 'claimed' })
+  })
+
   it('wakes those who wait on either side', async () => {
     const { before, after, moved } = movingShards()
     const { claim } = await granted(before, moved)
@@ -230,7 +288,7 @@ describe('the roll-out of a layout', () => {
     const layoutOf = async () => (await after.doctor()).filter(({ check }) => check === 'layout')
     const { claim } = await granted(before, moved)
     expect(await layoutOf()).toMatchObject([
-      { level: 'warn', message: /shard "a" holds 1 operations or more/ },
+      { level: 'warn', message: /shard "a" holds 1 operations of another layout/ },
     ])
     await before.complete(claim, receipt, RETENTION_MS)
     expect(await layoutOf()).toMatchObject([{ level: 'ok', message: /1 or more are still remembered/ }])

@@ -1,7 +1,7 @@
 import type { Claim, OperationId, OperationRecord } from '../../core/operation.ts'
 import type { ClaimReply, ClaimRequest, OperationStore, ResolveReply } from '../../core/store.ts'
-import { claimAcrossHomes, type Pace } from './claim-across-homes.ts'
-import { grantedHomes } from './granted-homes.ts'
+import { claimAcrossHomes, type Left, type Pace } from './claim-across-homes.ts'
+import { claimMemory } from './claim-memory.ts'
 import { lookAt } from './look.ts'
 import { byRank } from './record-rank.ts'
 import type { Shard, ShardStore } from './shard.ts'
@@ -25,7 +25,10 @@ export interface MovingOperations {
 
 /** Makes the calls for operations that another layout would put elsewhere. */
 export function movingOperations(pace: Pace): MovingOperations {
-  const grants = grantedHomes()
+  /** Where a claim was granted and kept. A forgotten one costs a question to each home. */
+  const grants = claimMemory<{ readonly home: Shard; readonly fence: number }>()
+  /** What was given back. It is forgotten after thousands of others, when no call for it is on its way any more. */
+  const given = claimMemory<Left>()
   const underWay = new Map<string, Promise<ClaimReply>>()
 
   const claim = async (homes: readonly Shard[], request: ClaimRequest): Promise<ClaimReply> => {
@@ -37,7 +40,9 @@ export function movingOperations(pace: Pace): MovingOperations {
       const reply = await kept.home.call((store) => store.claim(request))
       if (reply.state !== 'claimed' || reply.claim.fence === kept.fence) return reply
     }
-    const { reply, home } = await claimAcrossHomes(pace, homes, request)
+    const left: Left = given.get(id, owner) ?? new Map()
+    const leave = (home: Shard, fence: number) => given.set(id, owner, left.set(home, fence))
+    const { reply, home } = await claimAcrossHomes(pace, homes, request, left, leave)
     if (reply.state === 'claimed' && home) grants.set(id, owner, { home, fence: reply.claim.fence })
     return reply
   }
