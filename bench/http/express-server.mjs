@@ -1,4 +1,4 @@
-// node express-server.mjs bare|floor|onceward FILE full|normal
+// node express-server.mjs bare|floor|node-idempotency|express-idempotency|onceward FILE full|normal
 import express from 'express'
 import { answerParent, createPayments } from '../lib/payments.mjs'
 import { createFloor } from './floor.mjs'
@@ -29,7 +29,17 @@ if (contestant === 'floor') {
     floor.finish(key, 201, body)
     res.status(201).type('json').send(body)
   })
+} else if (contestant === 'express-idempotency') {
+  const { expressIdempotencyOn } = await import('./peers.mjs')
+  const { middleware, isHit } = expressIdempotencyOn(file, level)
+  // It does not await: what its adapter rejects has to end somewhere.
+  process.on('unhandledRejection', () => {})
+  app.use(/** @type {any} */ (middleware))
+  app.post('/payments', (req, res) => {
+    if (!isHit(req)) res.status(201).json(payments.charge(req.body))
+  })
 } else {
+  if (contestant === 'node-idempotency') app.use((await import('./peers.mjs')).nodeIdempotency(file, level))
   app.post('/payments', (req, res) => void res.status(201).json(payments.charge(req.body)))
 }
 

@@ -1,4 +1,4 @@
-import { createRequire } from 'node:module'
+import { databaseClass } from '../lib/sqlite-class.mjs'
 
 /**
  * What a careful person writes by hand: claim the key, do the work, store the answer, then answer. No lease, no
@@ -26,12 +26,4 @@ export function createFloor(file, synchronous) {
     /** @param {string} key @param {number} status @param {string} body */
     finish: (key, status, body) => void finish.run(status, body, key),
   }
-}
-
-/** The built-in driver, or on Node 20 the one with the same interface, as the library does. */
-function databaseClass() {
-  const require = createRequire(import.meta.url)
-  const builtIn = process.getBuiltinModule('node:sqlite')
-  return /** @type {typeof import('@photostructure/sqlite')} */ (builtIn ?? require('@photostructure/sqlite'))
-    .DatabaseSync
 }

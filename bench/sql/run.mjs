@@ -54,7 +54,7 @@ for (const [name, about] of Object.entries(SERVERS)) {
       ms: options.ms,
     })
     report(options.durable ? `${name}-durable` : name, about.title, [
-      `${server.version} and one client process with a pool of ten connections on one machine, ` +
+      `${name === 'postgres' ? 'PostgreSQL ' : ''}${server.version} and one client process with a pool of ten connections on one machine, ` +
         `${options.durable ? 'each commit flushed to disk' : 'without flushing to disk'}. Median (min–max) of ` +
         `${options.rounds} interleaved rounds of ${options.ms} ms; the ratio is the median of the ratios to the first ` +
         'contestant within a round. Round trips are statements for each operation. Replays go round 2,000 keys; those ' +
