@@ -1,8 +1,8 @@
 import { connect } from 'node:net'
 import { Hono } from 'hono'
-import { operationId } from 'onceward'
 import { isLoopbackName } from '../config/gateway-options.ts'
 import type { CatalogStore } from '../store/catalog-store.ts'
+import { takesWrites } from '../store/takes-writes.ts'
 
 /** What the admin port tells about. */
 export interface AdminContext {
@@ -69,8 +69,7 @@ async function storeAnswers(store: CatalogStore): Promise<boolean> {
     const late = new Promise<never>((_, reject) => {
       setTimeout(() => reject(new Error('the store is slow')), PROBE_MS).unref()
     })
-    // A claim is a write: a store that is locked, full or replaced under the gateway still reads well.
-    await Promise.race([Promise.all([store.get(operationId('onceward', 'readyz')), store.purge(1)]), late])
+    await Promise.race([takesWrites(store), late])
     return true
   } catch {
     return false

@@ -1,6 +1,7 @@
 import type { Finding } from 'onceward'
 import { upstreamAnswers } from '../admin/admin-app.ts'
 import { EXIT, usageError } from '../exit-codes.ts'
+import type { CatalogStore } from '../store/catalog-store.ts'
 import { type CommandContext, type StoreOptions, withStore } from './context.ts'
 import { printable } from './printable.ts'
 
@@ -16,16 +17,7 @@ export async function doctor(context: CommandContext, options: DoctorOptions): P
   }
   return withStore(context, options, { withCache: true }, async (store) => {
     const findings: Finding[] = [...(await store.doctor())]
-    const { held, oldestHeldMs } = await store.stats()
-    findings.push(
-      held === 0
-        ? { level: 'ok', check: 'held', message: 'No operation is held.' }
-        : {
-            level: 'warn',
-            check: 'held',
-            message: `${held} held, the oldest for ${Math.round(oldestHeldMs / 1000)} s; see onceward ls --state held.`,
-          },
-    )
+    findings.push(...(await heldFinding(store, findings)))
     if (options.upstream !== undefined) {
       const answers = await upstreamAnswers(new URL(options.upstream))
       findings.push({
@@ -42,4 +34,17 @@ export async function doctor(context: CommandContext, options: DoctorOptions): P
         context.out(`${printable(`${level.padEnd(4)}  ${check}: ${message}`)}\n`)
     return findings.some((finding) => finding.level === 'fail') ? EXIT.failure : EXIT.ok
   })
+}
+
+/** A store that is found wanting already may well refuse to count; what was found says why. */
+async function heldFinding(store: CatalogStore, findings: readonly Finding[]): Promise<readonly Finding[]> {
+  try {
+    const { held, oldestHeldMs } = await store.stats()
+    if (held === 0) return [{ level: 'ok', check: 'held', message: 'No operation is held.' }]
+    const message = `${held} held, the oldest for ${Math.round(oldestHeldMs / 1000)} s; see onceward ls --state held.`
+    return [{ level: 'warn', check: 'held', message }]
+  } catch (error) {
+    if (findings.some(({ level }) => level === 'fail')) return []
+    throw error
+  }
 }

@@ -1,9 +1,9 @@
-import { operationId } from 'onceward'
 import type { Logger } from 'pino'
 import type { GatewayOptions } from '../config/gateway-options.ts'
 import { withoutCredentials } from '../config/print-config.ts'
 import type { CatalogStore } from './catalog-store.ts'
 import { createStore, isForgetful, migratesItself } from './create-store.ts'
+import { takesWrites } from './takes-writes.ts'
 
 /**
  * Opens the store of a gateway, brings its schema up to date where that is its own or asked for, and makes sure that it
@@ -39,8 +39,8 @@ export async function openForGateway(options: GatewayOptions, log: Logger): Prom
       if (options.migrate && applied.length > 0)
         log.info({ store: withoutCredentials(url), applied }, 'the schema was brought up to date')
     }
-    // The first call connects, and finds out what is wrong: password, database, schema.
-    await store.get(operationId('onceward', 'start'))
+    // The first call connects, and finds out what is wrong: password, database, schema, rights.
+    await takesWrites(store)
     return store
   } catch (error) {
     await store.close()

@@ -1,0 +1,442 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import {
+  describeWhere,
+  describeWith,
+  type FaultProxy,
+  faultProxy,
+  type RedisEndpoint,
+  type SqlEndpoint,
+  startRedis,
+  startRedisReplica,
+} from '../../../test-servers/index.mjs'
+import { command } from './support/in-process.ts'
+import { onceward, workshop } from './support/processes.ts'
+import { startUpstream, until } from './support/servers.ts'
+
+const GATEWAY = [
+  'gateway',
+  '--upstream',
+  'http://127.0.0.1:9',
+  '--scope',
+  'public',
+  '--port',
+  '0',
+  '--admin-port',
+  '0',
+]
+
+/** Every command that opens a store. */
+const COMMANDS: readonly (readonly string[])[] = [
+  GATEWAY,
+  ['ls'],
+  ['show', 'abcdef'],
+  ['resolve', 'abcdef', '--as', 'release', '--reason', 'r'],
+  ['doctor'],
+]
+
+/** Runs a command that must fail: one line, the mend, no secret, no stack, and the exit code of a store. */
+async function refused(args: readonly string[], message: RegExp, code = 5): Promise<void> {
+  const said = await command(args)
+  expect(said).toMatchObject({ stdout: '', code })
+  expect(said.stderr.trim().split('\n')).toHaveLength(1)
+  expect(said.stderr).toMatch(message)
+  expect(said.stderr).not.toMatch(/canary|can%61ry|node:internal|\.js:\d/)
+}
+
+const withParts = (url: string, change: (url: URL) => void): string => {
+  const changed = new URL(url)
+  change(changed)
+  return changed.href
+}
+
+/** A claimed operation with an outcome, made by a real gateway request. */
+async function answered(store: string): Promise<{ readonly id: string }> {
+  const shop = workshop()
+  try {
+    const upstream = await startUpstream((_, response) => void response.writeHead(201).end('fine'))
+    shop.after(() => upstream.close())
+    const gateway = await shop.gateway(['--upstream', upstream.url, '--scope', 'public', '--store', store])
+    const answer = await fetch(gateway.url, { method: 'POST', headers: { 'Idempotency-Key': 'k' } })
+    expect(answer.status).toBe(201)
+    const [operation] = JSON.parse((await command(['ls', '--json', '--store', store])).stdout) as {
+      id: string
+    }[]
+    return { id: operation?.id ?? '' }
+  } finally {
+    await shop.clear()
+  }
+}
+
+for (const [server, name] of [
+  ['postgres', 'PostgreSQL'],
+  ['mariadb', 'MariaDB'],
+] as const) {
+  await describeWith(server, `the commands on ${name}`, (servers) => {
+    const endpoint = (servers as Readonly<Record<string, SqlEndpoint>>)[server] as SqlEndpoint
+    let database: Awaited<ReturnType<SqlEndpoint['createDatabase']>>
+    let migrated: string
+    beforeAll(async () => {
+      database = await endpoint.createDatabase()
+      migrated = database.url
+      expect((await command(['migrate', '--store', migrated])).code).toBe(0)
+    })
+    afterAll(() => database?.drop())
+    const sql = (text: string) => endpoint.query(text, [], database.name)
+    const other = (change: (url: URL) => void) => withParts(migrated, change)
+    /** A user of our own, with a password and no rights beyond those given. */
+    const user = async (grant: (name: string) => string | undefined): Promise<string> => {
+      const own = `u_${randomBytes(4).toString('hex')}`
+      await sql(
+        server === 'postgres'
+          ? `CREATE ROLE ${own} LOGIN PASSWORD 'pass/word'`
+          : `CREATE USER ${own}@'%' IDENTIFIED BY 'pass/word'`,
+      )
+      const granted = grant(own)
+      if (granted !== undefined) await sql(granted)
+      return other((url) => {
+        url.username = own
+        url.password = 'pass%2Fword'
+      })
+    }
+
+    it('take a password that needs escapes', async () => {
+      const url = await user((own) =>
+        server === 'postgres'
+          ? `GRANT ALL ON ALL TABLES IN SCHEMA public TO ${own}`
+          : `GRANT ALL ON ${database.name}.* TO ${own}@'%'`,
+      )
+      expect(await command(['ls', '--store', url])).toMatchObject({ code: 0, stderr: '' })
+    })
+
+    it.each(COMMANDS)('say that a user or password is refused: %s', async (...args) => {
+      if (server === 'postgres') {
+        // The test server trusts everybody with a known name.
+        const url = other((changed) => {
+          changed.username = 'nobody_of_that_name'
+          changed.password = 'can%61ry'
+        })
+        await refused([...args, '--store', url], /refuses this user|no such role|does not exist.*check/i)
+      } else {
+        const url = other((changed) => {
+          changed.password = 'can%61ry'
+        })
+        await refused([...args, '--store', url], /refuses this user; check/)
+      }
+    })
+
+    it.each(COMMANDS)('say that nobody listens there: %s', async (...args) => {
+      const url = other((changed) => {
+        changed.port = '1'
+        changed.password = 'canary'
+      })
+      await refused([...args, '--store', url], /cannot be reached .*ECONNREFUSED.*check/)
+    })
+
+    it.each(COMMANDS)('say that there is no such database: %s', async (...args) => {
+      const url = other((changed) => {
+        changed.pathname = '/no_such_database'
+      })
+      await refused([...args, '--store', url], /there is no such database; create it, or check/)
+    })
+
+    it.each(COMMANDS)('say that the schema is missing, and how to make it: %s', async (...args) => {
+      const empty = await endpoint.createDatabase()
+      if (args[0] === 'doctor') {
+        const told = await command([...args, '--store', empty.url])
+        expect(told).toMatchObject({ code: 1, stderr: '' })
+        expect(told.stdout).toMatch(/^fail +schema: .*migrat/m)
+        return empty.drop()
+      }
+      await refused(
+        [...args, '--store', empty.url],
+        /no up-to-date schema; run `onceward migrate --store URL`/,
+      )
+      await empty.drop()
+    })
+
+    it('say which rights are missing', async () => {
+      const url = await user((own) =>
+        server === 'postgres' ? undefined : `GRANT SELECT ON ${database.name}.* TO ${own}@'%'`,
+      )
+      for (const args of [GATEWAY, ['resolve', 'abcdef', '--as', 'release', '--reason', 'r']]) {
+        if (server === 'postgres') await refused([...args, '--store', url], /permission|right|grant/i)
+      }
+      await refused(['migrate', '--store', url.replace(database.name, 'mysql_not_ours')], /./)
+    })
+
+    it('tell a dry run and the SQL apart from the deed, and have nothing to do afterwards', async () => {
+      const empty = await endpoint.createDatabase()
+      const dry = await command(['migrate', '--dry-run', '--store', empty.url])
+      expect(dry).toMatchObject({ code: 0, stderr: '' })
+      expect(dry.stdout).toMatch(/^(would apply \d{4}-[\w-]+\n)+$/)
+      const script = await command(['migrate', '--sql', '--store', empty.url])
+      expect(script.stdout).toMatch(/CREATE TABLE/i)
+      const asJson = JSON.parse(
+        (await command(['migrate', '--dry-run', '--json', '--store', empty.url])).stdout,
+      ) as { pending: { name: string; sql: string }[] }
+      expect(asJson.pending.every(({ name: title, sql: text }) => title !== '' && text !== '')).toBe(true)
+      await refused(['ls', '--store', empty.url], /onceward migrate/)
+      const made = await command(['migrate', '--store', empty.url])
+      expect(made.stdout.startsWith('applied ')).toBe(true)
+      for (const flag of [[], ['--dry-run']])
+        expect((await command(['migrate', ...flag, '--store', empty.url])).stdout).toBe(
+          'nothing to do: the schema is up to date\n',
+        )
+      expect((await command(['migrate', '--sql', '--store', empty.url])).stdout).toMatch(/^-- nothing to do/)
+      expect(await command(['migrate', '--sql', '--dry-run', '--store', empty.url])).toMatchObject({
+        code: 2,
+      })
+      await empty.drop()
+    })
+
+    it('refuse a schema that is newer than the program', async () => {
+      const newer = await endpoint.createDatabase()
+      await command(['migrate', '--store', newer.url])
+      const columns = await endpoint.query(
+        `SELECT column_name AS name, is_nullable AS free FROM information_schema.columns
+         WHERE table_name = 'onceward_migrations' AND table_schema = ${server === 'postgres' ? "'public'" : `'${newer.name}'`}`,
+        [],
+        newer.name,
+      )
+      expect(columns.length).toBeGreaterThan(1)
+      await endpoint.query(
+        server === 'postgres'
+          ? `INSERT INTO onceward_migrations SELECT (m).* FROM (SELECT jsonb_populate_record(t, '{"number":999,"name":"later","compatible_from":999}') AS m FROM onceward_migrations t LIMIT 1) x`
+          : `UPDATE onceward_migrations SET number = 999, compatible_from = 999`,
+        [],
+        newer.name,
+      )
+      for (const args of COMMANDS.filter(([first]) => first !== 'doctor'))
+        await refused([...args, '--store', newer.url], /999.*upgrade onceward/i)
+      await newer.drop()
+    })
+
+    it('tell a row that is not one of ours by its operation, and never run it again', async () => {
+      const own = await endpoint.createDatabase()
+      await command(['migrate', '--store', own.url])
+      const { id } = await answered(own.url)
+      await endpoint.query(
+        "UPDATE onceward_operations SET detail = 'not ours' WHERE state = 'done'",
+        [],
+        own.name,
+      )
+      await refused(['show', id, '--store', own.url], new RegExp(`${id}.*cannot be read`))
+      const shop = workshop()
+      const upstream = await startUpstream((_, response) => void response.end('again'))
+      const gateway = await shop.gateway([
+        '--upstream',
+        upstream.url,
+        '--scope',
+        'public',
+        '--store',
+        own.url,
+      ])
+      const answer = await fetch(gateway.url, { method: 'POST', headers: { 'Idempotency-Key': 'k' } })
+      expect([answer.status, await answer.json()]).toMatchObject([
+        500,
+        { effect: 'unknown', retryable: false },
+      ])
+      expect(upstream.seen).toHaveLength(0)
+      await shop.clear()
+      await upstream.close()
+      await own.drop()
+    })
+
+    it('refuse a server that takes no writes, which is ready again when it does', async () => {
+      if (server !== 'postgres') return
+      const own = await endpoint.createDatabase()
+      await command(['migrate', '--store', own.url])
+      const shop = workshop()
+      shop.after(() => own.drop())
+      const upstream = await startUpstream((_, response) => void response.writeHead(201).end('fine'))
+      shop.after(() => upstream.close())
+      const flags = ['--upstream', upstream.url, '--scope', 'public', '--store', own.url]
+      const gateway = await shop.gateway(flags)
+      const endSessions = () =>
+        endpoint.query(
+          'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()',
+          [own.name],
+        )
+      await endpoint.query(`ALTER DATABASE ${own.name} SET default_transaction_read_only = on`)
+      await endSessions()
+      await refused([...GATEWAY, '--store', own.url], /read-only|takes no writes/)
+      const post = () => fetch(gateway.url, { method: 'POST', headers: { 'Idempotency-Key': 'k' } })
+      const refusal = await post()
+      expect([refusal.status, await refusal.json()]).toMatchObject([503, { effect: 'none' }])
+      expect(upstream.seen).toHaveLength(0)
+      await endpoint.query(`ALTER DATABASE ${own.name} RESET default_transaction_read_only`)
+      await endSessions()
+      await until(async () => (await post()).status === 201)
+      expect(upstream.seen).toHaveLength(1)
+      await shop.clear()
+    })
+  })
+}
+
+await describeWith('redis', 'the commands on Redis', ({ redis }) => {
+  const place = () => `prefix=errors:${randomBytes(6).toString('hex')}`
+
+  it.each(COMMANDS)('say that nobody listens there: %s', async (...args) => {
+    await refused([...args, '--store', 'redis://:canary@127.0.0.1:1'], /nobody listens there.*ECONNREFUSED/)
+  })
+
+  it.each(COMMANDS)('say that a user or password is refused: %s', async (...args) => {
+    const url = withParts(redis.url, (changed) => {
+      changed.username = 'somebody'
+      changed.password = 'can%61ry'
+    })
+    await refused([...args, '--store', url], /the user name or the password is wrong/)
+  })
+
+  it.each([
+    ['redis+cluster', '', /none of these nodes answers as a part of a cluster/],
+    ['redis+sentinel', '/main', /know a primary called main/],
+    ['redis', '/9999', /no database of that number/],
+  ])(
+    'say that it is no %s, and what to do',
+    async (scheme, path, message) => {
+      const url = `${redis.url.replace('redis:', `${scheme}:`)}${path}`
+      await refused(['ls', '--store', url], message)
+    },
+    20_000,
+  )
+
+  it('say which permission a user lacks', async () => {
+    const name = `u${randomBytes(4).toString('hex')}`
+    await redis.command(
+      'ACL',
+      'SETUSER',
+      name,
+      'on',
+      '>pass/word',
+      '~errors:*',
+      '&errors:*',
+      '+ping',
+      '+hello',
+      '+client',
+    )
+    const url = `${redis.url.replace('redis://', `redis://${name}:pass%2Fword@`)}?${place()}`
+    await refused(['ls', '--store', url], /give this user the permission; docs\/redis\.md/)
+    await redis.command('ACL', 'DELUSER', name)
+  })
+
+  it('tell a value that is not one of ours by its operation, and never run it again', async () => {
+    const prefix = place()
+    const store = `${redis.url}?${prefix}`
+    const { id } = await answered(store)
+    const keys = (await redis.command('KEYS', `${prefix.slice(7)}*${id}*`)) as unknown[]
+    expect(keys.length).toBeGreaterThan(0)
+    for (const key of keys) await redis.command('SET', String(key), 'not ours')
+    const shop = workshop()
+    const upstream = await startUpstream((_, response) => void response.end('again'))
+    const gateway = await shop.gateway(['--upstream', upstream.url, '--scope', 'public', '--store', store])
+    const answer = await fetch(gateway.url, { method: 'POST', headers: { 'Idempotency-Key': 'k' } })
+    expect([answer.status, await answer.json()]).toMatchObject([500, { effect: 'unknown', retryable: false }])
+    expect(upstream.seen).toHaveLength(0)
+    await refused(['show', id, '--store', store], /holds something else than a record of this store/)
+    await shop.clear()
+    await upstream.close()
+  })
+
+  it('has no schema that could be missing', async () => {
+    const store = `${redis.url}?${place()}`
+    for (const flags of [[], ['--dry-run'], ['--sql']])
+      expect((await command(['migrate', ...flags, '--store', store])).code).toBe(0)
+    expect(await command(['ls', '--store', store])).toMatchObject({ code: 0, stdout: '', stderr: '' })
+  })
+})
+
+await describeWhere('redis', 'the commands on a Redis that cannot be used', () => {
+  const opened: RedisEndpoint[] = []
+  afterEach(async () => {
+    for (const one of opened.splice(0)) await (one as Awaited<ReturnType<typeof startRedis>>).stop()
+  })
+
+  it('refuse one that would throw records away', async () => {
+    const redis = await startRedis({ config: { maxmemory: '50mb', 'maxmemory-policy': 'allkeys-lru' } })
+    opened.push(redis)
+    for (const args of COMMANDS.filter(([first]) => first !== 'doctor'))
+      await refused([...args, '--store', redis.url], /maxmemory-policy.*noeviction/)
+    const told = await command(['doctor', '--store', redis.url])
+    expect(told).toMatchObject({ code: 1, stderr: '' })
+    expect(told.stdout).toMatch(/^fail +eviction: /m)
+  })
+
+  it('refuse a replica, which takes no writes', async () => {
+    const primary = await startRedis()
+    opened.push(primary)
+    const replica = await startRedisReplica(primary)
+    opened.unshift(replica)
+    await refused([...GATEWAY, '--store', replica.url], /replica|read-only/)
+  })
+
+  it('take a password', async () => {
+    const redis = await startRedis({ password: 'pass/word' })
+    opened.push(redis)
+    expect(await command(['ls', '--store', redis.url])).toMatchObject({ code: 0, stderr: '' })
+    const bare = `redis://${redis.host}:${redis.port}`
+    await refused(['ls', '--store', bare], /it asks for a password; give it in the URL/)
+  })
+})
+
+await describeWith(['redis', 'postgres'], 'a gateway with a cache', ({ redis, postgres }) => {
+  const shop = workshop()
+  let proxy: FaultProxy
+  afterEach(() => shop.clear())
+
+  it('starts without it, says so, uses it when it is there, and is ready all the time', async () => {
+    proxy = await faultProxy({ target: redis })
+    shop.after(() => proxy.stop())
+    await proxy.down()
+    const database = await postgres.createDatabase()
+    shop.after(() => database.drop())
+    await command(['migrate', '--store', database.url])
+    const upstream = await startUpstream((_, response) => void response.writeHead(201).end('fine'))
+    shop.after(() => upstream.close())
+    const flags = ['--store', database.url, '--cache', proxy.url(redis.url)]
+    const one = await shop.gateway(['--upstream', upstream.url, '--scope', 'public', ...flags])
+    const ready = async (of: typeof one) => {
+      const admin = /"admin":"([^"]+)"/.exec(of.stderr())?.[1] ?? ''
+      const answer = await fetch(`${admin}/readyz`)
+      return { code: answer.status, ...((await answer.json()) as { cache?: string }) }
+    }
+    const post = async (of: typeof one, key: string) => {
+      const answer = await fetch(of.url, { method: 'POST', headers: { 'Idempotency-Key': key } })
+      return answer.status
+    }
+    for (let n = 0; n < 5; n++) expect(await post(one, `k${n}`)).toBe(201)
+    expect(await ready(one)).toMatchObject({ code: 200, cache: 'left alone' })
+    expect(one.stderr()).toContain('the cache is left alone')
+    expect((await command(['doctor', ...flags])).stdout).toMatch(/^warn +cache: .*Bring Redis back/m)
+
+    await proxy.pass()
+    await until(async () => {
+      await post(one, 'k0')
+      return (await ready(one)).cache === 'ok'
+    })
+    expect((await command(['doctor', ...flags])).stdout).toMatch(/^ok +cache: The cache answers/m)
+    expect(upstream.seen).toHaveLength(5)
+  })
+})
+
+describe('a command', () => {
+  const shop = workshop()
+  afterEach(() => shop.clear())
+
+  it('ends by itself although a server keeps its connection and says nothing', async () => {
+    const proxy = await faultProxy({ target: { host: '127.0.0.1', port: 9 } })
+    shop.after(() => proxy.stop())
+    proxy.blackHole()
+    for (const url of [
+      `redis://127.0.0.1:${proxy.port}`,
+      `postgres://u:canary@127.0.0.1:${proxy.port}/a`,
+      `mysql://u:canary@127.0.0.1:${proxy.port}/a`,
+    ]) {
+      const end = await shop.end(onceward(['ls', '--store', url])).ended
+      expect(end).toMatchObject({ code: 5, stdout: '' })
+      expect(end.stderr.trim().split('\n')).toHaveLength(1)
+      expect(end.stderr).not.toContain('canary')
+    }
+  }, 60_000)
+})
