@@ -1,4 +1,4 @@
-export { conflictOf } from './conflict.ts'
+export { conflictOf, sqlStateOf } from './conflict.ts'
 export { type Change, type Decided, decideBatch, type Found, type Undecided } from './decide-batch.ts'
 export { type Gatherer, type Gathering, gatherer, type Waiting } from './gather.ts'
 export {
