@@ -94,7 +94,12 @@ export function expressIdempotencyOn(file, synchronous) {
       create: async (resource) => {
         if (!texts.add(resource.idempotencyKey, JSON.stringify(resource))) throw new Error('in progress')
       },
-      update: async (resource) => texts.put(resource.idempotencyKey, JSON.stringify(resource)),
+      update: async (resource) => {
+        // It has no marker of its own for replays; this one is among the headers that it sends again.
+        const headers = { ...resource.response?.headers, 'idempotent-replayed': 'true' }
+        const response = { ...resource.response, headers }
+        texts.put(resource.idempotencyKey, JSON.stringify({ ...resource, response }))
+      },
       delete: async (key) => texts.remove(key),
     },
   })
