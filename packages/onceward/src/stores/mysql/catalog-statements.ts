@@ -27,6 +27,7 @@ export const FIND: string = `SELECT o.digest FROM onceward_operations AS o
 
 /** Lapsed claims that become held; those that somebody is working on are left for the next time. */
 export const LAPSED: string = `SELECT o.digest FROM onceward_operations AS o
+  FORCE INDEX (onceward_operations_by_expiry)
   WHERE o.expires_at IS NULL AND o.state = 'running' AND o.holds = 1 AND o.lease_until <= ${NOW_MS}
   LIMIT ? FOR UPDATE SKIP LOCKED`
 
@@ -47,8 +48,9 @@ export const ABANDONED: string = `SELECT o.digest FROM onceward_operations AS o
   WHERE o.expires_at IS NULL AND o.state = 'running' AND o.holds = 0 AND o.lease_until + o.retention_ms <= ${NOW_MS}
     AND ${FORGETTABLE} LIMIT ? FOR UPDATE SKIP LOCKED`
 
-export const DELETE: string = `DELETE o FROM onceward_operations AS o
-  INNER JOIN JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (digest VARCHAR(64) CHARACTER SET ascii PATH '$')) AS j ON o.digest = j.digest`
+export const DELETE: string = `DELETE o FROM
+  JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (digest VARCHAR(64) CHARACTER SET ascii PATH '$')) AS j
+  STRAIGHT_JOIN onceward_operations AS o FORCE INDEX (PRIMARY) ON o.digest = j.digest`
 
 /** The running and the held ones, with the time of the oldest change. */
 export const COUNT_OPEN: string = `SELECT o.state, COUNT(*) AS count, MIN(o.updated_at) AS oldest, ${NOW_MS} AS now

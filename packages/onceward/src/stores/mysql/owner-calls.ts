@@ -1,15 +1,12 @@
 import type { Claim, Outcome } from '../../core/operation.ts'
 import type { Atomically } from '../../core/transition-port.ts'
 import * as transitions from '../../core/transitions.ts'
-import { APPENDABLE_ATTEMPTS, gatherer, outcomeColumns, type Waiting } from '../../drivers/sql/index.ts'
+import { gatherer, outcomeColumns, type Waiting } from '../../drivers/sql/index.ts'
 import { asciiJson, toAsciiJson } from './ascii-json.ts'
 import { ownStatement } from './own-statements.ts'
 import { inPackets, type Packet } from './packets.ts'
-import { completeStatement, RENEW } from './record-statements.ts'
+import { COMPLETE, RENEW } from './record-statements.ts'
 import type { StoreContext } from './store-context.ts'
-
-/** Ends running operations in the simplest case; takes rows of {@link completeRow}. */
-export const COMPLETE: string = completeStatement(APPENDABLE_ATTEMPTS)
 
 interface Completion {
   readonly claim: Claim
@@ -95,9 +92,10 @@ export function ownerCalls(context: StoreContext, exactly: Atomically): OwnerCal
   }
 }
 
-/** A completion as {@link COMPLETE} reads it. */
+/** A completion as `COMPLETE` reads it. */
 export function completeRow({ id, owner, fence }: Claim, outcome: Outcome, retentionMs: number): Packet {
-  const event = outcome.kind === 'failure' ? 'failed' : 'completed'
+  const fields = [id.digest, owner, fence, retentionMs]
+  if (outcome.kind === 'value') return { fields: [...fields, null], payload: outcome.value }
   const { detail, payload } = outcomeColumns(outcome)
-  return { fields: [id.digest, owner, fence, retentionMs, event, toAsciiJson(detail)], payload }
+  return { fields: [...fields, toAsciiJson(detail)], payload }
 }

@@ -43,17 +43,20 @@ export const JSON_PARAMETER = 'CONVERT(? USING utf8mb4)'
 
 const DIGESTS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (digest VARCHAR(64) CHARACTER SET ascii PATH '$')) AS j`
 
+/** The row of `j`. In a small table the optimizer would rather read, and lock, all of it. */
+const BY_DIGEST = 'onceward_operations AS o FORCE INDEX (PRIMARY) ON o.digest = j.digest'
+
 /** Reads records as they are committed, and the time. Locks nothing. */
 export const READ: string = `SELECT ${READ_COLUMNS}, ${NOW_MS} AS now
-  FROM ${DIGESTS} STRAIGHT_JOIN onceward_operations AS o ON o.digest = j.digest`
+  FROM ${DIGESTS} STRAIGHT_JOIN ${BY_DIGEST}`
 
 /** Locks records in the order of the list, and reads them as they are committed. */
 export const LOCK: string = `SELECT ${READ_COLUMNS}
-  FROM ${DIGESTS} STRAIGHT_JOIN onceward_operations AS o ON o.digest = j.digest FOR UPDATE`
+  FROM ${DIGESTS} STRAIGHT_JOIN ${BY_DIGEST} FOR UPDATE`
 
 /** What waiters look at. */
 export const READ_MARKS: string = `SELECT o.digest, o.state, o.fence, ${NOW_MS} - o.updated_at AS changed_ms_ago
-  FROM ${DIGESTS} STRAIGHT_JOIN onceward_operations AS o ON o.digest = j.digest`
+  FROM ${DIGESTS} STRAIGHT_JOIN ${BY_DIGEST}`
 
 /** How much later than the beginning of its statement a record may be created with the time of that beginning, in µs. */
 export const CREATION_SLACK_US = 250_000
@@ -62,8 +65,7 @@ const FRESH_COLUMNS = `digest, scope, \`key\`, state, fingerprint, on_crash, hol
   updated_at, lease_until, retention_ms, expires_at, asks, next_ask_at, duplicates, detail, history, payload`
 
 const FRESH_VALUES = `j.digest, j.scope, j.k, 'running', j.fingerprint, j.on_crash, IF(j.on_crash = 'hold', 1, 0), j.owner,
-  t.us, 1, t.us DIV 1000, t.us DIV 1000, t.us DIV 1000 + j.lease_ms, j.retention_ms, NULL, 0, 0, 0, j.detail,
-  CONCAT('[[', t.us DIV 1000, ',"claimed",1,', t.us, ']]'), NULL`
+  t.us, 1, t.us DIV 1000, t.us DIV 1000, t.us DIV 1000 + j.lease_ms, j.retention_ms, NULL, 0, 0, 0, j.detail, NULL, NULL`
 
 const FRESH_ROWS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     digest VARCHAR(64) CHARACTER SET ascii PATH '$[0]',
@@ -103,31 +105,27 @@ export const RENEW: string = `UPDATE JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMN
     owner VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[1]',
     fence BIGINT PATH '$[2]',
     lease_ms BIGINT PATH '$[3]')) AS j
-  STRAIGHT_JOIN onceward_operations AS o ON o.digest = j.digest
+  STRAIGHT_JOIN ${BY_DIGEST}
   SET o.lease_until = ${NOW_MS} + j.lease_ms
   WHERE o.state = 'running' AND o.owner = j.owner AND o.fence = j.fence`
 
 /**
- * Ends operations that still belong to their owners: those in the simplest form, without steps and with few events. An
- * event is appended to the JSON of \`history\` as text.
+ * Ends operations that still belong to their owners: those in the simplest form, of a first attempt, without steps. Their
+ * history follows from their other columns and stays null, and so does the detail of a plain value.
  */
-export function completeStatement(attempts: number): string {
-  return `UPDATE JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
+export const COMPLETE: string = `UPDATE JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     digest VARCHAR(64) CHARACTER SET ascii PATH '$[0]',
     owner VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[1]',
     fence BIGINT PATH '$[2]',
     retention_ms BIGINT PATH '$[3]',
-    event VARCHAR(16) CHARACTER SET ascii PATH '$[4]',
-    detail LONGTEXT CHARACTER SET ascii PATH '$[5]',
-    start_at BIGINT PATH '$[6]',
-    bytes BIGINT PATH '$[7]')) AS j
-  STRAIGHT_JOIN onceward_operations AS o ON o.digest = j.digest
+    detail LONGTEXT CHARACTER SET ascii PATH '$[4]',
+    start_at BIGINT PATH '$[5]',
+    bytes BIGINT PATH '$[6]')) AS j
+  STRAIGHT_JOIN ${BY_DIGEST}
   CROSS JOIN (SELECT ${NOW_MS} AS ms) AS t
   SET o.state = 'done', o.holds = 0, o.detail = j.detail, o.payload = IF(j.bytes IS NULL, NULL, SUBSTRING(?, j.start_at, j.bytes)),
-    o.retention_ms = j.retention_ms, o.updated_at = t.ms, o.expires_at = t.ms + j.retention_ms,
-    o.history = CONCAT(LEFT(o.history, CHAR_LENGTH(o.history) - 1), ',[', t.ms, ',"', j.event, '",', o.attempt, ',', o.fence, ']]')
-  WHERE o.state = 'running' AND o.owner = j.owner AND o.fence = j.fence AND o.detail IS NULL AND o.attempt <= ${attempts}`
-}
+    o.retention_ms = j.retention_ms, o.updated_at = t.ms, o.expires_at = t.ms + j.retention_ms
+  WHERE o.state = 'running' AND o.owner = j.owner AND o.fence = j.fence AND o.detail IS NULL AND o.history IS NULL`
 
 const WHOLE_ROWS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     digest VARCHAR(64) CHARACTER SET ascii PATH '$[0]',
@@ -154,7 +152,7 @@ const WHOLE_ROWS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     bytes BIGINT PATH '$[21]')) AS j`
 
 /** Writes records over those that the transaction has locked. */
-export const OVERWRITE: string = `UPDATE ${WHOLE_ROWS} STRAIGHT_JOIN onceward_operations AS o ON o.digest = j.digest
+export const OVERWRITE: string = `UPDATE ${WHOLE_ROWS} STRAIGHT_JOIN ${BY_DIGEST}
   SET o.scope = j.scope, o.\`key\` = j.k, o.state = j.state, o.fingerprint = j.fingerprint, o.on_crash = j.on_crash,
     o.holds = j.holds, o.owner = j.owner, o.fence = j.fence, o.attempt = j.attempt, o.created_at = j.created_at,
     o.updated_at = j.updated_at, o.lease_until = j.lease_until, o.retention_ms = j.retention_ms,

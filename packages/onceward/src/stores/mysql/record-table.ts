@@ -114,7 +114,24 @@ function withText(row: Row): Row {
     key: text(row['key']),
     fingerprint: row['fingerprint'] === null ? null : text(row['fingerprint']),
     owner: row['owner'] === null ? null : text(row['owner']),
+    history: row['history'] ?? impliedHistory(row),
+    detail: row['detail'] ?? impliedDetail(row),
   }
+}
+
+/** The history of what was claimed once and perhaps completed: `CLAIM_FRESH` and `COMPLETE` leave it out. */
+function impliedHistory(row: Row): string {
+  const claimed = `[${row['created_at']},"claimed",1,${row['fence']}]`
+  if (row['state'] !== 'done') return `[${claimed}]`
+  const event = /"kind":"failure"/.test(String(row['detail'])) ? 'failed' : 'completed'
+  return `[${claimed},[${row['updated_at']},"${event}",1,${row['fence']}]]`
+}
+
+/** The detail of a plain value: `COMPLETE` leaves it out. */
+function impliedDetail(row: Row): string | null {
+  const { payload } = row
+  if (row['state'] !== 'done' || !(payload instanceof Uint8Array)) return null
+  return `{"outcome":{"kind":"value","length":${payload.length}}}`
 }
 
 function text(value: unknown): string {

@@ -9,9 +9,9 @@ import { conflictOf } from '../../drivers/sql/index.ts'
 import { asciiJson } from './ascii-json.ts'
 import { freshRow, granted } from './claim-calls.ts'
 import { type OwnTransaction, type OwnTransactions, ownTransactions } from './own-transactions.ts'
-import { COMPLETE, completeRow } from './owner-calls.ts'
+import { completeRow } from './owner-calls.ts'
 import { assertFits, inPackets } from './packets.ts'
-import { CLAIM_OR_LOCK } from './record-statements.ts'
+import { CLAIM_OR_LOCK, COMPLETE } from './record-statements.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** A claim that took longer than this may have waited for another transaction, in ms. */

@@ -1,6 +1,7 @@
 -- One row an operation. Times are ms since the epoch on the clock of this server, `fence` is a whole number below 2^53.
 -- Everything is compared byte by byte. `detail` and `history` are JSON as ASCII text: what is never searched for.
--- `payload` holds the stored bytes, one after another; `detail` has their lengths.
+-- `payload` holds the stored bytes, one after another; `detail` has their lengths. What follows from other columns is
+-- null: the `history` of an operation that was claimed once and perhaps completed, the `detail` of a plain value.
 -- `expires_at` is null for what is not to be forgotten yet: running and held. `lease_until` is in no index, so that a
 -- heartbeat writes one row and no index.
 CREATE TABLE IF NOT EXISTS onceward_operations (
@@ -23,7 +24,7 @@ CREATE TABLE IF NOT EXISTS onceward_operations (
   next_ask_at  BIGINT       NOT NULL,
   duplicates   BIGINT       NOT NULL,
   detail       LONGTEXT     CHARACTER SET ascii   COLLATE ascii_bin   NULL,
-  history      MEDIUMTEXT   CHARACTER SET ascii   COLLATE ascii_bin   NOT NULL,
+  history      MEDIUMTEXT   CHARACTER SET ascii   COLLATE ascii_bin   NULL,
   payload      LONGBLOB     NULL,
   PRIMARY KEY (digest),
   -- Listings, newest first.
