@@ -7,7 +7,7 @@ import mysql from 'mysql2'
 import mysqlPromise from 'mysql2/promise'
 import { Sequelize, type Transaction as SequelizeTransaction } from 'sequelize'
 import { DataSource, type EntityManager, EntitySchema } from 'typeorm'
-import { type Way, way } from './way.ts'
+import { type OpenWay, type Way, way } from './way.ts'
 
 /** Every value comes as something else than usual. */
 const ODD = {
@@ -105,8 +105,7 @@ interface Tables {
   orders: { cart: string }
 }
 
-const byKysely = way<Transaction<Tables>>('Kysely', async (url) => {
-  const pool = mysql.createPool({ uri: url })
+const kyselyOn = (pool: mysql.Pool): OpenWay<Transaction<Tables>> => {
   const db = new Kysely<Tables>({ dialect: new MysqlDialect({ pool }), plugins: [new CamelCasePlugin()] })
   return {
     transaction: (work) => db.transaction().execute(work),
@@ -114,6 +113,17 @@ const byKysely = way<Transaction<Tables>>('Kysely', async (url) => {
     roots: [{ what: 'the instance', handle: db, mend: /db\.transaction\(\)\.execute/ }],
     close: () => db.destroy(),
   }
+}
+
+const byKysely = way('Kysely', async (url) => kyselyOn(mysql.createPool({ uri: url })))
+
+/** Kysely writes values into its statements, with an escape that this mode does not know. */
+const byKyselyUnescaped = way('Kysely under NO_BACKSLASH_ESCAPES', async (url) => {
+  const pool = mysql.createPool({ uri: url })
+  pool.on('connection', (connection) => {
+    connection.query("SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')")
+  })
+  return kyselyOn(pool)
 })
 
 const byKnex = way<Knex.Transaction>('Knex', async (url) => {
@@ -166,6 +176,7 @@ export const WAYS_ON_MYSQL: readonly Way[] = [
   byCallbacks,
   byDrizzle,
   byKysely,
+  byKyselyUnescaped,
   byKnex,
   byTypeorm,
   bySequelize,
