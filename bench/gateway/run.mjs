@@ -8,6 +8,7 @@ import { readOptions, withFolder } from '../lib/options.mjs'
 import { PAYMENT } from '../lib/payments.mjs'
 import { report, table } from '../lib/report.mjs'
 import { median, number, pairedRatio, withRange } from '../lib/statistics.mjs'
+import { targetsPart } from '../lib/targets.mjs'
 import { startGateway, startPassThrough, startUpstream } from './start.mjs'
 
 const options = readOptions({ rounds: 5, ms: 700, connections: 64 })
@@ -122,9 +123,20 @@ await withFolder(async (folder) => {
         'requests on and does nothing else. Medians with their range; shares are medians of the ratios within each ' +
         'round, of requests per second and of CPU time per request. SQLite on disk, `synchronous = FULL`. 100 copies ' +
         'of one request through two gateways on one file had one effect.',
+      '## In short',
       table(
         ['', 'requests/s', 'share of pass-through', 'CPU µs/request', 'share by CPU', 'p50 ms', 'p99 ms'],
         rows,
+      ),
+      targetsPart(
+        ['GET', 'POST'].map((method) => ({
+          what: `${method} without a key through the gateway`,
+          atLeast: 0.9,
+          measured: pairedRatio(
+            (samples.get(`${method} gateway, no key`) ?? []).map((sample) => sample.perSecond),
+            (samples.get(`${method} pass-through`) ?? []).map((sample) => sample.perSecond),
+          ),
+        })),
       ),
     ])
   } finally {

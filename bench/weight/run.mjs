@@ -30,10 +30,12 @@ const manifest = JSON.parse(readFileSync(join(library, 'package.json'), 'utf8'))
 report('weight', 'What the library weighs', [
   `Import: a process of its own each time, from before the import to after it, in ms; median of ${options.runs} with ` +
     'its range. `node:http`, which every web service has loaded anyway, is there to compare with.',
+  '## Import',
   table(
     ['import', 'ms'],
     [...samples].map(([entry, times]) => [`\`${entry}\``, withRange(times, 1)]),
   ),
+  '## Size',
   table(
     ['size', ''],
     [
