@@ -1,4 +1,8 @@
-// npm run verify [-- --seeds N | --seed N]: the deterministic simulation, a million seeds unless told otherwise.
+// npm run verify: the deterministic simulation with a million seeds, then fault trials on real processes and servers,
+// a thousand on each store.
+//   -- --seeds N | --seed N                              the simulation only
+//   -- --trials N [--seed S] [--store A,B] [--faults …]  the fault trials only
+//   -- --losses [--trials N]                             what is lost where loss is documented, measured
 import { join } from 'node:path'
 import { ensureBuilt } from './house/build.mjs'
 import { ensureInstalled } from './house/install.mjs'
@@ -6,16 +10,38 @@ import { main } from './house/main.mjs'
 import { ROOT } from './house/paths.mjs'
 import { runNode, runTool } from './house/run.mjs'
 
+const PARTS = {
+  simulation: { script: 'verify/simulation/dist/run.js', usual: ['--seeds', '1000000'] },
+  faults: { script: 'verify/faults/dist/faults/run.js', usual: ['--trials', '1000'] },
+  losses: { script: 'verify/faults/dist/faults/run-losses.js', usual: [] },
+}
+
 await main(async () => {
   const given = process.argv.slice(2)
   await ensureInstalled()
   await ensureBuilt()
-  const { code, output } = await runTool('tsc', ['-p', 'verify/simulation'])
-  if (code !== 0) throw new Error(`The simulation does not compile:\n${output}`)
-  const args = given.length > 0 ? given : ['--seeds', '1000000']
-  const ran = await runNode(join(ROOT, 'verify/simulation/dist/run.js'), args, {
-    show: true,
-    timeoutMs: 12 * 3_600_000,
-  })
-  return ran.code
+  for (const name of partsFor(given)) {
+    const { script, usual } = PARTS[name]
+    const project = name === 'simulation' ? 'verify/simulation' : 'verify/faults'
+    const { code, output } = await runTool('tsc', ['-p', project])
+    if (code !== 0) throw new Error(`${project} does not compile:\n${output}`)
+    const asked = given.filter((argument) => argument !== '--losses')
+    const ran = await runNode(join(ROOT, script), asked.length > 0 ? asked : usual, {
+      show: true,
+      timeoutMs: 12 * 3_600_000,
+    })
+    if (ran.code !== 0) return ran.code
+  }
+  return 0
 })
+
+/**
+ * @param {string[]} given
+ * @returns {(keyof typeof PARTS)[]}
+ */
+function partsFor(given) {
+  if (given.includes('--losses')) return ['losses']
+  if (given.some((argument) => /^--(?:trials|store|faults|width|library|keep)(?:=|$)/.test(argument)))
+    return ['faults']
+  return given.length > 0 ? ['simulation'] : ['simulation', 'faults']
+}

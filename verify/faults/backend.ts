@@ -16,7 +16,7 @@ export interface Backend {
   /** What a worker reaches through a proxy of its trial; empty for a store without a network. */
   readonly targets: readonly Target[]
   /** What a worker is told; `ports` are those of the proxies, one for each target. */
-  address(ports: readonly number[], seed: number): StoreAddress
+  address(ports: readonly number[], shape: AddressShape): StoreAddress
   /** Brings the tables up, and the accounts of the trials that come. */
   prepare(accounts: readonly string[]): Promise<void>
   /** Lets a fault of the whole store begin; resolves when it has begun. */
@@ -34,6 +34,15 @@ export interface Backend {
   /** Stops what was started. */
   stop(): Promise<void>
 }
+
+/** What of a plan an address depends on. */
+export interface AddressShape {
+  readonly seed: number
+  readonly timeoutMs: number
+}
+
+/** For the driver's own look at a store. */
+export const PATIENT: AddressShape = { seed: 0, timeoutMs: 10_000 }
 
 /** Something that listens. */
 export interface Target {

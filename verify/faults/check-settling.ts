@@ -50,7 +50,7 @@ export function checkSettling(evidence: Evidence): number {
     const tookMs = at - (askedAt.get(op) ?? healed)
     slowest = Math.max(slowest, tookMs / promised.leaseMs)
     const quiet = modeOf(op) === 'reconciled' ? QUIET_MS + promised.leaseMs : 0
-    const limit = promised.leaseMs * 3 + quiet + slackMs
+    const limit = promised.leaseMs * 3 + promised.timeoutMs + quiet + slackMs
     if (tookMs > limit)
       report(
         'I11: every operation settles',

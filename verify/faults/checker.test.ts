@@ -10,7 +10,7 @@ const HEALED_AT = 1000
 
 /** One operation in one mode. */
 function promised(mode: Mode): Promised {
-  return { seed: 1, leaseMs: LEASE_MS, keys: [{ op: OP, mode }] }
+  return { seed: 1, leaseMs: LEASE_MS, timeoutMs: 0, keys: [{ op: OP, mode }] }
 }
 
 /** A history of what its lines say, in the order in which they are given, 1 ms after the other if they do not say when. */

@@ -12,6 +12,8 @@ export interface Violation {
 export interface Promised {
   readonly seed: number
   readonly leaseMs: number
+  /** How long a driver may take to notice that its connection is dead, in ms. */
+  readonly timeoutMs: number
   readonly keys: readonly Pick<PlannedKey, 'op' | 'mode'>[]
 }
 

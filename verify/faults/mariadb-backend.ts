@@ -1,6 +1,5 @@
 import type { Backend } from './backend.ts'
 import type { Library } from './library.ts'
-import { TIMEOUT_MS } from './postgres-backend.ts'
 import { type SqlDialect, sqlBackend } from './sql-backend.ts'
 import { testServers } from './test-servers.ts'
 
@@ -8,7 +7,7 @@ import { testServers } from './test-servers.ts'
 const MARIADB: SqlDialect = {
   name: 'mariadb',
   drivers: ['mysql2/promise'],
-  address: (url) => ({ kind: 'mysql', url, timeoutMs: TIMEOUT_MS }),
+  address: (url, { timeoutMs }) => ({ kind: 'mysql', url, timeoutMs }),
   async endSessions(server, database) {
     const sessions = await server.query('SELECT id FROM information_schema.processlist WHERE db = ?', [
       database,

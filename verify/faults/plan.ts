@@ -53,6 +53,8 @@ export interface PlannedCall {
 export interface TrialPlan extends Disturbances {
   readonly seed: number
   readonly leaseMs: number
+  /** How long a driver may take to notice that its connection is dead, in ms: the time limit of a call. */
+  readonly timeoutMs: number
   readonly workers: number
   /** How long faults may begin, in ms. */
   readonly activeMs: number
@@ -67,7 +69,12 @@ export interface PlanRoom {
   readonly faults: readonly FaultKind[]
   /** Keeps the scopes of this run apart from those of others on the same store. */
   readonly run: string
+  /** How much slower than a quiet machine this one is: all times are longer by it. */
+  readonly pace: number
 }
+
+/** How long a service with leases of 300 to 500 ms lets a call of its store take, in ms. */
+const TIMEOUT_MS = 600
 
 const WORKERS = 3
 const KEYS = 8
@@ -76,12 +83,21 @@ const CALLS = 34
 /** Makes the plan of one seed. */
 export function makePlan(seed: number, room: PlanRoom): TrialPlan {
   const prng = createPrng(seed)
-  const leaseMs = Math.round(prng.between(300, 500))
+  const leaseMs = Math.round(prng.between(300, 500) * room.pace)
   const activeMs = Math.round(leaseMs * 2.5)
   const keys = Array.from({ length: KEYS }, (_, index) => makeKey(prng, seed, index, room))
   const calls = Array.from({ length: CALLS }, (_, index) => makeCall(prng, index, activeMs, leaseMs))
   const shape = { workers: WORKERS, activeMs, leaseMs }
-  return { seed, ...shape, cache: prng.chance(0.5), keys, calls, ...disturb(prng, shape, room.faults) }
+  const timeoutMs = Math.round(TIMEOUT_MS * room.pace)
+  return {
+    seed,
+    ...shape,
+    timeoutMs,
+    cache: prng.chance(0.5),
+    keys,
+    calls,
+    ...disturb(prng, shape, room.faults),
+  }
 }
 
 /** The calls that ask for every operation once more, after all faults have ended. */

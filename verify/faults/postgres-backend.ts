@@ -1,14 +1,16 @@
+import type { AddressShape } from './backend.ts'
 import type { Library } from './library.ts'
 import { type SqlBackend, type SqlDialect, sqlBackend } from './sql-backend.ts'
 import type { PostgresAddress } from './store-kinds.ts'
 import { testServers } from './test-servers.ts'
 
-/** How long a service with leases of 300 to 500 ms lets a query take, in ms. */
-export const TIMEOUT_MS = 600
-
 /** Where a PostgreSQL database is; every third trial has SERIALIZABLE as its default. */
-export function postgresAddress(url: string, seed: number, client: 'pg' | 'postgres'): PostgresAddress {
-  return { kind: 'postgres', url, client, serializable: seed % 3 === 2, timeoutMs: TIMEOUT_MS }
+export function postgresAddress(
+  url: string,
+  { seed, timeoutMs }: AddressShape,
+  client: 'pg' | 'postgres',
+): PostgresAddress {
+  return { kind: 'postgres', url, client, serializable: seed % 3 === 2, timeoutMs }
 }
 
 const DIALECT: Omit<SqlDialect, 'name' | 'drivers' | 'address'> = {
@@ -32,6 +34,6 @@ export async function postgresBackend(library: Library, client: 'pg' | 'postgres
     ...DIALECT,
     name: client === 'pg' ? 'postgres' : 'porsager',
     drivers: [client],
-    address: (url, seed) => postgresAddress(url, seed, client),
+    address: (url, shape) => postgresAddress(url, shape, client),
   })
 }

@@ -1,6 +1,12 @@
-import { type Backend, NETWORK_FAULTS, PROCESS_FAULTS, STORE_MODES } from './backend.ts'
+import {
+  type AddressShape,
+  type Backend,
+  NETWORK_FAULTS,
+  PATIENT,
+  PROCESS_FAULTS,
+  STORE_MODES,
+} from './backend.ts'
 import type { Library } from './library.ts'
-import { TIMEOUT_MS } from './postgres-backend.ts'
 import { serverFaults } from './server-faults.ts'
 import { type OpenedStore, openStore, type RedisAddress } from './store-kinds.ts'
 import { testServers } from './test-servers.ts'
@@ -11,21 +17,21 @@ export async function redisBackend(library: Library): Promise<Backend> {
   const server = await startRedis({ persistence: 'aof' })
   const faults = serverFaults(server)
   let generation = 0
-  const address = (port: number, seed: number): RedisAddress => ({
+  const address = (port: number, { seed, timeoutMs }: AddressShape): RedisAddress => ({
     kind: 'redis',
     url: `redis://127.0.0.1:${port}`,
     client: seed % 2 === 0 ? 'ioredis' : 'redis',
     prefix: `faults${generation}`,
-    timeoutMs: TIMEOUT_MS,
+    timeoutMs,
   })
-  let direct: OpenedStore = await openStore(library, address(server.port, 0))
+  let direct: OpenedStore = await openStore(library, address(server.port, PATIENT))
   return {
     name: 'redis',
     drivers: ['redis', 'ioredis'],
     modes: STORE_MODES,
     faults: [...PROCESS_FAULTS, ...NETWORK_FAULTS, 'store-kill', 'store-stop', 'script-flush'],
     targets: [server],
-    address: ([port = 0], seed) => address(port, seed),
+    address: ([port = 0], shape) => address(port, shape),
     prepare: async () => {},
     async strike({ kind, forMs }) {
       if (kind === 'store-kill') await faults.kill(forMs)
@@ -42,7 +48,7 @@ export async function redisBackend(library: Library): Promise<Backend> {
       await direct.close()
       await server.command('FLUSHALL')
       generation++
-      direct = await openStore(library, address(server.port, 0))
+      direct = await openStore(library, address(server.port, PATIENT))
     },
     async stop() {
       await faults.heal()

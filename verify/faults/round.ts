@@ -1,4 +1,5 @@
 import { mkdir } from 'node:fs/promises'
+import { availableParallelism, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { createPrng } from '../simulation/prng.ts'
 import type { Backend } from './backend.ts'
@@ -21,6 +22,8 @@ export interface Stage {
   readonly folder: string
   readonly run: string
   readonly faults: readonly FaultKind[]
+  /** How much slower than a quiet machine this one is taken to be. Default: as its load tells. */
+  readonly pace?: number
 }
 
 /** One trial that has ended: its plan, and the files of its history. */
@@ -41,7 +44,8 @@ export interface EndedTrial {
  */
 export async function runRound(stage: Stage, seeds: readonly number[]): Promise<readonly EndedTrial[]> {
   const { backend, run, faults } = stage
-  const plans = seeds.map((seed) => makePlan(seed, { modes: backend.modes, faults, run }))
+  const pace = stage.pace ?? paceOf(loadavg()[0] ?? 0, availableParallelism())
+  const plans = seeds.map((seed) => makePlan(seed, { modes: backend.modes, faults, run, pace }))
   await backend.prepare(plans.flatMap(({ seed }) => [accountOf(run, seed, 0), accountOf(run, seed, 1)]))
   const cases: TrialCase[] = []
   try {
@@ -82,4 +86,13 @@ async function disturbAll(
     await backend.strike(fault)
   }
   await over
+}
+
+/** The slowest pace: a machine that is busier than this is too busy to tell anything. */
+const SLOWEST_PACE = 6
+
+/** How much longer everything takes than on a quiet machine, where two processes may want each processor. */
+export function paceOf(load: number, processors: number): number {
+  const pace = Math.min(SLOWEST_PACE, Math.max(1, load / (processors * 2)))
+  return Math.round(pace * 10) / 10
 }

@@ -22,6 +22,7 @@ const USAGE = `node verify/faults/dist/faults/run.js [options]
   --store A,B     which stores (all): ${Object.keys(BACKENDS).join(', ')}
   --faults A,B    which faults (all a store can meet): ${FAULT_KINDS.join(', ')}
   --width N       how many trials run side by side (4)
+  --pace N        how much longer leases and time limits are than 300 to 500 ms (as the load tells)
   --failures N    end after so many trials that broke a promise (1)
   --keep          keep all histories, not only those of broken trials
   --library DIR   the built library of the workers (${DEFAULT_LIBRARY})
@@ -39,6 +40,7 @@ async function main(): Promise<number> {
       faults: { type: 'string', default: '' },
       width: { type: 'string', default: '4' },
       failures: { type: 'string', default: '1' },
+      pace: { type: 'string' },
       library: { type: 'string', default: join(ROOT, DEFAULT_LIBRARY) },
       keep: { type: 'boolean', default: false },
       quiet: { type: 'boolean', default: false },
@@ -49,6 +51,7 @@ async function main(): Promise<number> {
   const numbers = [values.trials, values.seed, values.width, values.failures].map(Number)
   const [trials = 0, from = 0, width = 0, maxFailures = 0] = numbers
   const stores = values.store.split(',')
+  const pace = values.pace === undefined ? undefined : Number(values.pace)
   const only = values.faults === '' ? undefined : (values.faults.split(',') as FaultKind[])
   const wrong =
     numbers.some((number) => !Number.isSafeInteger(number) || number < 1) ||
@@ -67,6 +70,7 @@ async function main(): Promise<number> {
         ...values,
         library,
         only,
+        pace,
         requireAll: values['require-all'],
       })
       good = kept && good
@@ -83,6 +87,7 @@ interface Settings {
   readonly quiet: boolean
   readonly only: readonly FaultKind[] | undefined
   readonly requireAll: boolean
+  readonly pace: number | undefined
 }
 
 async function runOn(name: string, campaign: Campaign, settings: Settings): Promise<boolean> {
@@ -102,7 +107,16 @@ async function runOn(name: string, campaign: Campaign, settings: Settings): Prom
   const run = `f${Date.now().toString(36)}`
   try {
     await mkdir(folder, { recursive: true })
-    const stage = { backend, pool, sink, library: settings.library, folder, run, faults }
+    const stage = {
+      backend,
+      pool,
+      sink,
+      library: settings.library,
+      folder,
+      run,
+      faults,
+      ...(settings.pace ? { pace: settings.pace } : {}),
+    }
     const { statistics, failures, seconds } = await runCampaign(stage, {
       ...campaign,
       onRound: ({ trials, violations }) => {

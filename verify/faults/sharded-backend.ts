@@ -1,5 +1,5 @@
 import type { Backend } from './backend.ts'
-import { STORE_MODES } from './backend.ts'
+import { type AddressShape, PATIENT, STORE_MODES } from './backend.ts'
 import type { Library } from './library.ts'
 import { redisBackend } from './redis-backend.ts'
 import { sqliteBackend } from './sqlite-backend.ts'
@@ -9,14 +9,14 @@ import { openStore } from './store-kinds.ts'
 export async function shardedBackend(library: Library): Promise<Backend> {
   const redis = await redisBackend(library)
   const sqlite = await sqliteBackend(library)
-  const address = (ports: readonly number[], seed: number) =>
-    ({ kind: 'sharded', shards: [sqlite.address([], seed), redis.address(ports, seed)] }) as const
+  const address = (ports: readonly number[], shape: AddressShape) =>
+    ({ kind: 'sharded', shards: [sqlite.address([], shape), redis.address(ports, shape)] }) as const
   const openDirect = () =>
     openStore(
       library,
       address(
         redis.targets.map(({ port }) => port),
-        0,
+        PATIENT,
       ),
     )
   let direct = await openDirect()

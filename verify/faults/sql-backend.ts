@@ -1,5 +1,13 @@
 import type { SqlServer, TestDatabase } from '../../test-servers/index.d.mts'
-import { type Backend, type BusinessRow, NETWORK_FAULTS, PROCESS_FAULTS, STORE_MODES } from './backend.ts'
+import {
+  type AddressShape,
+  type Backend,
+  type BusinessRow,
+  NETWORK_FAULTS,
+  PATIENT,
+  PROCESS_FAULTS,
+  STORE_MODES,
+} from './backend.ts'
 import { BUSINESS_TABLES } from './business.ts'
 import type { FaultKind } from './fault-kinds.ts'
 import type { Library } from './library.ts'
@@ -11,7 +19,7 @@ export interface SqlDialect {
   readonly name: string
   readonly drivers: readonly string[]
   /** Where a worker finds the database, by this URL. */
-  address(url: string, seed: number): StoreAddress
+  address(url: string, shape: AddressShape): StoreAddress
   /** Ends all sessions in a database. */
   endSessions(server: SqlServer, database: string): Promise<void>
   /** Its `n`-th parameter. */
@@ -37,7 +45,7 @@ export async function sqlBackend(
   let direct: OpenedStore
   const open = async () => {
     database = await server.createDatabase()
-    direct = await openStore(library, dialect.address(database.url, 0))
+    direct = await openStore(library, dialect.address(database.url, PATIENT))
     await direct.store.migrate()
     for (const table of BUSINESS_TABLES) await server.query(table, [], database.name)
   }
@@ -62,7 +70,7 @@ export async function sqlBackend(
     ],
     targets: [server],
     urlAt,
-    address: ([port = 0], seed) => dialect.address(urlAt(port), seed),
+    address: ([port = 0], shape) => dialect.address(urlAt(port), shape),
     async prepare(accounts) {
       const values = accounts.map((_, index) => `(${parameter(index + 1)}, 0)`).join(', ')
       await query(`INSERT INTO faults_accounts (id, amount) VALUES ${values}`, accounts)

@@ -1,6 +1,6 @@
 import type { Backend } from './backend.ts'
 import type { Library } from './library.ts'
-import { postgresAddress, postgresBackend, TIMEOUT_MS } from './postgres-backend.ts'
+import { postgresAddress, postgresBackend } from './postgres-backend.ts'
 import { serverFaults } from './server-faults.ts'
 import { testServers } from './test-servers.ts'
 
@@ -20,16 +20,16 @@ export async function tieredBackend(library: Library): Promise<Backend> {
     drivers: ['pg', 'ioredis'],
     faults: [...behind.faults, 'cache-flush', 'cache-kill', 'cache-stop'],
     targets: [redis, ...behind.targets],
-    address: ([cachePort = 0, port = 0], seed) => ({
+    address: ([cachePort = 0, port = 0], shape) => ({
       kind: 'tiered',
       cache: {
         kind: 'redis',
         url: `redis://127.0.0.1:${cachePort}`,
         client: 'ioredis',
         prefix: `faults${generation}`,
-        timeoutMs: TIMEOUT_MS,
+        timeoutMs: shape.timeoutMs,
       },
-      store: postgresAddress(behind.urlAt(port), seed, 'pg'),
+      store: postgresAddress(behind.urlAt(port), shape, 'pg'),
     }),
     get store() {
       return behind.store

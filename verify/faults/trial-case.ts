@@ -51,7 +51,7 @@ export async function openCase(stage: Stage, plan: TrialPlan, folder: string): P
     for (const timer of timers) clearTimeout(timer)
     timers.clear()
   }
-  const store = backend.address(proxies.ports, plan.seed)
+  const store = backend.address(proxies.ports, plan)
   const seats = Array.from({ length: plan.workers }, (_, worker) =>
     seatOf(
       {

@@ -1,0 +1,94 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { which } from '../../test-servers/index.mjs'
+import { belowFloors, LEAST_TRIALS, noStatistics } from './statistics.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** The stores of the lane, and the servers that each needs. */
+const STORES = [
+  ['sqlite', []],
+  ['redis', ['redis']],
+  ['postgres', ['postgres']],
+  ['mariadb', ['mariadb']],
+  ['tiered', ['redis', 'postgres']],
+] as const
+
+/** So many trials on each store, side by side: enough to see that the harness works and nothing is badly wrong. */
+const TRIALS = process.env['ONCEWARD_FAULT_TRIALS'] ?? '4'
+
+/** Runs a program and tells how it ended; the trials run compiled, because their workers do. */
+function run(...parameters: string[]): Promise<{ readonly code: number; readonly output: string }> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      parameters,
+      { cwd: root, maxBuffer: 64 * 1024 * 1024 },
+      (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code ?? 1), output: `${stdout}${stderr}` })
+      },
+    )
+  })
+}
+
+beforeAll(async () => {
+  const { code, output } = await run(join(root, 'node_modules/typescript/bin/tsc'), '-p', 'verify/faults')
+  if (code !== 0)
+    throw new Error(`the fault trials do not compile; build the library first (tsc -b)\n${output}`)
+}, 120_000)
+
+describe('real processes under faults', async () => {
+  for (const [store, servers] of STORES) {
+    const missing: string[] = []
+    for (const name of servers) {
+      const { source, detail } = await which(name)
+      if (source === 'missing') missing.push(`${name}: ${detail}`)
+    }
+    const reason = missing.length > 0 ? ` (skipped: ${missing.join('; ')})` : ''
+    it.skipIf(missing.length > 0)(
+      `keep every promise on ${store}${reason}`,
+      { timeout: 180_000 },
+      async () => {
+        const { code, output } = await run(
+          'verify/faults/dist/faults/run.js',
+          ...['--store', store, '--trials', TRIALS, '--width', '2', '--quiet', '--require-all'],
+        )
+        console.log(output.slice(-6000))
+        expect(code, output.slice(-12_000)).toBe(0)
+        expect(output).toContain('0  violations')
+      },
+    )
+  }
+
+  it('show a broken store as broken', { timeout: 180_000 }, async () => {
+    const { code, output } = await run(
+      'verify/faults/dist/faults/run-mutants.js',
+      '--only',
+      'one lease early',
+    )
+    expect(code, output).toBe(0)
+    expect(output).toMatch(/^killed sqlite: .*I12/m)
+  })
+})
+
+describe('a campaign of fault trials', () => {
+  it('fails when it ran nothing', () => {
+    expect(belowFloors(noStatistics(), [])).toEqual(['no trial was run'])
+  })
+
+  it('fails when most trials met nothing, or most operations failed', () => {
+    const poor = { ...noStatistics(), trials: 10, counting: 4, operations: 80, acknowledged: 39 }
+    expect(belowFloors(poor, [])).toEqual([
+      'only 39 of 80 operations succeeded',
+      'only 4 of 10 trials saw a takeover, a stale write or a lost reply',
+    ])
+  })
+
+  it('fails when a fault hardly ever happened, unless it is short', () => {
+    const long = { ...noStatistics(), trials: LEAST_TRIALS, counting: LEAST_TRIALS }
+    expect(belowFloors(long, ['kill'])).toEqual(['kill happened only 0 times, at least 1 are expected'])
+    expect(belowFloors({ ...long, trials: LEAST_TRIALS - 1 }, ['kill'])).toEqual([])
+  })
+})
