@@ -31,7 +31,7 @@ export function byteReader(bytes: Buffer, start = 0): ByteReader {
     take(length) {
       const from = advance(length)
       // What a client answers may be a view into a buffer that others read too.
-      return Uint8Array.prototype.slice.call(bytes, from, from + length)
+      return new Uint8Array(bytes.subarray(from, from + length))
     },
     text(length) {
       const from = advance(length)

@@ -37,9 +37,8 @@ export interface BatchSettings {
 /** More bytes than these are not gathered into one call. */
 const MAX_BYTES = 1024 * 1024
 const HEADER_BYTES = 19
-/** How many items go by between two clean-ups of the index, and how many entries one removes for each of them. */
+/** For so many items the index of one bucket is cleaned: of at most 64 entries, so it shrinks faster than it grows. */
 const CLEAN_EVERY = 16
-const CLEAN_FACTOR = 4
 
 /** A transition that waits for its answer. */
 interface Caller {
@@ -69,6 +68,8 @@ interface Lane {
   scheduled: boolean
   /** Items since the index was cleaned last. */
   uncleaned: number
+  /** Where among the buckets of a call the next clean-up begins. */
+  cleanedTo: number
   /** What the server's clock is ahead of our monotonic one, at most, in ms; unknown at first. */
   aheadMs: number | undefined
   /** How large the last call was, to begin the next with. */
@@ -163,9 +164,12 @@ export function scriptBatches(settings: BatchSettings): ScriptBatches {
         if (acknowledged < wait.replicas) throw tooFew(connection.where, acknowledged, wait)
       } else replies = await connection.script(script, keys, [packed], { timeoutMs })
       if (!Array.isArray(replies)) throw failure('STORE_UNAVAILABLE', `${connection.where} answered no list`)
-      lane.aheadMs = Number(replies[0]) - sentAt
+      lane.aheadMs = Math.min(lane.aheadMs ?? Number.MAX_VALUE, Number(replies[0]) - sentAt)
       for (let index = 0; index < batch.callers.length; index++) {
-        settle(batch.callers[index] as Caller, replies[index + 1] as RedisReply)
+        const reply = replies[index + 1] as RedisReply
+        // Refused as late and yet heard of in time: the server's clock was set, or it is another server.
+        if (reply instanceof Buffer && reply[0] === LATE) lane.aheadMs = Number(replies[0]) - sentAt
+        settle(batch.callers[index] as Caller, reply)
       }
     } catch (error) {
       // Those that are settled already hear nothing of it.
@@ -195,16 +199,17 @@ export function scriptBatches(settings: BatchSettings): ScriptBatches {
   function withHeader(lane: Lane, batch: Batch): Buffer {
     const bytes = batch.to.bytes()
     lane.uncleaned += batch.callers.length
-    const cleans = lane.uncleaned >= CLEAN_EVERY
-    const notAfter = lane.aheadMs === undefined ? 0 : Math.ceil(batch.dueAt + lane.aheadMs) + 1
+    const cleans = Math.floor(lane.uncleaned / CLEAN_EVERY)
+    lane.uncleaned -= cleans * CLEAN_EVERY
+    lane.cleanedTo = (lane.cleanedTo + cleans) % 0xffff
+    const notAfter = lane.aheadMs === undefined ? 0 : Math.floor(batch.dueAt + lane.aheadMs)
     bytes.writeUInt16LE(batch.buckets.length, 0)
     bytes.writeUInt16LE((batch.buckets[0] as Bucket).record.length + 1, 2)
     bytes.writeUInt8(wait ? 1 : 0, 4)
     bytes.writeDoubleLE(notAfter, 5)
-    bytes.writeUInt16LE(cleans ? 1 + (lane.uncleaned % batch.buckets.length) : 0, 13)
-    bytes.writeUInt16LE(cleans ? Math.min(lane.uncleaned * CLEAN_FACTOR, 1000) : 0, 15)
+    bytes.writeUInt16LE(lane.cleanedTo, 13)
+    bytes.writeUInt16LE(Math.min(cleans, batch.buckets.length), 15)
     bytes.writeUInt16LE(batch.callers.length, 17)
-    if (cleans) lane.uncleaned = 0
     return bytes
   }
 
@@ -226,6 +231,7 @@ export function scriptBatches(settings: BatchSettings): ScriptBatches {
 }
 
 const ERROR = 'E'.charCodeAt(0)
+const LATE = 'l'.charCodeAt(0)
 
 function newLane(): Lane {
   return {
@@ -234,6 +240,7 @@ function newLane(): Lane {
     inFlight: 0,
     scheduled: false,
     uncleaned: 0,
+    cleanedTo: 0,
     aheadMs: undefined,
     size: 0,
   }

@@ -233,6 +233,19 @@ local function peek()
   return load() and not expired() and pack('<Bd', st, changed) or 0
 end
 
+-- Redis does not say which command it has refused inside a script; from version 7 on it can be asked.
+local function refused(text)
+  if not redis.acl_check_cmd or not string.find(text, "can't run this command", 1, true) then return text end
+  local needed = {
+    {'GET', key}, {'SET', key, ''}, {'SETRANGE', key, 0, ''}, {'UNLINK', key}, {'PUBLISH', key, ''},
+    {'ZADD', stateKey, 0, ''}, {'ZREM', stateKey, ''}, {'LPUSH', stateKey, ''}, {'LTRIM', stateKey, 0, 0},
+  }
+  for i = 1, #needed do
+    if not redis.acl_check_cmd(unpack(needed[i])) then text = text .. ' +' .. string.lower(needed[i][1]) end
+  end
+  return text
+end
+
 local items = {claim, renew, checkpoint, complete, release, holdItem, get, takeTurn, resolve, sweep, forget, watch, peek}
 local replies = {now}
 for i = 1, count do
@@ -241,16 +254,17 @@ for i = 1, count do
   key, createdKey, stateKey = KEYS[2 * buckets + i], KEYS[2 * bucket - 1], KEYS[2 * bucket]
   member = sub(key, memberAt)
   local ok, reply = pcall(items[op], at)
-  if not ok then reply = 'E' .. tostring(type(reply) == 'table' and reply.err or reply) end
+  if not ok then reply = 'E' .. refused(tostring(type(reply) == 'table' and reply.err or reply)) end
   replies[i + 1] = reply
 end
 
 -- Index entries of records that the server has dropped by itself go bit by bit with whatever else is done.
-if cleanMost > 0 then
+for i = 1, cleanCount do
+  local place = (cleanFrom + i) % buckets
   pcall(function()
-    local created, state, part = KEYS[2 * cleanBucket - 1], KEYS[2 * cleanBucket], us % 8
+    local created, state, part = KEYS[2 * place + 1], KEYS[2 * place + 2], us % 8
     local from = part < 6 and 0 or (part - 5) * KIND
-    local gone = call('ZRANGE', state, from, from + now - GRACE, 'BYSCORE', 'LIMIT', 0, cleanMost)
+    local gone = call('ZRANGE', state, from, from + now - GRACE, 'BYSCORE', 'LIMIT', 0, 64)
     if #gone > 0 then
       call('ZREM', created, unpack(gone))
       call('ZREM', state, unpack(gone))
@@ -262,7 +276,7 @@ return replies
 
 const HEADER_LUA = /* lua */ `
 local data = ARGV[1]
-local buckets, memberAt, flags, notAfter, cleanBucket, cleanMost, count, pos = struct.unpack('<I2I2BdI2I2I2', data)
+local buckets, memberAt, flags, notAfter, cleanFrom, cleanCount, count, pos = struct.unpack('<I2I2BdI2I2I2', data)
 local acknowledged = flags == 1
 `
 

@@ -1,0 +1,82 @@
+import { expect, it } from 'vitest'
+import { describeWhere, startRedisCluster, startRedisSentinel } from '../../../../test-servers/index.mjs'
+import { isOncewardError } from '../../src/core/errors.ts'
+import { slotOf } from '../../src/drivers/redis/index.ts'
+import { type RedisStore, redisStore } from '../../src/stores/redis/index.ts'
+import { keyLayout } from '../../src/stores/redis/key-layout.ts'
+import { asks, eventually, granted, receipt, someId } from './redis-kit.ts'
+import { CLUSTER, SENTINEL, somePrefix } from './redis-suite.ts'
+
+/** Claims and completes until told to stop; what fails has to fail with an error of ours that did nothing. */
+function traffic(store: RedisStore): { stop(): Promise<number> } {
+  let going = true
+  let completed = 0
+  const worker = async () => {
+    while (going) {
+      try {
+        const reply = await store.claim(asks(someId()))
+        if (reply.state === 'claimed' && (await store.complete(reply.claim, receipt(), 60_000))) completed++
+      } catch (error) {
+        if (!isOncewardError(error) || error.effect !== 'none') throw error
+        await new Promise((resolve) => setTimeout(resolve, 10))
+      }
+    }
+  }
+  const workers = Array.from({ length: 16 }, worker)
+  return {
+    async stop() {
+      going = false
+      await Promise.all(workers)
+      return completed
+    },
+  }
+}
+
+for (const name of ['node-redis', 'ioredis'] as const) {
+  await describeWhere('redis', `by ${name}`, () => {
+    it('a failover of Sentinel ends in answers or errors of ours, and calls go on at the new primary', async () => {
+      const sentinel = await startRedisSentinel()
+      const { client, close } = await SENTINEL[name](sentinel.name, sentinel.sentinels)()
+      const store = redisStore(client, { prefix: somePrefix(), commandTimeoutMs: 1000 })
+      const { claim } = await granted(store, asks(someId()))
+      const busy = traffic(store)
+      await sentinel.failover()
+      await eventually(() => granted(store, asks(someId())))
+      const completed = await busy.stop()
+      expect(completed).toBeGreaterThan(10)
+      expect(await eventually(() => store.complete(claim, receipt(), 60_000))).toBe(true)
+      const woken = store.watch(claim.id, new AbortController().signal)
+      await woken
+      await store.close()
+      close()
+      await sentinel.stop()
+    }, 60_000)
+
+    it('slots that move to another node, key by key, make no difference', async () => {
+      const cluster = await startRedisCluster()
+      const { client, close } = await CLUSTER[name](cluster.nodes)()
+      const prefix = somePrefix()
+      const store = redisStore(client, { prefix, commandTimeoutMs: 2000 })
+      const { claim } = await granted(store, asks(someId()))
+      const bucket = keyLayout(prefix).bucketOf(claim.id.digest)
+      const slot = slotOf(bucket.created)
+      const from = await cluster.nodeOf(bucket.created)
+      const to = cluster.nodes.find((node) => node.port !== from.port)
+      if (to === undefined) return expect.fail('there is one node only')
+      const busy = traffic(store)
+      const move = await cluster.beginSlotMove(slot, to)
+      // While the slot is between two nodes its calls may be told to come back later; all others go on.
+      const during = await store.claim(asks(claim.id)).catch((error: unknown) => error)
+      if (isOncewardError(during)) expect(during).toMatchObject({ code: 'STORE_UNAVAILABLE', effect: 'none' })
+      else expect(during).toMatchObject({ state: 'running' })
+      await move.finish()
+      expect(await eventually(() => store.complete(claim, receipt(), 60_000))).toBe(true)
+      expect(await busy.stop()).toBeGreaterThan(10)
+      expect((await cluster.nodeOf(bucket.created)).port).toBe(to.port)
+      expect((await store.get(claim.id))?.state).toBe('done')
+      await store.close()
+      close()
+      await cluster.stop()
+    }, 60_000)
+  })
+}
