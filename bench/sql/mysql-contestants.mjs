@@ -10,22 +10,22 @@ function naiveMysql(/** @type {string} */ name, /** @type {'query' | 'execute'} 
     name,
     async open(/** @type {string} */ url) {
       const pool = mysql.createPool({ uri: url, connectionLimit: CONNECTIONS })
+      const send = (/** @type {string} */ sql, /** @type {string[]} */ values) =>
+        call === 'query' ? pool.query(sql, values) : pool.execute(sql, values)
       await pool.query(
         `CREATE TABLE IF NOT EXISTS naive (id varchar(190) PRIMARY KEY, state varchar(10) NOT NULL, receipt text)`,
       )
       return {
         async run(/** @type {string} */ key, /** @type {() => unknown} */ work) {
-          const [inserted] = await pool[call](`INSERT IGNORE INTO naive (id, state) VALUES (?, 'running')`, [
-            key,
-          ])
+          const [inserted] = await send(`INSERT IGNORE INTO naive (id, state) VALUES (?, 'running')`, [key])
           if (/** @type {import('mysql2').ResultSetHeader} */ (inserted).affectedRows === 0) {
-            const [rows] = await pool[call]('SELECT state, receipt FROM naive WHERE id = ?', [key])
+            const [rows] = await send('SELECT state, receipt FROM naive WHERE id = ?', [key])
             const row = /** @type {any[]} */ (rows)[0]
             if (row?.state !== 'done') throw new Error('turned away: running')
             return JSON.parse(row.receipt)
           }
           const receipt = work()
-          await pool[call](`UPDATE naive SET state = 'done', receipt = ? WHERE id = ?`, [
+          await send(`UPDATE naive SET state = 'done', receipt = ? WHERE id = ?`, [
             JSON.stringify(receipt),
             key,
           ])

@@ -12,7 +12,7 @@ const CONNECTIONS = 10
 class CountingClient extends pg.Client {
   static sent = 0
 
-  /** @param {any[]} parts @returns {any} */
+  /** @override @param {any[]} parts @returns {any} */
   query(...parts) {
     CountingClient.sent += 1
     return /** @type {any} */ (super.query)(...parts)

@@ -82,7 +82,7 @@ report('sqlite-claims', 'SQLite: claim and complete', [
  * @param {number} inFlight
  */
 async function round(name, path, synchronous, inFlight) {
-  const store = CONTESTANTS[name](path, synchronous)
+  const store = CONTESTANTS[name]?.(path, synchronous)
   let next = 0
   const run = async (until) => {
     const took = []
