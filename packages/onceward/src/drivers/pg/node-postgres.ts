@@ -23,7 +23,7 @@ export interface PgClientHandle {
     readonly command?: string
   }>
   on(event: string, listener: (...args: never[]) => void): unknown
-  removeListener(event: string, listener: (...args: never[]) => void): unknown
+  removeListener(event: string, listener: (...args: unknown[]) => void): unknown
   /** Since pg 8.18: `T` inside a transaction, `E` inside a failed one, `I` outside. */
   getTransactionStatus?(): string | null | undefined
   release?(destroy?: boolean): void

@@ -2,8 +2,8 @@ import { createWaitingRoom } from '../../core/waiting-room.ts'
 import { textArray } from '../../drivers/pg/index.ts'
 import type { Ended } from './locked-calls.ts'
 import { notifications } from './notifications.ts'
-import { plain } from './postgres-schema.ts'
 import { NOW_MS } from './record-rows.ts'
+import { plain } from './statements.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** The pauses between two looks, in ms: short at first, because most work that is waited for is short. */

@@ -3,7 +3,7 @@ import * as transitions from '../../core/transitions.ts'
 import { isLockTimeout, type PgValue, plainArray, type TextRow, textArray } from '../../drivers/pg/index.ts'
 import { fitsColumn, type Gatherer, type Waiting } from '../../drivers/sql/index.ts'
 import { BATCH_LOCK_MS, type LockedCalls } from './locked-calls.ts'
-import { recordAt } from './record-rows.ts'
+import { once, readRecord } from './record-rows.ts'
 import { sendBatches } from './send-batches.ts'
 import type { StoreContext } from './store-context.ts'
 
@@ -56,7 +56,11 @@ export function claimCalls(
   })
   const settleFound = (row: TextRow, { ask: request, resolve, reject }: ClaimWaiting): boolean => {
     try {
-      const { reply, write } = transitions.claim(recordAt(row, 3, driver.where), request, Number(row[1]))
+      const { reply, write } = transitions.claim(
+        readRecord(row[3] ?? '', driver.where),
+        request,
+        Number(row[1]),
+      )
       if (write) return false
       resolve(reply)
     } catch (error) {
@@ -91,12 +95,12 @@ export function claimValues(
   return [
     String(lockTimeoutMs),
     textArray(requests.map(({ id }) => id.digest)),
-    textArray(requests.map(({ id }) => id.scope)),
+    textArray(once(requests.map(({ id }) => id.scope))),
     textArray(requests.map(({ id }) => id.key)),
     textArray(requests.map(({ fingerprint }) => fingerprint ?? null)),
-    textArray(requests.map(({ onCrash }) => onCrash)),
+    textArray(once(requests.map(({ onCrash }) => onCrash))),
     textArray(requests.map(({ owner }) => owner)),
-    plainArray(requests.map(({ leaseMs }) => leaseMs)),
-    plainArray(requests.map(({ retentionMs }) => retentionMs)),
+    plainArray(once(requests.map(({ leaseMs }) => leaseMs))),
+    plainArray(once(requests.map(({ retentionMs }) => retentionMs))),
   ]
 }

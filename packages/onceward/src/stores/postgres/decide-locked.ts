@@ -2,8 +2,8 @@ import type { OperationRecord } from '../../core/operation.ts'
 import type { AuditEntry } from '../../core/store.ts'
 import type { Transition } from '../../core/transitions.ts'
 import { failure, plainArray, type Run, textArray } from '../../drivers/pg/index.ts'
-import { recordAt, recordValues } from './record-rows.ts'
-import type { ClaimStatements } from './statements.ts'
+import { readRecord, recordValues } from './record-rows.ts'
+import type { Statements } from './statements.ts'
 
 /** One transition to decide; several in one call concern different records. */
 export interface Undecided {
@@ -19,7 +19,7 @@ export type Decided =
 /** Where transitions are decided. */
 export interface DecisionPlace {
   readonly run: Run
-  readonly statements: ClaimStatements
+  readonly statements: Statements
   /** How long a lock that somebody else's transaction holds is waited for, in ms. */
   readonly lockTimeoutMs: number
   /** The database, for messages. */
@@ -47,7 +47,6 @@ export async function decideLocked(
   undecided: readonly Undecided[],
 ): Promise<ReadonlyMap<string, Decided>> {
   const { run, statements, lockTimeoutMs, where } = place
-  const [lock, from] = place.joined ? [statements.lockIn, 3] : [statements.lock, 2]
   const decided = new Map<string, Decided>()
   let left = new Map(undecided.map((one) => [one.digest, one]))
   for (let round = 0; left.size > 0; round++) {
@@ -55,13 +54,16 @@ export async function decideLocked(
     const updates: OperationRecord[] = []
     const inserts: OperationRecord[] = []
     const audits: AuditEntry[] = []
-    const { rows } = await run(lock, [String(lockTimeoutMs), textArray([...left.keys()].sort())])
-    for (const row of rows) {
-      const one = left.get(row[0] ?? '')
+    const { rows } = await run(place.joined ? statements.lockIn : statements.lock, [
+      String(lockTimeoutMs),
+      textArray([...left.keys()].sort()),
+    ])
+    for (const [asked, now, row = null] of rows) {
+      const one = left.get(asked ?? '')
       if (one === undefined) continue
       try {
-        const found = row[from] === null ? undefined : recordAt(row, from, where)
-        const { reply, write, audit } = one.step(found, Number(row[1]))
+        const found = row === null ? undefined : readRecord(row, where)
+        const { reply, write, audit } = one.step(found, Number(now))
         decided.set(one.digest, write ? { reply, write } : { reply })
         if (write) (found ? updates : inserts).push(write)
         if (audit) audits.push(audit)
@@ -89,7 +91,7 @@ async function insertAll(
 }
 
 /** Adds lines to the audit. */
-function writeAudit(run: Run, { audit }: ClaimStatements, entries: readonly AuditEntry[]): Promise<unknown> {
+function writeAudit(run: Run, { audit }: Statements, entries: readonly AuditEntry[]): Promise<unknown> {
   return run(audit, [
     plainArray(entries.map((entry) => entry.at)),
     textArray(entries.map((entry) => entry.digest)),

@@ -5,8 +5,8 @@ import type { ListPage, ListQuery } from '../../core/store.ts'
 import { isExpired } from '../../core/transitions.ts'
 import type { PgStatement, PgValue } from '../../drivers/pg/index.ts'
 import { columnText } from '../../drivers/sql/index.ts'
-import { plain } from './postgres-schema.ts'
-import { NOW_MS, RECORD_LIST, RECORD_NAMES, recordAt } from './record-rows.ts'
+import { NOW_MS, RECORD, readRecord } from './record-rows.ts'
+import { plain } from './statements.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** The most rows one statement walks over, so that a rare match in a large table does not keep it busy for long. */
@@ -43,13 +43,13 @@ function walk(schema: string, condition: string): Walk {
       ['created', 'digest'],
     ),
     rows: plain(
-      `SELECT (${NOW_MS})::text AS now, ${RECORD_LIST} FROM ${table} AS o
+      `SELECT (${NOW_MS})::text AS now, ${RECORD} AS found FROM ${table} AS o
         WHERE ${condition} AND ${before} AND (o.created_at, o.digest) >= ($3::bigint, $4::text)
           AND o.created_at <= ${NOW_MS} - $5::bigint
           AND ($6::text IS NULL OR o.scope = $6::text) AND ($7::text IS NULL OR starts_with(o.key, $7::text))
           AND (o.expires_at IS NULL OR o.expires_at > ${NOW_MS})
         ${order} LIMIT $8::bigint`,
-      ['now', ...RECORD_NAMES],
+      ['now', 'found'],
     ),
   }
 }
@@ -78,14 +78,14 @@ export async function listOperations(context: StoreContext, query: ListQuery): P
     ])
     for (const row of page.rows) {
       const now = Number(row[0])
-      const record = recordAt(row, 1, context.driver.where)
+      const record = readRecord(row[1] ?? '', context.driver.where)
       // The columns narrow the search; what they cannot hold exactly is decided here.
       if (matches(record, query, now) && !isExpired(record, now)) found.push(record)
     }
     if (found.length > limit) break
     const last = page.rows.length > limit ? page.rows.at(-1) : undefined
     if (last === undefined && from === OLDEST) break
-    before = last === undefined ? from : positionOf(recordAt(last, 1, context.driver.where))
+    before = last === undefined ? from : positionOf(readRecord(last[1] ?? '', context.driver.where))
     if (context.isClosed()) break
   }
   const records = found.slice(0, limit)

@@ -2,7 +2,7 @@ import type { Claim } from '../../core/operation.ts'
 import type { ClaimRequest } from '../../core/store.ts'
 import { textArray } from '../../drivers/pg/index.ts'
 import { claimValues, fitsColumns } from './claim-calls.ts'
-import { recordAt } from './record-rows.ts'
+import { readRecord } from './record-rows.ts'
 import { backOff, type StoreContext } from './store-context.ts'
 
 /**
@@ -48,13 +48,13 @@ async function isCommitted(context: StoreContext, claim: Claim): Promise<boolean
         retentionMs: 1,
         onCrash: 'rerun',
       }
-      const { rows } = await run(statements.insertIn, claimValues([probe], lockTimeoutMs))
-      if ((rows[0]?.[0] ?? null) !== null) {
+      const { rows } = await run(statements.claim, claimValues([probe], lockTimeoutMs))
+      if ((rows[0]?.[2] ?? null) !== null) {
         committed = false
       } else {
         const locked = await run(statements.lockIn, [String(lockTimeoutMs), textArray([claim.id.digest])])
         const row = locked.rows[0]
-        const found = row && row[3] !== null ? recordAt(row, 3, driver.where) : undefined
+        const found = row && row[2] ? readRecord(row[2], driver.where) : undefined
         committed = found !== undefined && found.fence === claim.fence && found.owner === claim.owner
       }
       throw new ProbeEnded()

@@ -1,5 +1,5 @@
 import { type PgListener, textArray } from '../../drivers/pg/index.ts'
-import { plain } from './postgres-schema.ts'
+import { plain } from './statements.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** For how long a listening connection outlives the last waiter, in ms. */

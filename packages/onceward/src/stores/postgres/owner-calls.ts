@@ -3,7 +3,7 @@ import * as transitions from '../../core/transitions.ts'
 import { type PgValue, plainArray, textArray } from '../../drivers/pg/index.ts'
 import { type Gatherer, outcomeColumns } from '../../drivers/sql/index.ts'
 import { BATCH_LOCK_MS, type Ended, type LockedCalls } from './locked-calls.ts'
-import { payloadValues } from './record-rows.ts'
+import { once, payloadValues } from './record-rows.ts'
 import { sendBatches } from './send-batches.ts'
 import type { StoreContext } from './store-context.ts'
 
@@ -51,15 +51,17 @@ export function completionValues(
   completions: readonly Completion[],
   lockTimeoutMs: number = BATCH_LOCK_MS,
 ): PgValue[] {
-  const columns = completions.map(({ outcome }) => outcomeColumns(outcome))
+  // A plain value is the rule; its detail follows from its length.
+  const columns = completions.map(({ outcome }) =>
+    outcome.kind === 'value' ? { detail: null, payload: outcome.value } : outcomeColumns(outcome),
+  )
   return [
     String(lockTimeoutMs),
     textArray(completions.map(({ claim }) => claim.id.digest)),
     textArray(completions.map(({ claim }) => claim.owner)),
     plainArray(completions.map(({ claim }) => claim.fence)),
-    plainArray(completions.map(({ retentionMs }) => retentionMs)),
-    textArray(completions.map(({ outcome }) => (outcome.kind === 'failure' ? 'failed' : 'completed'))),
-    textArray(columns.map(({ detail }) => detail)),
+    plainArray(once(completions.map(({ retentionMs }) => retentionMs))),
+    textArray(columns.some(({ detail }) => detail !== null) ? columns.map(({ detail }) => detail) : [null]),
     ...payloadValues(columns.map(({ payload }) => payload)),
   ]
 }

@@ -4,8 +4,8 @@ import { isExpired, sweep } from '../../core/transitions.ts'
 import { failure } from '../../drivers/pg/index.ts'
 import { listOperations } from './list-operations.ts'
 import type { Ended } from './locked-calls.ts'
-import { plain } from './postgres-schema.ts'
-import { NOW_MS, RECORD_LIST, RECORD_NAMES, recordAt, recordValues } from './record-rows.ts'
+import { NOW_MS, RECORD, readRecord, recordValues } from './record-rows.ts'
+import { plain } from './statements.ts'
 import { ownTransaction, type StoreContext } from './store-context.ts'
 
 /** The catalog without what needs no schema (`migrate`, `doctor`). */
@@ -25,7 +25,7 @@ export function postgresCatalog(
       // Every digest with this prefix sorts before the prefix followed by DEL.
       const { rows } = await context.run(texts.find, [digest, `${digest}\x7f`])
       const live = rows
-        .map((row) => ({ record: recordAt(row, 1, driver.where), now: Number(row[0]) }))
+        .map((row) => ({ record: readRecord(row[1] ?? '', driver.where), now: Number(row[0]) }))
         .filter(({ record, now }) => !isExpired(record, now))
         .map(({ record }) => record)
       return live.find((record) => record.id.digest === digest) ?? (live.length === 1 ? live[0] : undefined)
@@ -36,7 +36,7 @@ export function postgresCatalog(
         const { rows } = await run(texts.lapsed, [String(most)])
         const swept = rows.flatMap((row) => {
           try {
-            return sweep(recordAt(row, 1, driver.where), Number(row[0])) ?? []
+            return sweep(readRecord(row[1] ?? '', driver.where), Number(row[0])) ?? []
           } catch {
             // A row that cannot be read is told by whoever asks for it; it must not stop the others.
             return []
@@ -82,16 +82,16 @@ function catalogStatements(schema: string) {
   const lapsedRerun = "o.state = 'running' AND o.state <> 'done' AND NOT o.holds"
   return {
     find: plain(
-      `SELECT (${NOW_MS})::text AS now, ${RECORD_LIST} FROM ${table} AS o
+      `SELECT (${NOW_MS})::text AS now, ${RECORD} AS found FROM ${table} AS o
         WHERE o.digest >= $1::text AND o.digest < $2::text
           AND (o.expires_at IS NULL OR o.expires_at > ${NOW_MS}) ORDER BY o.digest LIMIT 20`,
-      ['now', ...RECORD_NAMES],
+      ['now', 'found'],
     ),
     lapsed: plain(
-      `SELECT (${NOW_MS})::text AS now, ${RECORD_LIST} FROM ${table} AS o
+      `SELECT (${NOW_MS})::text AS now, ${RECORD} AS found FROM ${table} AS o
         WHERE o.state = 'running' AND o.state <> 'done' AND o.holds AND o.lease_until <= ${NOW_MS}
         ORDER BY o.created_at LIMIT $1::bigint FOR UPDATE SKIP LOCKED`,
-      ['now', ...RECORD_NAMES],
+      ['now', 'found'],
     ),
     // A record stays until a fresh claim would get a larger fence than it had: `isForgettable` in core.
     purge: plain(

@@ -1,7 +1,8 @@
 import type { Finding } from '../../core/store.ts'
 import { pgFailure } from '../../drivers/pg/index.ts'
-import { isTooNew, plain, SCHEMA_VERSION, type ServerFacts, serverFacts } from './postgres-schema.ts'
+import { isTooNew, SCHEMA_VERSION, type ServerFacts, serverFacts } from './postgres-schema.ts'
 import { NOW_MS } from './record-rows.ts'
+import { plain } from './statements.ts'
 import type { StoreContext } from './store-context.ts'
 
 type Verdict = Pick<Finding, 'level' | 'message'>

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
-import { failure, type PgDriver, type PgStatement, type Run, schemaMissing } from '../../drivers/pg/index.ts'
+import { failure, type PgDriver, type Run, schemaMissing } from '../../drivers/pg/index.ts'
 import { NOW_MS } from './record-rows.ts'
+import { plain } from './statements.ts'
 import { ownTransaction, type StoreContext } from './store-context.ts'
 
 /** One migration. Never change one that was released. */
@@ -141,9 +142,4 @@ export async function migrateSchema(
 function assertMigrated(facts: ServerFacts, { where }: PgDriver): readonly string[] {
   assertUsable(facts, where)
   return []
-}
-
-/** A statement that is not worth preparing. */
-export function plain(text: string, columns: readonly string[]): PgStatement {
-  return { text, columns }
 }

@@ -15,7 +15,7 @@ import { doctorFindings } from './postgres-doctor.ts'
 import { migrateSchema, type PendingMigration, pendingAfter, serverFacts } from './postgres-schema.ts'
 import { checkedOptions, type PostgresStoreOptions } from './postgres-store-options.ts'
 import { readCalls } from './read-calls.ts'
-import { claimStatements } from './statements.ts'
+import { statementsOf } from './statements.ts'
 import { closedError, type StoreContext } from './store-context.ts'
 import { prepareStore } from './store-ready.ts'
 import { storeTransactions } from './store-transactions.ts'
@@ -84,7 +84,7 @@ export function makePostgresStore<Tx>(
   const context: StoreContext = {
     driver,
     settings,
-    statements: claimStatements(settings.schema),
+    statements: statementsOf(settings.schema),
     ready: ready.await,
     run: ready.run,
     isClosed: () => closed,

@@ -2,7 +2,7 @@ import type { OperationRecord } from '../../core/operation.ts'
 import { isExpired } from '../../core/transitions.ts'
 import { textArray } from '../../drivers/pg/index.ts'
 import type { Gatherer } from '../../drivers/sql/index.ts'
-import { recordAt } from './record-rows.ts'
+import { readRecord } from './record-rows.ts'
 import { sendBatches } from './send-batches.ts'
 import type { StoreContext } from './store-context.ts'
 
@@ -11,7 +11,7 @@ export function readCalls(context: StoreContext): Gatherer<undefined, OperationR
   return sendBatches<undefined, OperationRecord | undefined>(context, async (batch) => {
     await context.ready()
     const { rows } = await context.run(context.statements.read, [textArray(batch.map((one) => one.key))])
-    const byDigest = new Map(rows.map((row) => [row[1], row]))
+    const byDigest = new Map(rows.map((row) => [row[0], row]))
     for (const { key, resolve, reject } of batch) {
       const row = byDigest.get(key)
       if (row === undefined) {
@@ -19,8 +19,8 @@ export function readCalls(context: StoreContext): Gatherer<undefined, OperationR
         continue
       }
       try {
-        const record = recordAt(row, 1, context.driver.where)
-        resolve(isExpired(record, Number(row[0])) ? undefined : record)
+        const record = readRecord(row[2] ?? '', context.driver.where)
+        resolve(isExpired(record, Number(row[1])) ? undefined : record)
       } catch (error) {
         reject(error)
       }

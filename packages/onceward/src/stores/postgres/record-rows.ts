@@ -1,5 +1,5 @@
 import type { OperationRecord } from '../../core/operation.ts'
-import { type PgValue, plainArray, type TextRow, textArray } from '../../drivers/pg/index.ts'
+import { type PgValue, plainArray, textArray } from '../../drivers/pg/index.ts'
 import {
   fromColumns,
   RECORD_COLUMNS,
@@ -11,30 +11,25 @@ import {
 /** The server's clock in whole ms. Never `now()`, which stands still at the start of a transaction. */
 export const NOW_MS = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
 
-/** A column as the text it is answered in. */
-function answered(column: keyof RecordColumns): string {
-  const name = column.replaceAll('_', '')
-  // What is sent as bytes depends on settings of the user; base64 does not.
-  if (column === 'payload') return `encode(o.payload, 'base64') AS ${name}`
-  return `o.${column}::text AS ${name}`
+/** A column of the table `o` as text. What is sent as bytes depends on settings of the user; base64 does not. */
+function asText(column: keyof RecordColumns): string {
+  return column === 'payload' ? `encode(o.payload, 'base64')` : `o.${column}::text`
 }
 
-/** The columns of a record of the table `o`, for the list of a SELECT. */
-export const RECORD_LIST: string = RECORD_COLUMNS.map(answered).join(', ')
-
-/** The names of {@link RECORD_LIST} in an answer. */
-export const RECORD_NAMES: readonly string[] = RECORD_COLUMNS.map((column) => column.replaceAll('_', ''))
+/** A record of the table `o` in one column: a JSON list of its columns as text. */
+export const RECORD: string = `array_to_json(ARRAY[${RECORD_COLUMNS.map(asText).join(', ')}])::text`
 
 /**
- * Reads the record of which the columns begin at `from`.
+ * Reads a record from what {@link RECORD} has answered.
  *
  * @throws `STORE_CORRUPT` for a row that no store wrote.
  */
-export function recordAt(values: TextRow, from: number, where: string): OperationRecord {
+export function readRecord(found: string, where: string): OperationRecord {
+  const values = JSON.parse(found) as readonly (string | null)[]
   const row: Record<string, unknown> = {}
-  RECORD_COLUMNS.forEach((column, index) => {
-    row[column] = values[from + index]
-  })
+  for (let index = 0; index < RECORD_COLUMNS.length; index++) {
+    row[RECORD_COLUMNS[index] as string] = values[index]
+  }
   const { holds, payload } = row
   row['holds'] = holds === 'true' || (holds === 'false' ? false : holds)
   if (typeof payload === 'string') row['payload'] = Buffer.from(payload, 'base64')
@@ -77,7 +72,7 @@ export function writtenColumn(column: keyof RecordColumns): string {
 }
 
 /** The piece of the bytes in parameter `$number` that belongs to a row. */
-export function payloadPiece(number: number): string {
+function payloadPiece(number: number): string {
   return `CASE WHEN a.length IS NULL THEN NULL ELSE substr($${number}::bytea, a.start::integer, a.length::integer) END`
 }
 
@@ -108,4 +103,10 @@ export function payloadValues(
     next += piece.length
   }
   return [plainArray(starts), plainArray(lengths), Buffer.concat(present)]
+}
+
+/** What all calls of a batch have in common is said once, where the function that is called takes it so. */
+export function once<T>(values: T[]): T[] {
+  const [first] = values
+  return values.every((value) => value === first) ? values.slice(0, 1) : values
 }

@@ -2,13 +2,13 @@ import { OncewardError } from '../../core/errors.ts'
 import { pause } from '../../core/pause.ts'
 import { isConflict, type PgDriver, type PgTransaction, type Run } from '../../drivers/pg/index.ts'
 import type { Settings } from './postgres-store-options.ts'
-import type { ClaimStatements } from './statements.ts'
+import type { Statements } from './statements.ts'
 
 /** What the parts of one store share. */
 export interface StoreContext {
   readonly driver: PgDriver
   readonly settings: Settings
-  readonly statements: ClaimStatements
+  readonly statements: Statements
   /** Brings the store up before its first statement. */
   ready(): Promise<void>
   isClosed(): boolean
