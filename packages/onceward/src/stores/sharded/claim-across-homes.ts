@@ -17,7 +17,7 @@ export interface Pace {
 export type Left = Map<Shard, number>
 
 /** How often one of two that have met looks again whether the other has left. */
-const LOOKS = 4
+const LOOKS = 6
 
 /** The pause before such a look, in ms: 2 to 6 at first, doubled each time. */
 const FIRST_PAUSE_MS = 4

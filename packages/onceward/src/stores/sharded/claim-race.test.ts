@@ -28,18 +28,22 @@ function overNetwork(store: MemoryStore, leg: Leg, loses: (name: string) => bool
   })
 }
 
-/** The same shard for a process that does not look again after it was granted a claim. */
-function withoutSecondLook(store: ShardStore): ShardStore {
-  let claimed = false
+/** Whether a process has just been granted a claim and is still to look at the other shards. */
+interface Looking {
+  again: boolean
+}
+
+/** The same shard for a process that does not look again after it was granted a claim: it sees nothing there. */
+function withoutSecondLook(store: ShardStore, looking: Looking): ShardStore {
   return new Proxy(store, {
     get(target, name) {
       if (name === 'claim')
         return async (request: Parameters<OperationStore['claim']>[0]) => {
           const reply = await target.claim(request)
-          claimed = reply.state === 'claimed'
+          looking.again = reply.state === 'claimed'
           return reply
         }
-      if (name === 'get' && claimed) return async () => undefined
+      if (name === 'get' && looking.again) return async () => undefined
       return Reflect.get(target, name, target) as unknown
     },
   })
@@ -92,8 +96,9 @@ async function race(
   }
   const impatient = losses.length % 3
   const process = async (view: (typeof LAYOUTS)[number], ending: Ending) => {
+    const looking: Looking = { again: false }
     const far = (store: MemoryStore) =>
-      broken ? withoutSecondLook(overNetwork(store, leg, loses)) : overNetwork(store, leg, loses)
+      broken ? withoutSecondLook(overNetwork(store, leg, loses), looking) : overNetwork(store, leg, loses)
     const store = shardedStore(
       { a: far(shards.a), b: far(shards.b) },
       {
@@ -112,6 +117,7 @@ async function race(
     )
     for (let asked = 0; asked < 6; asked++) {
       const granted = await claimOnce(store, `p${owner++}`, asked % 2 === impatient)
+      looking.again = false
       if (granted === 'ended') return
       if (granted === undefined) continue
       const { claim, steps } = granted
