@@ -10,6 +10,8 @@ import {
 export interface StorePlace {
   /** What `--store` is given. */
   readonly url: string
+  /** Forgets every operation. */
+  empty(): Promise<void>
   drop(): Promise<void>
 }
 
@@ -23,18 +25,24 @@ export const SERVER_STORES: readonly {
     kind: 'redis',
     server: 'redis',
     async place() {
-      const { url } = await sharedRedis()
-      return { url: `${url}?prefix=gateway:${randomBytes(6).toString('hex')}`, drop: async () => {} }
+      const { url, command } = await sharedRedis()
+      const prefix = `gateway:${randomBytes(6).toString('hex')}`
+      const empty = async () => {
+        const keys = (await command('KEYS', `${prefix}*`)) as readonly string[]
+        if (keys.length > 0) await command('DEL', ...keys.map(String))
+      }
+      return { url: `${url}?prefix=${prefix}`, empty, drop: empty }
     },
   },
-  {
-    kind: 'postgres',
-    server: 'postgres',
-    place: async () => (await sharedPostgres()).createDatabase(),
-  },
-  {
-    kind: 'mysql',
-    server: 'mariadb',
-    place: async () => (await sharedMariadb()).createDatabase(),
-  },
+  { kind: 'postgres', server: 'postgres', place: async () => inDatabase(await sharedPostgres()) },
+  { kind: 'mysql', server: 'mariadb', place: async () => inDatabase(await sharedMariadb()) },
 ]
+
+async function inDatabase(server: SqlEndpoint): Promise<StorePlace> {
+  const database = await server.createDatabase()
+  return {
+    url: database.url,
+    empty: async () => void (await server.query('DELETE FROM onceward_operations', [], database.name)),
+    drop: () => database.drop(),
+  }
+}
