@@ -4,6 +4,9 @@ import { createOnce, finalFailure, isOncewardError, type Once } from '../../src/
 import type { OperationCatalog, OperationStore } from '../../src/core/store.ts'
 import type { OpenWay, Way } from './way.ts'
 
+/** The part of a server that the suite uses. */
+export type SuiteServer = Pick<SqlEndpoint, 'query' | 'createDatabase'>
+
 type Store = OperationStore & OperationCatalog
 
 /** What differs between the stores. */
@@ -13,7 +16,7 @@ export interface StoreKind {
 }
 
 /** What `once.within` does in a transaction of any package. */
-export function onceSuite(server: SqlEndpoint, ways: readonly Way[], kind: StoreKind): void {
+export function onceSuite(server: SuiteServer, ways: readonly Way[], kind: StoreKind): void {
   describe.each(ways.map((one) => [one.name, one] as const))('%s', (_, { open }) => {
     let database: TestDatabase
     let opened: Awaited<ReturnType<StoreKind['open']>>
