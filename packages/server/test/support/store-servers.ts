@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import {
   type SharedServers,
+  type SqlEndpoint,
   sharedMariadb,
   sharedPostgres,
   sharedRedis,
