@@ -64,6 +64,10 @@ const MAX_IN_FLIGHT = 2
  * @throws `TypeError` for what is no usable client. Calls: `STORE_UNAVAILABLE`, `STORE_MISCONFIGURED`, `STORE_FULL`,
  * `STORE_READ_ONLY`, `CLOSED` (effect none), `STORE_CORRUPT` (effect unknown).
  * @example
+ * import { createOnce } from 'onceward'
+ * import { redisStore } from 'onceward/redis'
+ * import { createClient } from 'redis'
+ *
  * const client = createClient({ url: 'redis://127.0.0.1:6379' })
  * await client.connect()
  * const once = createOnce({ store: redisStore(client), scope: 'payments' })
