@@ -1,5 +1,5 @@
 import type { FaultKind } from './fault-kinds.ts'
-import type { CataloguedStore } from './library.ts'
+import type { CataloguedStore, Library } from './library.ts'
 import type { Mode } from './plan.ts'
 import type { PlannedFault } from './plan-faults.ts'
 import type { StoreAddress } from './store-kinds.ts'
@@ -13,6 +13,10 @@ export interface Backend {
   readonly drivers: readonly string[]
   /** What can go wrong here. */
   readonly faults: readonly FaultKind[]
+  /** It is known to lose acknowledged writes under its faults: what depends on them is counted, not promised. */
+  readonly lossy?: boolean
+  /** The store's power is that of the workers' machine: they die with it. */
+  readonly isOnWorkersMachine?: boolean
   /** What a worker reaches through a proxy of its trial; empty for a store without a network. */
   readonly targets: readonly Target[]
   /** What a worker is told; `ports` are those of the proxies, one for each target. */
@@ -29,8 +33,11 @@ export interface Backend {
   rows(scopes: readonly string[]): Promise<readonly BusinessRow[]>
   /** What is on these accounts together. */
   sum(accounts: readonly string[]): Promise<number>
-  /** Begins with an empty store: what earlier trials left behind would slow down later ones. */
-  renew(): Promise<void>
+  /**
+   * Begins with an empty store: what earlier trials left behind would slow down later ones. Another library may bring
+   * the tables up, for statements that live in the database; the records are read by the driver's own in any case.
+   */
+  renew(migrateBy?: Library): Promise<void>
   /** Stops what was started. */
   stop(): Promise<void>
 }

@@ -1,5 +1,8 @@
 import type { Backend } from './backend.ts'
 import { type Library, loadLibrary } from './library.ts'
+import { postgresAsyncBackend } from './lossy-postgres-backend.ts'
+import { redisEverysecBackend, redisFailoverBackend } from './lossy-redis-backends.ts'
+import { sqliteNormalBackend } from './lossy-sqlite-backend.ts'
 import { mariadbBackend } from './mariadb-backend.ts'
 import { postgresBackend } from './postgres-backend.ts'
 import { redisBackend } from './redis-backend.ts'
@@ -18,12 +21,20 @@ export const BACKENDS: Readonly<Record<string, (library: Library) => Promise<Bac
   sharded: shardedBackend,
 }
 
+/** Stores that are known to lose acknowledged writes under their fault: `run-losses.ts` measures how much. */
+export const LOSSY_BACKENDS: Readonly<Record<string, (library: Library) => Promise<Backend>>> = {
+  'redis-failover': redisFailoverBackend,
+  'redis-everysec': redisEverysecBackend,
+  'postgres-async-commit': postgresAsyncBackend,
+  'sqlite-normal': sqliteNormalBackend,
+}
+
 /** Starts the servers of a store, or tells why it cannot be had here. */
 export async function startBackend(
   name: string,
   library: string,
 ): Promise<{ readonly backend: Backend } | { readonly missing: string }> {
-  const start = BACKENDS[name]
+  const start = BACKENDS[name] ?? LOSSY_BACKENDS[name]
   if (start === undefined) return { missing: `there is no store ${name}` }
   try {
     return { backend: await start(await loadLibrary(library)) }

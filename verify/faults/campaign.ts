@@ -13,6 +13,8 @@ export interface Campaign {
   readonly width: number
   /** Ends after so many trials that broke a promise. */
   readonly maxFailures: number
+  /** Begins no further round after so many seconds. Default: no limit. */
+  readonly seconds?: number
   /** Keeps the histories of trials that broke nothing too. */
   readonly keep?: boolean
   /** Is told of each round. */
@@ -40,15 +42,25 @@ const ROUNDS_PER_STORE = 20
 
 /** Runs trials and judges each. */
 export async function runCampaign(stage: Stage, campaign: Campaign): Promise<CampaignResult> {
-  const { from, trials, width, maxFailures, keep = false, onRound } = campaign
+  const {
+    from,
+    trials,
+    width,
+    maxFailures,
+    seconds = Number.POSITIVE_INFINITY,
+    keep = false,
+    onRound,
+  } = campaign
   const statistics = noStatistics()
   const failures: FailedTrial[] = []
   const startedAt = performance.now()
-  for (let ran = 0, rounds = 1; ran < trials && failures.length < maxFailures; ran += width, rounds++) {
+  const isOver = (ran: number) =>
+    ran >= trials || failures.length >= maxFailures || (ran > 0 && tookSeconds(startedAt) > seconds)
+  for (let ran = 0, rounds = 1; !isOver(ran); ran += width, rounds++) {
     const roundFrom = from + ran
     const seeds = Array.from({ length: Math.min(width, trials - ran) }, (_, index) => roundFrom + index)
     for (const trial of await runRound(stage, seeds)) {
-      const { violations } = judge(trial, statistics)
+      const { violations } = judge(trial, statistics, stage.backend.lossy === true)
       const { folder, plan } = trial
       if (violations.length > 0) failures.push({ seed: plan.seed, roundFrom, folder, violations })
       else if (!keep) await rm(folder, { recursive: true, force: true })
@@ -56,12 +68,16 @@ export async function runCampaign(stage: Stage, campaign: Campaign): Promise<Cam
     onRound?.(statistics)
     if (rounds % ROUNDS_PER_STORE === 0) await stage.backend.renew()
   }
-  return { statistics, failures, seconds: (performance.now() - startedAt) / 1000 }
+  return { statistics, failures, seconds: tookSeconds(startedAt) }
 }
 
-function judge({ plan, files }: EndedTrial, statistics: Statistics): Verdict {
+function tookSeconds(startedAt: number): number {
+  return (performance.now() - startedAt) / 1000
+}
+
+function judge({ plan, files }: EndedTrial, statistics: Statistics, lossy: boolean): Verdict {
   const history = readHistory(files)
-  const verdict = check(plan, history)
+  const verdict = check(plan, history, { lossy })
   count(statistics, plan.keys.length, history, verdict)
   return verdict
 }

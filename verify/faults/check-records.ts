@@ -33,7 +33,7 @@ export function checkRecords(evidence: Evidence): void {
         'I9: every decision is audited',
         `${op} was resolved ${resolved} times and audited ${audited} times`,
       )
-    if (state === 'held' && ends.has(`${op} ${fence}`))
+    if (!lossy && state === 'held' && ends.has(`${op} ${fence}`))
       report(
         'held: only what nobody knows',
         `${op} is held though the end of fence ${fence} was acknowledged`,
@@ -57,7 +57,8 @@ export function checkRecords(evidence: Evidence): void {
  * A claim that never led to work is given back by its process. It may lapse into held only where that process was kept
  * from doing so: it died, was stopped or starved, or could not reach the store.
  */
-function checkHolds({ of, promised, report }: Evidence): void {
+function checkHolds({ of, promised, lossy, report }: Evidence): void {
+  if (lossy) return
   if (of('fault').some(({ kind }) => /^(?:net|store|disk|sessions|cache|failover)/.test(kind))) return
   const sound = new Set(
     of('lag').flatMap(({ w, lifeMs }) => (w !== undefined && lifeMs < promised.leaseMs / 4 ? [w] : [])),

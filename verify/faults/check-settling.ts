@@ -56,10 +56,11 @@ export function checkSettling(evidence: Evidence): number {
         'I11: every operation settles',
         `${op} took ${Math.round(tookMs)} ms, at most ${Math.round(limit)}`,
       )
-    if (state !== 'done' && state !== 'held')
+    // Where the store has forgotten an end, a process that remembers it may have answered the probe by itself.
+    if (!evidence.lossy && state !== 'done' && state !== 'held')
       report('I11: every operation settles', `${op} is ${state} in the end`)
   }
-  checkReconciled(evidence)
+  if (!evidence.lossy) checkReconciled(evidence)
   return slowest
 }
 

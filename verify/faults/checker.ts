@@ -5,6 +5,7 @@ import { checkRecords } from './check-records.ts'
 import { checkSettling } from './check-settling.ts'
 import { evidenceOf, type Promised, type Violation } from './evidence.ts'
 import type { HistoryEvent } from './history.ts'
+import { type Losses, lossesOf } from './losses.ts'
 
 /** What a history shows. */
 export interface Verdict {
@@ -13,6 +14,8 @@ export interface Verdict {
   readonly repeatedEffects: number
   /** How long the slowest operation took to settle after the heal, in leases. */
   readonly settledAfterLeases: number
+  /** What was lost; nothing where the store is not known to lose. */
+  readonly losses: Losses
 }
 
 /**
@@ -33,5 +36,6 @@ export function check(
   checkClaims(evidence)
   checkRecords(evidence)
   const settledAfterLeases = checkSettling(evidence)
-  return { violations, repeatedEffects, settledAfterLeases }
+  const losses = lossesOf(evidence)
+  return { violations, repeatedEffects, settledAfterLeases, losses }
 }

@@ -29,7 +29,9 @@ export const FAULT_KINDS = [
   'cache-flush',
   'cache-kill',
   'cache-stop',
+  // To the store, losing what it has acknowledged: only where that is documented.
   'failover',
+  'power-cut',
 ] as const
 
 /** One of them. */

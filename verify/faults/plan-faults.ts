@@ -84,7 +84,11 @@ export const SHARED_FAULTS: readonly FaultKind[] = [
   'cache-kill',
   'cache-stop',
   'failover',
+  'power-cut',
 ]
+
+/** Faults that lose acknowledged writes: they happen in every round of a store that is tried for them. */
+export const LOSSES: readonly FaultKind[] = ['failover', 'power-cut']
 
 const CALL_FAULTS = ['call-dropped', 'reply-lost', 'call-delayed', 'call-hangs'] as const
 
@@ -145,6 +149,13 @@ export function disturbStore(
   allowed: readonly FaultKind[],
 ): readonly PlannedFault[] {
   const shared = allowed.filter((kind) => SHARED_FAULTS.includes(kind))
+  const [loss] = shared.filter((kind) => LOSSES.includes(kind))
+  if (loss !== undefined) {
+    const at = Math.round(prng.between(0.3, 0.6) * shape.activeMs)
+    return [
+      { kind: loss, at, forMs: Math.round(prng.between(0.5, 1) * shape.leaseMs), worker: -1, amount: 0 },
+    ]
+  }
   const [first, ...others] = shared
   if (first === undefined || !prng.chance(0.7)) return []
   const kind = prng.pick([first, ...others])

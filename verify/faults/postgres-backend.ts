@@ -28,9 +28,13 @@ const DIALECT: Omit<SqlDialect, 'name' | 'drivers' | 'address'> = {
 const SETTINGS = { fsync: 'off', synchronous_commit: 'on', full_page_writes: 'off' }
 
 /** A PostgreSQL server of its own, talked to over `pg` or over `postgres`. */
-export async function postgresBackend(library: Library, client: 'pg' | 'postgres'): Promise<SqlBackend> {
+export async function postgresBackend(
+  library: Library,
+  client: 'pg' | 'postgres',
+  settings: Readonly<Record<string, string>> = {},
+): Promise<SqlBackend> {
   const { startPostgres } = await testServers()
-  return sqlBackend(library, await startPostgres({ settings: SETTINGS }), {
+  return sqlBackend(library, await startPostgres({ settings: { ...SETTINGS, ...settings } }), {
     ...DIALECT,
     name: client === 'pg' ? 'postgres' : 'porsager',
     drivers: [client],

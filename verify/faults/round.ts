@@ -6,7 +6,7 @@ import type { Backend } from './backend.ts'
 import { accountOf } from './business.ts'
 import type { FaultKind } from './fault-kinds.ts'
 import { makePlan, type TrialPlan } from './plan.ts'
-import { disturbStore } from './plan-faults.ts'
+import { disturbStore, LOSSES } from './plan-faults.ts'
 import type { Sink } from './sink.ts'
 import { openCase, type TrialCase } from './trial-case.ts'
 import type { WorkerPool } from './worker-pool.ts'
@@ -82,8 +82,17 @@ async function disturbAll(
   const planned = disturbStore(createPrng(seed ^ 0x5bd1e995), { activeMs, leaseMs }, faults)
   for (const fault of planned) {
     await new Promise((resolve) => setTimeout(resolve, fault.at))
-    for (const one of cases) one.noteFault(fault.kind, `${fault.forMs} ms`)
+    const noteAll = () => {
+      for (const one of cases) one.noteFault(fault.kind, `${fault.forMs} ms`)
+    }
+    // A loss is complete when the strike has returned: what was acknowledged meanwhile is what is lost.
+    const loses = LOSSES.includes(fault.kind)
+    if (!loses) noteAll()
+    const isTheirPower = fault.kind === 'power-cut' && backend.isOnWorkersMachine === true
+    const backOn = isTheirPower ? await Promise.all(cases.map((one) => one.powerOff())) : []
     await backend.strike(fault)
+    for (const on of backOn) on()
+    if (loses) noteAll()
   }
   await over
 }

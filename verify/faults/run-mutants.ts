@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import type { Backend } from './backend.ts'
 import { startBackend } from './backends.ts'
 import { runCampaign } from './campaign.ts'
-import { copyLibrary, DEFAULT_LIBRARY } from './library.ts'
+import { copyLibrary, DEFAULT_LIBRARY, loadLibrary } from './library.ts'
 import { MUTANTS, type Mutant } from './mutants.ts'
 import { type Sink, startSink } from './sink.ts'
 import { ROOT } from './test-servers.ts'
@@ -62,7 +62,6 @@ async function main(): Promise<number> {
           console.log(
             `${how} ${store}: ${mutant.name}: ${fate.rule ?? 'nobody noticed'} (${fate.trials} trials)`,
           )
-          await backend.renew()
         }
       } finally {
         await pool.close()
@@ -96,6 +95,7 @@ async function tryMutant(mutant: Mutant, { backend, pool, sink, trials, from }: 
   const folder = await mkdtemp(join(tmpdir(), 'onceward-faults-mutant-'))
   try {
     await breakFile(join(library, mutant.file), mutant)
+    await backend.renew(await loadLibrary(library))
     const run = `m${Date.now().toString(36)}`
     const stage = { backend, pool, sink, library, folder, run, faults: mutant.faults ?? backend.faults }
     const { statistics, failures } = await runCampaign(stage, { from, trials, width: 4, maxFailures: 1 })

@@ -22,6 +22,7 @@ const USAGE = `node verify/faults/dist/faults/run.js [options]
   --store A,B     which stores (all): ${Object.keys(BACKENDS).join(', ')}
   --faults A,B    which faults (all a store can meet): ${FAULT_KINDS.join(', ')}
   --width N       how many trials run side by side (4)
+  --seconds N     begin no further round on a store after so many seconds (no limit)
   --pace N        how much longer leases and time limits are than 300 to 500 ms (as the load tells)
   --failures N    end after so many trials that broke a promise (1)
   --keep          keep all histories, not only those of broken trials
@@ -41,6 +42,7 @@ async function main(): Promise<number> {
       width: { type: 'string', default: '4' },
       failures: { type: 'string', default: '1' },
       pace: { type: 'string' },
+      seconds: { type: 'string' },
       library: { type: 'string', default: join(ROOT, DEFAULT_LIBRARY) },
       keep: { type: 'boolean', default: false },
       quiet: { type: 'boolean', default: false },
@@ -61,7 +63,8 @@ async function main(): Promise<number> {
     console.log(USAGE)
     return values.help ? 0 : 2
   }
-  const campaign = { from, trials, width, maxFailures, keep: values.keep }
+  const seconds = values.seconds === undefined ? {} : { seconds: Number(values.seconds) }
+  const campaign = { from, trials, width, maxFailures, keep: values.keep, ...seconds }
   let good = true
   const library = await copyLibrary(resolve(values.library), ROOT)
   try {

@@ -15,6 +15,8 @@ export interface Seat {
   ready(): Promise<void>
   /** Lets the worker settle and ask for its share of the operations; one that dies meanwhile is replaced and does it. */
   heal(of: number): Promise<void>
+  /** Ends whoever is there, and lets nobody in until it is answered to. */
+  powerOff(): Promise<() => void>
   /** Gives the process back. */
   empty(): Promise<void>
 }
@@ -109,6 +111,17 @@ export function seatOf(room: SeatRoom, worker: number): Seat {
           // A point at which it was to die may have been reached before it heard of the end of all faults.
           if (!(error instanceof WorkerEnded)) return room.onFailed(String(error).slice(0, 500))
         }
+      }
+    },
+    async powerOff() {
+      replacing = false
+      process?.kill('SIGKILL')
+      await opening
+      process?.kill('SIGKILL')
+      await process?.ended
+      return () => {
+        replacing = true
+        void fillAgain()
       }
     },
     async empty() {

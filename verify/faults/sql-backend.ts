@@ -43,10 +43,13 @@ export async function sqlBackend(
   const faults = serverFaults(server)
   let database: TestDatabase
   let direct: OpenedStore
-  const open = async () => {
+  const open = async (migrateBy = library) => {
     database = await server.createDatabase()
     direct = await openStore(library, dialect.address(database.url, PATIENT))
-    await direct.store.migrate()
+    const migrating =
+      migrateBy === library ? direct : await openStore(migrateBy, dialect.address(database.url, PATIENT))
+    await migrating.store.migrate()
+    if (migrating !== direct) await migrating.close()
     for (const table of BUSINESS_TABLES) await server.query(table, [], database.name)
   }
   const query = (sql: string, values: readonly unknown[]) => server.query(sql, values, database.name)
@@ -112,10 +115,10 @@ export async function sqlBackend(
       )
       return Number(row?.['total'] ?? 0)
     },
-    async renew() {
+    async renew(migrateBy) {
       await direct.close()
       const old = database
-      await open()
+      await open(migrateBy)
       await old.drop()
     },
     async stop() {

@@ -11,11 +11,19 @@ interface Handle {
   prepare(sql: string): { run(...values: unknown[]): unknown; all(...values: unknown[]): unknown[] }
 }
 
+/** A {@link Backend} whose file can be changed while nobody has it open. */
+export interface SqliteBackend extends Backend {
+  /** Brings all that was written so far into the file itself. */
+  checkpoint(): void
+  /** Calls `before` with the file while it is open, and what that answers while it is closed. */
+  reopen(before: (file: string) => Promise<() => Promise<void>>): Promise<void>
+}
+
 /** One file that all workers open; its faults are those of a process and of a disk. */
 export async function sqliteBackend(
   library: Library,
   options: { readonly synchronous?: 'full' | 'normal' } = {},
-): Promise<Backend> {
+): Promise<SqliteBackend> {
   const { synchronous = 'full' } = options
   const sqliteStore = await factoryOf(library, 'sqlite', 'sqliteStore')
   const folder = await mkdtemp(join(tmpdir(), 'onceward-faults-sqlite-'))
@@ -24,10 +32,13 @@ export async function sqliteBackend(
   let store: CataloguedStore
   let database: Handle
   let release: (() => void) | undefined
-  const open = async () => {
-    file = join(folder, `${++generation}.sqlite`)
+  const openFile = () => {
     store = sqliteStore(file, { synchronous })
     database = (store as unknown as { readonly database: Handle }).database
+  }
+  const open = async () => {
+    file = join(folder, `${++generation}.sqlite`)
+    openFile()
     await store.migrate()
     for (const table of BUSINESS_TABLES) database.exec(table)
   }
@@ -53,6 +64,13 @@ export async function sqliteBackend(
         release = undefined
         database.exec('ROLLBACK')
       }
+    },
+    checkpoint: () => void database.exec('PRAGMA wal_checkpoint(TRUNCATE)'),
+    async reopen(before) {
+      const change = await before(file)
+      await store.close()
+      await change()
+      openFile()
     },
     async heal() {
       release?.()

@@ -25,6 +25,11 @@ export interface Statistics {
   /** Effects beyond the first, where the mode allows them. */
   repeatedEffects: number
   violations: number
+  /** Operations that were acknowledged before the store lost its tail, and those of them that it forgot or ran again. */
+  acknowledgedBefore: number
+  acknowledgedGone: number
+  /** Effects beyond the first of operations that promise one, because the store had forgotten the first. */
+  secondEffects: number
   /** The slowest operation after a heal, in leases. */
   slowestLeases: number
   readonly faults: Record<FaultKind, number>
@@ -50,6 +55,9 @@ export function noStatistics(): Statistics {
     reconciled: 0,
     repeatedEffects: 0,
     violations: 0,
+    acknowledgedBefore: 0,
+    acknowledgedGone: 0,
+    secondEffects: 0,
     slowestLeases: 0,
     faults: Object.fromEntries(FAULT_KINDS.map((kind) => [kind, 0])) as Record<FaultKind, number>,
     crashPoints: {},
@@ -93,6 +101,9 @@ export function count(
   total.reconciled += of('audit').length
   total.repeatedEffects += verdict.repeatedEffects
   total.violations += verdict.violations.length
+  total.acknowledgedBefore += verdict.losses.acknowledgedBefore
+  total.acknowledgedGone += verdict.losses.acknowledgedGone
+  total.secondEffects += verdict.losses.secondEffects
   total.slowestLeases = Math.max(total.slowestLeases, verdict.settledAfterLeases)
   for (const { kind, detail } of of('fault')) {
     total.faults[kind]++

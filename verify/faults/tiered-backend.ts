@@ -44,9 +44,9 @@ export async function tieredBackend(library: Library): Promise<Backend> {
     async heal() {
       await Promise.all([faults.heal(), behind.heal()])
     },
-    async renew() {
+    async renew(migrateBy) {
       generation++
-      await behind.renew()
+      await behind.renew(migrateBy)
     },
     async stop() {
       await faults.heal()

@@ -17,6 +17,8 @@ export interface TrialCase {
   readonly files: readonly string[]
   /** Lets the calls begin, and the faults of this trial. */
   go(): void
+  /** Ends all workers at once; they are replaced once what it answers is called. */
+  powerOff(): Promise<() => void>
   /** Notes a fault that befell the store. */
   noteFault(kind: FaultKind, detail: string): void
   /** Ends all faults and waits until everything has been asked for once more. */
@@ -109,6 +111,12 @@ export async function openCase(stage: Stage, plan: TrialPlan, folder: string): P
       const now = performance.now()
       for (const seat of seats) seat.go(now)
       for (const fault of plan.faults) after(fault.at, () => strike(fault))
+    },
+    async powerOff() {
+      const backOn = await Promise.all(seats.map((seat) => seat.powerOff()))
+      return () => {
+        for (const on of backOn) on()
+      }
     },
     noteFault: (kind, detail) => history.note({ k: 'fault', kind, detail }),
     async heal() {
