@@ -1,8 +1,11 @@
 /** What examples in documents and doc comments may use without saying where it comes from. */
 import type { createReadStream as nodeCreateReadStream } from 'node:fs'
 import type { createServer as nodeCreateServer } from 'node:http'
+import type promiseMysql from 'mysql2/promise'
 import type { Once, OperationCatalog, OperationStore, StoreCapabilities } from 'onceward'
 import type { RegisterTest, StartHttp } from 'onceward/testing'
+import type nodePostgres from 'pg'
+import type { createClient as createRedisClient } from 'redis'
 
 interface User {
   readonly id: string
@@ -31,6 +34,13 @@ declare global {
   }
   const createReadStream: typeof nodeCreateReadStream
   const createServer: typeof nodeCreateServer
+
+  // For the doc comments of the stores on servers.
+  const mysql: typeof promiseMysql
+  const pg: typeof nodePostgres
+  const pool: nodePostgres.Pool
+  const createClient: typeof createRedisClient
+  const redis: ReturnType<typeof createRedisClient>
 
   // For the suites of onceward/testing.
   const it: RegisterTest

@@ -9,7 +9,7 @@ import {
 } from './attempt.ts'
 import { currentFrame, type Frame, isInside, isInsideStore } from './context.ts'
 import { deriveKey, type Key } from './derive-key.ts'
-import { OncewardError, reported } from './errors.ts'
+import { OncewardError } from './errors.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { heal } from './healing.ts'
 import { operationId } from './identity.ts'
@@ -30,6 +30,7 @@ import { createRooms } from './room.ts'
 import { callPolicy, engineOf, policyOf } from './settings.ts'
 import type { OperationStore, TransactionalStore } from './store.ts'
 import { askWithTransaction, runWithin, type TransactionWork } from './transaction.ts'
+import { reported } from './verdict.ts'
 import type { VolatileField } from './volatile-fields.ts'
 
 /**

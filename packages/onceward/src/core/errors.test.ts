@@ -1,14 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import {
-  ERRORS,
-  type ErrorCode,
-  finalFailure,
-  isOncewardError,
-  noEffect,
-  OncewardError,
-  verdictOn,
-} from './errors.ts'
+import { ERRORS, type ErrorCode, isOncewardError, OncewardError } from './errors.ts'
+import { finalFailure, noEffect, verdictOn } from './verdict.ts'
 
 const codes = Object.keys(ERRORS) as ErrorCode[]
 

@@ -1,5 +1,5 @@
 import { runInFrame } from './context.ts'
-import { isOncewardError, OncewardError, type Verdict, verdictOn } from './errors.ts'
+import { isOncewardError, OncewardError } from './errors.ts'
 import { keepLease, type LeaseKeeper, type Reading } from './lease-keeper.ts'
 import type { OnError, Operation } from './once-types.ts'
 import type { Claim, Effect, Outcome, StepRecord } from './operation.ts'
@@ -7,6 +7,7 @@ import { operationHandle } from './operation-handle.ts'
 import { failureOf, failureOutcome, operationFailed, storedFailure, valueOutcome } from './outcomes.ts'
 import { type Persisted, persist } from './persist.ts'
 import { type Engine, onErrorOf, type Policy } from './settings.ts'
+import { type Verdict, verdictOn } from './verdict.ts'
 
 /** A claim that was granted, and all that is needed to work under it. */
 export interface Grant {

@@ -6,9 +6,7 @@ export {
   ERRORS,
   type ErrorCode,
   type ErrorEntry,
-  finalFailure,
   isOncewardError,
-  noEffect,
   OncewardError,
   type OncewardErrorOptions,
 } from './errors.ts'
@@ -18,4 +16,5 @@ export type * from './once-types.ts'
 export type * from './operation.ts'
 export type * from './store.ts'
 export { valueCodec } from './value-codec.ts'
+export { finalFailure, noEffect } from './verdict.ts'
 export type { VolatileField } from './volatile-fields.ts'

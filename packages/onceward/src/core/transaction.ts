@@ -1,7 +1,7 @@
 import { type Asked, type AskStore, refusal, type Shared } from './attempt.ts'
 import { claim } from './claiming.ts'
 import { type Frame, runInFrame } from './context.ts'
-import { isOncewardError, OncewardError, verdictOn } from './errors.ts'
+import { isOncewardError, OncewardError } from './errors.ts'
 import { isPromise } from './is-promise.ts'
 import type { JoinableStore, TransactionOperation } from './once-types.ts'
 import type { Outcome } from './operation.ts'
@@ -11,6 +11,7 @@ import { ask, known } from './room.ts'
 import { onErrorOf } from './settings.ts'
 import type { ClaimReply, ClaimRequest, OperationStore } from './store.ts'
 import { type Thrown, type TransactionRun, transactionRuns } from './transaction-runs.ts'
+import { verdictOn } from './verdict.ts'
 
 /** The work of a transaction. */
 export type TransactionWork<T, Tx> = (tx: Tx, op: TransactionOperation) => T | Promise<T>

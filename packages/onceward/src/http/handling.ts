@@ -1,5 +1,6 @@
 import { deriveKey, type Key } from '../core/derive-key.ts'
-import { ERRORS, finalFailure, isOncewardError, noEffect, OncewardError, verdictOn } from '../core/errors.ts'
+import { ERRORS, isOncewardError, OncewardError } from '../core/errors.ts'
+import { finalFailure, noEffect, verdictOn } from '../core/verdict.ts'
 import { operationId } from '../core/identity.ts'
 import type { AttemptReply, Operation } from '../core/once-types.ts'
 import type { OperationId } from '../core/operation.ts'

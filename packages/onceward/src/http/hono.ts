@@ -1,4 +1,4 @@
-import { verdictOn } from '../core/errors.ts'
+import { verdictOn } from '../core/verdict.ts'
 import type { IdempotencyOptions } from './guard-options.ts'
 import { attachOperation } from './operation-of.ts'
 import { createWebServe } from './web-serve.ts'

@@ -1,4 +1,4 @@
-import { verdictOn } from '../core/errors.ts'
+import { verdictOn } from '../core/verdict.ts'
 import { messageOf, replaceHeaders, sendWith } from './node-answer.ts'
 import { setPairs } from './node-headers.ts'
 import { patchMethods } from './node-held-methods.ts'

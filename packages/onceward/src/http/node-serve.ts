@@ -1,4 +1,5 @@
-import { ERRORS, OncewardError, type Verdict, verdictOn } from '../core/errors.ts'
+import { ERRORS, OncewardError } from '../core/errors.ts'
+import { type Verdict, verdictOn } from '../core/verdict.ts'
 import { asked, callerOf } from './caller.ts'
 import { createGuard, type Guard } from './guard.ts'
 import type { IdempotencyOptions, OnServerError } from './guard-options.ts'

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { noEffect } from '../core/errors.ts'
+import { noEffect } from '../core/verdict.ts'
 import { assertExecuted, assertReplay } from './http-assertions.ts'
 import { type CaseSetup, type HttpBench, type HttpCase, httpCase } from './http-bench.ts'
 import { field } from './http-connection.ts'
