@@ -1,5 +1,8 @@
 import type { Evidence } from './evidence.ts'
 
+/** How much longer than three leases a worker waits for its calls to end, in ms. */
+export const PATIENCE_MS = 10_000
+
 /** What a probe may hear of an operation that has come to rest. */
 const AT_REST = new Set(['OPERATION_FAILED', 'OUTCOME_NOT_REPLAYABLE', 'OUTCOME_UNKNOWN'])
 
@@ -12,19 +15,28 @@ const ROUND_TRIPS = 10
 /** How long an asker of a held operation keeps others quiet, beyond one lease, in ms. */
 const QUIET_MS = 1000
 
-/** I11: after the heal every operation settles within three leases. Answers how long the slowest took, in leases. */
-export function checkSettling(evidence: Evidence): number {
+/** How soon operations settled after the heal. */
+export interface Settling {
+  /** How long the slowest took, in leases. */
+  readonly slowestLeases: number
+  /** The machine was so busy that nothing could be said. */
+  readonly tooBusy: boolean
+}
+
+/** I11: after the heal every operation settles within three leases. */
+export function checkSettling(evidence: Evidence): Settling {
   const { of, promised, calls, modeOf, report } = evidence
   const healed = of('heal')[0]?.t
   if (healed === undefined) {
     report('trial: it was healed', 'the history has no heal')
-    return 0
+    return { slowestLeases: 0, tooBusy: false }
   }
   for (const { message } of of('start-failed')) report('trial: a worker could not take part', message)
+  const slackMs = slackOf(evidence, healed)
+  if (slackMs > PATIENCE_MS) return { slowestLeases: 0, tooBusy: true }
   for (const { worker, calls: open } of of('unsettled')) {
     report('I11: every call ends', `worker ${worker} still waits for ${open.join(', ')}`)
   }
-  const slackMs = slackOf(evidence, healed)
   // A worker that must be started first is the trial's delay, not the library's.
   const askedAt = new Map<string, number>()
   for (const { t, op, probe } of of('invoke')) if (probe && !askedAt.has(op)) askedAt.set(op, t)
@@ -61,7 +73,7 @@ export function checkSettling(evidence: Evidence): number {
       report('I11: every operation settles', `${op} is ${state} in the end`)
   }
   if (!evidence.lossy) checkReconciled(evidence)
-  return slowest
+  return { slowestLeases: slowest, tooBusy: false }
 }
 
 /** What the machine itself takes: a trial on a busy one must not be blamed on the library. */

@@ -14,6 +14,8 @@ export interface Verdict {
   readonly repeatedEffects: number
   /** How long the slowest operation took to settle after the heal, in leases. */
   readonly settledAfterLeases: number
+  /** The machine was too busy to tell whether everything settled in time. */
+  readonly tooBusy: boolean
   /** What was lost; nothing where the store is not known to lose. */
   readonly losses: Losses
 }
@@ -35,7 +37,7 @@ export function check(
   checkAnswers(evidence)
   checkClaims(evidence)
   checkRecords(evidence)
-  const settledAfterLeases = checkSettling(evidence)
+  const { slowestLeases: settledAfterLeases, tooBusy } = checkSettling(evidence)
   const losses = lossesOf(evidence)
-  return { violations, repeatedEffects, settledAfterLeases, losses }
+  return { violations, repeatedEffects, settledAfterLeases, tooBusy, losses }
 }

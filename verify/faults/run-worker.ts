@@ -5,6 +5,7 @@
  */
 import { type Once, operationId } from 'onceward'
 import { ask } from './caller.ts'
+import { PATIENCE_MS } from './check-settling.ts'
 import { crashPlan } from './crash-plan.ts'
 import { type HistoryWriter, historyWriter, monotonicMs } from './history.ts'
 import { type Library, loadLibrary } from './library.ts'
@@ -160,7 +161,7 @@ async function heal(current: Part, nth: number, of: number): Promise<void> {
     void healing.then(() => current.calls.delete(healing))
   }
   // A held operation has its quiet time before it may be asked about again, and then its three leases.
-  const patienceMs = plan.leaseMs * 3 + 10_000
+  const patienceMs = plan.leaseMs * 3 + plan.timeoutMs + PATIENCE_MS
   await Promise.race([allOf(current.calls), new Promise((resolve) => setTimeout(resolve, patienceMs))])
   current.room.note({ k: 'lag', ms: lag.end(), lifeMs: current.lag.end() })
   if (current.unsettled.size > 0) {

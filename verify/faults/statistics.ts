@@ -7,6 +7,8 @@ export interface Statistics {
   trials: number
   /** Trials that saw a takeover, a stale write refused or a lost reply: the others prove little. */
   counting: number
+  /** Trials on a machine too busy to judge how soon everything settled; the rest of them was judged. */
+  tooBusy: number
   operations: number
   /** Operations of which somebody got the value. */
   acknowledged: number
@@ -42,6 +44,7 @@ export function noStatistics(): Statistics {
   return {
     trials: 0,
     counting: 0,
+    tooBusy: 0,
     operations: 0,
     acknowledged: 0,
     calls: 0,
@@ -86,6 +89,7 @@ export function count(
     stores.filter(({ error }) => error !== undefined).length + faultsOf(history, 'reply-lost')
   total.trials++
   if (takeovers + staleWrites + lostReplies > 0) total.counting++
+  if (verdict.tooBusy) total.tooBusy++
   total.operations += operations
   total.acknowledged += new Set(answers.map(({ call }) => calls.get(call))).size
   total.calls += calls.size
@@ -120,6 +124,8 @@ export function belowFloors(seen: Statistics, faults: readonly FaultKind[]): str
     findings.push(`only ${acknowledged} of ${operations} operations succeeded`)
   if (counting * 2 < trials)
     findings.push(`only ${counting} of ${trials} trials saw a takeover, a stale write or a lost reply`)
+  if (seen.tooBusy * 2 > trials)
+    findings.push(`the machine was too busy in ${seen.tooBusy} of ${trials} trials`)
   if (trials < LEAST_TRIALS) return findings
   const least = Math.max(1, Math.floor(trials / 100))
   for (const kind of faults) {
