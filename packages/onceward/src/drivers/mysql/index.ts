@@ -1,8 +1,6 @@
 export { type MysqlDriver, mysqlDriver, type TakenConnection } from './mysql-driver.ts'
 export {
   failure,
-  isConflict,
-  isLockTimeout,
   isRefusal,
   isSavepointMissing,
   isTransient,
@@ -10,5 +8,5 @@ export {
   mysqlFailure,
   schemaMissing,
 } from './mysql-errors.ts'
-export { type MysqlConnection, type MysqlPool, promisePool, whereOf } from './mysql-handle.ts'
-export { type MysqlResult, type MysqlSession, mysqlSession } from './mysql-session.ts'
+export { type MysqlPool, promisePool, whereOf } from './mysql-handle.ts'
+export type { MysqlSession } from './mysql-session.ts'

@@ -54,11 +54,6 @@ export function isConflict(error: unknown): boolean {
   return errno !== undefined && CONFLICTS.has(errno)
 }
 
-/** Whether a lock was not to be had in time. */
-export function isLockTimeout(error: unknown): boolean {
-  return mysqlErrno(error) === CODES.lockTimeout
-}
-
 /** Whether a statement of the store's own may go better when it is tried again. */
 export function isTransient(error: unknown): boolean {
   const errno = mysqlErrno(error)
