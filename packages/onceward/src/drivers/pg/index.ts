@@ -1,11 +1,10 @@
-export type { PgClientHandle, PgPoolHandle } from './node-postgres.ts'
+export type { PgPoolHandle } from './node-postgres.ts'
 export { type PostgresPool, pgDriver } from './open-driver.ts'
 export { plainArray, textArray } from './pg-array.ts'
 export {
   CommitFailed,
   type PgAnswer,
   type PgDriver,
-  type PgDriverOptions,
   type PgListener,
   type PgStatement,
   type PgTransaction,

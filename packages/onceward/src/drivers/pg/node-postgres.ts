@@ -13,38 +13,49 @@ import {
   rolledBack,
   type TextRow,
 } from './pg-driver.ts'
-import { isUnknownStatement } from './pg-errors.ts'
+import { isConflict, isUnknownStatement } from './pg-errors.ts'
+
+/** A `Pool` of `pg`, by the least that tells it from a client. */
+export interface PgPoolHandle {
+  connect(): Promise<object>
+  readonly totalCount: number
+}
+
+/** The part of an emitter that is used. */
+interface Emitter {
+  on(event: string, listener: (...args: never[]) => void): unknown
+  removeListener(event: string, listener: (...args: never[]) => void): unknown
+}
 
 /** The part of a client of `pg` that is used. */
-export interface PgClientHandle {
+interface Client extends Emitter {
   query(config: object): Promise<{
     readonly rows: readonly unknown[]
     readonly rowCount: number | null
     readonly command?: string
   }>
-  on(event: string, listener: (...args: never[]) => void): unknown
-  removeListener(event: string, listener: (...args: unknown[]) => void): unknown
-  /** Since pg 8.18: `T` inside a transaction, `E` inside a failed one, `I` outside. */
+  /** Where the client is not the native one. */
+  readonly connection?: Partial<Emitter>
+  /** Since pg 8.17: `T` inside a transaction, `E` inside a failed one, `I` outside. */
   getTransactionStatus?(): string | null | undefined
   release?(destroy?: boolean): void
   connect?(): Promise<unknown>
   end?(): Promise<void>
+  unref?(): void
 }
 
 /** The part of a `Pool` of `pg` that is used. */
-export interface PgPoolHandle {
-  connect(): Promise<PgClientHandle>
-  readonly totalCount: number
-  on(event: string, listener: (...args: never[]) => void): unknown
+interface Pool extends Emitter {
+  connect(): Promise<Client>
   listenerCount?(event: string): number
   readonly options?: object
-  readonly Client?: new (options: object) => PgClientHandle
+  readonly Client?: new (options: object) => Client
 }
 
 /** Tells whether `value` looks like a `Pool` of `pg`. */
 export function isPgPool(value: unknown): value is PgPoolHandle {
   if (typeof value !== 'object' || value === null) return false
-  const { connect, on, totalCount } = value as Partial<PgPoolHandle>
+  const { connect, on, totalCount } = value as Partial<PgPoolHandle & Emitter>
   return typeof connect === 'function' && typeof on === 'function' && typeof totalCount === 'number'
 }
 
@@ -52,13 +63,14 @@ export function isPgPool(value: unknown): value is PgPoolHandle {
 const AS_TEXT = { getTypeParser: () => (value: unknown) => value }
 
 /** Drives a `Pool` of `pg`. */
-export function nodePostgres(pool: PgPoolHandle, options: PgDriverOptions): PgDriver {
+export function nodePostgres(given: PgPoolHandle, options: PgDriverOptions): PgDriver {
+  const pool = given as unknown as Pool
   const { queryTimeoutMs } = options
   // A pool tells of broken idle connections by an event that ends the process when nobody listens.
   if (pool.listenerCount?.('error') === 0) pool.on('error', ignore)
   let prepare = options.prepare
 
-  const take = async (): Promise<PgClientHandle> => {
+  const take = async (): Promise<Client> => {
     const pending = pool.connect()
     try {
       const client = await answerWithin(options, pending, queryTimeoutMs)
@@ -70,12 +82,12 @@ export function nodePostgres(pool: PgPoolHandle, options: PgDriverOptions): PgDr
       throw error
     }
   }
-  const give = (client: PgClientHandle, broken: boolean) => {
+  const give = (client: Client, broken: boolean) => {
     client.removeListener('error', ignore)
     client.release?.(broken)
   }
   const runOn = async (
-    client: PgClientHandle,
+    client: Client,
     { text, name }: PgStatement,
     values: readonly PgValue[],
   ): Promise<PgAnswer> => {
@@ -109,6 +121,7 @@ export function nodePostgres(pool: PgPoolHandle, options: PgDriverOptions): PgDr
     run,
     async transaction(body) {
       const client = await take()
+      const conflict = conflictSeenOn(client)
       let broken = true
       try {
         await answerWithin(
@@ -122,20 +135,23 @@ export function nodePostgres(pool: PgPoolHandle, options: PgDriverOptions): PgDr
           broken = false
           throw endedItself()
         }
-        await commit(client, pool)
+        await commit(client)
         broken = false
         return value
       } catch (error) {
         broken &&= !(error instanceof Aborted)
-        throw error instanceof Aborted ? error.cause : error
+        if (!(error instanceof Aborted)) throw error
+        // The body has swallowed that the server has undone its transaction for the sake of another one.
+        throw error.isSwallowed ? (conflict.seen() ?? error.cause) : error.cause
       } finally {
+        conflict.stop()
         give(client, broken)
       }
     },
     listen: (listening) => listen(pool, listening, options),
   }
 
-  function transactionOn(client: PgClientHandle): PgTransaction {
+  function transactionOn(client: Client): PgTransaction {
     return {
       handle: client,
       run: (statement, values) => runOn(client, statement, values),
@@ -144,7 +160,7 @@ export function nodePostgres(pool: PgPoolHandle, options: PgDriverOptions): PgDr
       },
     }
   }
-  async function commit(client: PgClientHandle, { options: about }: PgPoolHandle): Promise<void> {
+  async function commit(client: Client): Promise<void> {
     let command: string | undefined
     try {
       ;({ command } = await answerWithin(options, client.query({ text: 'COMMIT' }), queryTimeoutMs))
@@ -152,9 +168,9 @@ export function nodePostgres(pool: PgPoolHandle, options: PgDriverOptions): PgDr
       throw new CommitFailed(error)
     }
     // The server's answer to the COMMIT of a transaction in which something had failed.
-    if (command === 'ROLLBACK') throw new Aborted(rolledBack(whereIs({ ...pool, options: about ?? {} })))
+    if (command === 'ROLLBACK') throw new Aborted(rolledBack(whereIs(pool)), true)
   }
-  async function orRollback<T>(client: PgClientHandle, body: () => Promise<T>): Promise<T> {
+  async function orRollback<T>(client: Client, body: () => Promise<T>): Promise<T> {
     try {
       return await body()
     } catch (error) {
@@ -171,13 +187,27 @@ export function nodePostgres(pool: PgPoolHandle, options: PgDriverOptions): PgDr
 
 /** Rolled back on a connection that is in order. */
 class Aborted extends Error {
-  constructor(cause: unknown) {
+  /** Whether the body has ended well all the same. */
+  readonly isSwallowed: boolean
+
+  constructor(cause: unknown, isSwallowed = false) {
     super('rolled back', { cause })
+    this.isSwallowed = isSwallowed
   }
 }
 
+/** Listens to what the server says on a connection: whoever gets an error from it may keep it to himself. */
+function conflictSeenOn({ connection }: Client): { seen(): unknown; stop(): void } {
+  let found: unknown
+  const look = (message: unknown) => {
+    if (isConflict(message)) found ??= message
+  }
+  connection?.on?.('errorMessage', look)
+  return { seen: () => found, stop: () => void connection?.removeListener?.('errorMessage', look) }
+}
+
 async function listen(
-  pool: PgPoolHandle,
+  pool: Pool,
   { channel, onPayload, onLost }: Listening,
   options: PgDriverOptions,
 ): Promise<PgListener> {
@@ -203,7 +233,7 @@ async function listen(
     throw error
   }
   // Waiting for a wake must not keep a process alive that has nothing else to do.
-  ;(client as { unref?(): void }).unref?.()
+  client.unref?.()
   return { close: end }
 }
 
@@ -212,7 +242,7 @@ function isServerError(error: unknown): boolean {
 }
 
 /** Names the database of a pool, without user and password. */
-function whereIs({ options = {} }: { readonly options?: object }): string {
+function whereIs({ options = {} }: Pick<Pool, 'options'>): string {
   const given = options as {
     host?: unknown
     port?: unknown
