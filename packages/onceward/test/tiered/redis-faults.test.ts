@@ -1,4 +1,6 @@
-import { createClient } from 'redis'
+import { readFileSync } from 'node:fs'
+import { Cluster } from 'ioredis'
+import { createClient, createCluster } from 'redis'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import {
   describeWhere,
@@ -6,12 +8,14 @@ import {
   faultProxy,
   type RedisServer,
   startRedis,
+  startRedisCluster,
 } from '../../../../test-servers/index.mjs'
 import { createOnce } from '../../src/core/create-once.ts'
 import { operationId } from '../../src/core/identity.ts'
 import type { OperationStore } from '../../src/core/store.ts'
+import { memoryStore } from '../../src/stores/memory/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
-import { type TieredStore, tieredStore } from '../../src/stores/tiered/index.ts'
+import { type CacheSource, type TieredStore, tieredStore } from '../../src/stores/tiered/index.ts'
 
 /** Waits for a condition, for at most ten seconds. */
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
@@ -141,4 +145,104 @@ await describeWhere('redis', 'a tiered store whose Redis', () => {
     expect(ttl).toBeGreaterThan(50_000)
     expect(ttl).toBeLessThanOrEqual(60_000)
   })
+
+  it('lets a user in who may do only what docs/tiered.md lists, on keys and channels of the prefix', async () => {
+    const page = readFileSync(new URL('../../../../docs/tiered.md', import.meta.url), 'utf8')
+    const [, list = ''] = /A user needs\s+([^.]*)\./.exec(page) ?? []
+    const rules = [...list.matchAll(/`([^`]+)`/g)].map(([, rule = '']) =>
+      /^[~&]/.test(rule) ? rule.replace('PREFIX', 'limited') : `+${rule.toLowerCase()}`,
+    )
+    expect(rules.length).toBeGreaterThan(8)
+    await redis.command('ACL', 'SETUSER', 'cacher', 'on', '>pw', ...rules)
+    const limited = createClient({ url: redis.url.replace('redis://', 'redis://cacher:pw@') })
+    limited.on('error', () => {})
+    await limited.connect()
+    const inner = memoryStore()
+    const { watch: _, ...mute } = inner
+    const over = () => tieredStore({ cache: limited, store: mute, prefix: 'limited', cacheTimeoutMs: 1000 })
+    const [a, b] = [over(), over()]
+    const once = createOnce({ store: a, scope: 'limited', cache: false })
+    for (let time = 0; time < 5; time++) await once.run({ key: 'k' }, () => 1)
+    await until(async () => {
+      await once.run({ key: 'k' }, () => 2)
+      return a.cacheState().hits > 0
+    })
+    const id = operationId('limited', 'waited-for')
+    const times = { leaseMs: 60_000, retentionMs: 60_000, onCrash: 'hold' } as const
+    const reply = await a.claim({ id, owner: 'a', ...times })
+    if (reply.state !== 'claimed') throw new Error(reply.state)
+    let woken = false
+    const stop = new AbortController()
+    void b.watch(id, stop.signal).then(() => {
+      woken = true
+    })
+    // The subscription is confirmed some time after the call: a wake before it is not heard.
+    await until(
+      async () => ((await redis.command('PUBSUB', 'CHANNELS', 'limited:*')) as unknown[]).length > 0,
+    )
+    await a.complete(reply.claim, { kind: 'value', value: new Uint8Array(1) }, 60_000)
+    await until(() => woken)
+    expect(a.cacheState()).toMatchObject({ state: 'closed', failures: 0, opened: 0 })
+    stop.abort()
+    await Promise.all([a.close(), b.close()])
+    limited.destroy()
+  })
 })
+
+await describeWhere('redis', 'a tiered store with its cache in a cluster', () => {
+  it.each(['node-redis', 'ioredis'])(
+    'answers, forgets and wakes over all nodes by %s',
+    async (name) => {
+      const cluster = await startRedisCluster()
+      const [client, close] = await clusterClient(name, cluster.urls)
+      try {
+        const inner = memoryStore()
+        const { watch: _, ...mute } = inner
+        const over = () => tieredStore({ cache: client, store: mute, cacheTimeoutMs: 2000 })
+        const [a, b] = [over(), over()]
+        const [one, other] = [a, b].map((store) => createOnce({ store, scope: 'cluster', cache: false }))
+        const keys = Array.from({ length: 40 }, (_unused, index) => `k${index}`)
+        const all = (once = one, work = (key: string) => key) =>
+          Promise.all(keys.map((key) => once?.run({ key }, () => work(key))))
+        expect(await all()).toEqual(keys)
+        for (const once of [other, one, other]) expect(await all(once, () => 'again')).toEqual(keys)
+        await until(async () => {
+          await all(other, () => 'again')
+          return b.cacheState().hits >= 40
+        })
+        const slow = one?.run(
+          { key: 'slow' },
+          () => new Promise((resolve) => setTimeout(resolve, 300, 'done')),
+        )
+        await until(async () => (await one?.get('slow')) !== undefined)
+        expect(await Promise.all([slow, other?.run({ key: 'slow' }, () => 'again')])).toEqual([
+          'done',
+          'done',
+        ])
+        expect(a.cacheState()).toMatchObject({ state: 'closed', opened: 0 })
+        await Promise.all([a.close(), b.close()])
+      } finally {
+        close()
+        await cluster.stop()
+      }
+    },
+    60_000,
+  )
+})
+
+async function clusterClient(
+  name: string,
+  urls: readonly string[],
+): Promise<readonly [client: CacheSource, close: () => void]> {
+  if (name === 'ioredis') {
+    const client = new Cluster(
+      urls.map((url) => ({ host: new URL(url).hostname, port: Number(new URL(url).port) })),
+    )
+    client.on('error', () => {})
+    return [client, () => client.disconnect()]
+  }
+  const client = createCluster({ rootNodes: urls.map((url) => ({ url })) })
+  client.on('error', () => {})
+  await client.connect()
+  return [client, () => client.destroy()]
+}
