@@ -5,6 +5,7 @@ import { operationId } from '../../src/core/identity.ts'
 import type { OnceEvent } from '../../src/core/observer.ts'
 import type { Outcome } from '../../src/core/operation.ts'
 import type { ClaimReply, ClaimRequest, OperationStore } from '../../src/core/store.ts'
+import { encryptedStore } from '../../src/stores/encrypted/index.ts'
 import { memoryStore } from '../../src/stores/memory/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import {
@@ -343,6 +344,34 @@ describe('the cache of a tiered store', () => {
     if (reply.state !== 'claimed') throw new Error(reply.state)
     mood.now = 'silent'
     expect(await tiered.complete(reply.claim, receipt, DAY_MS)).toBe(true)
+  })
+})
+
+describe('a tiered store inside an encrypted one', () => {
+  const keys = [{ id: 'k1', key: Buffer.alloc(32, 7) }]
+
+  it('puts no byte of an outcome into the cache that can be read, and replays it', async () => {
+    const { tiered, cache, asked } = bench()
+    const once = createOnce({ store: encryptedStore(tiered, { keys }), scope: 'sealed', cache: false })
+    for (let time = 0; time < 4; time++) {
+      expect(await once.run({ key: 'k', input: 1 }, () => 'a canary sings')).toBe('a canary sings')
+      await settled()
+    }
+    expect(asked).toHaveLength(2)
+    const [kept] = await cache.look([operationId('sealed', 'k').digest])
+    expect(kept?.bytes.byteLength).toBeGreaterThan(50)
+    expect(Buffer.from(kept?.bytes ?? []).toString('latin1')).not.toContain('canary')
+  })
+
+  it('believes no outcome that somebody without the keys has put there, and runs nothing again', async () => {
+    const { tiered, cache, clock } = bench()
+    const once = createOnce({ store: encryptedStore(tiered, { keys }), scope: 'payments', cache: false })
+    await once.run({ key: 'k' }, () => 'honest')
+    // The forger knows the layout of the entries: they are sealed without a secret here.
+    const forger = tieredStore({ cache, store: memoryStore({ clock }), clock })
+    await cached(forger, asks('k'), { kind: 'value', value: bytes('forged') })
+    const forged = once.run({ key: 'k' }, () => 'again')
+    await expect(forged).rejects.toMatchObject({ code: 'RECORD_CORRUPT', effect: 'done' })
   })
 })
 
