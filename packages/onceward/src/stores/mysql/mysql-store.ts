@@ -55,8 +55,6 @@ const CAPABILITIES: StoreCapabilities = {
  * @throws `TypeError` for anything but a pool. First use: `STORE_UNAVAILABLE`, `STORE_READ_ONLY`, `STORE_FULL`,
  * `SCHEMA_MISSING`, `SCHEMA_NEWER`, all with effect none.
  * @example
- * import mysql from 'mysql2/promise'
- *
  * const pool = mysql.createPool('mysql://app:secret@localhost/shop')
  * const once = createOnce({ store: mysqlStore(pool), scope: 'payments' })
  */
