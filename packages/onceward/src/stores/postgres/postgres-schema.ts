@@ -36,13 +36,16 @@ export interface ServerFacts {
 }
 
 const FACTS = `SELECT current_setting('server_version_num') AS server, current_setting('default_transaction_isolation')
-  AS isolation, (to_regclass($1) IS NOT NULL)::text AS present`
+  AS isolation, EXISTS (
+    SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1::text AND c.relname = 'onceward_migrations')::text AS present`
 
-/** Reads what must be known before the first use. */
+/**
+ * Reads what must be known before the first use. The catalog is read as a table: what `to_regclass` answers may have been
+ * remembered by the connection from before the lock of a migration was had.
+ */
 export async function serverFacts(run: Run, schema: string): Promise<ServerFacts> {
-  const { rows } = await run(plain(FACTS, ['server', 'isolation', 'present']), [
-    `"${schema}".onceward_migrations`,
-  ])
+  const { rows } = await run(plain(FACTS, ['server', 'isolation', 'present']), [schema])
   const [server, isolation, present] = rows[0] ?? []
   const facts = { serverVersion: Number(server), isolation: isolation ?? '' }
   if (present !== 'true') return { ...facts, schemaVersion: 0, compatibleFrom: 0 }
@@ -101,10 +104,12 @@ VALUES (${number}, '${name}', ${NOW_MS}, ${compatibleFrom});`,
 function firstOf(schema: string): string {
   // Asking first: CREATE SCHEMA IF NOT EXISTS needs the right to create one even where it is there.
   return `DO $$ BEGIN
-  IF to_regnamespace('"${schema}"') IS NULL THEN CREATE SCHEMA "${schema}"; END IF;
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = '${schema}') THEN
+    CREATE SCHEMA "${schema}";
+  END IF;
 END $$;
 
-CREATE TABLE "${schema}".onceward_migrations (
+CREATE TABLE IF NOT EXISTS "${schema}".onceward_migrations (
   number          integer PRIMARY KEY,
   name            text   NOT NULL,
   applied_at      bigint NOT NULL,

@@ -8,6 +8,7 @@ import { assertDecidable, transitionMethods } from '../../core/transition-port.t
 import { type PostgresPool, pgDriver, pgFailure } from '../../drivers/pg/index.ts'
 import { changeWatch } from './change-watch.ts'
 import { claimCalls } from './claim-calls.ts'
+import { copyOfOutcome, copyOfStep } from './copy-of-outcome.ts'
 import { lockedCalls } from './locked-calls.ts'
 import { completionCalls, renewalCalls } from './owner-calls.ts'
 import { postgresCatalog } from './postgres-catalog.ts'
@@ -116,10 +117,14 @@ export function makePostgresStore<Tx>(
       slowly
         ? transitions.renew(claim, wholeMs(leaseMs))
         : renewals.call(claim.id.digest, { claim, leaseMs: wholeMs(leaseMs) }),
-    complete: (claim, outcome, retentionMs) =>
-      slowly
+    // What was given may be changed by the caller before the batch is sent.
+    complete(claim, given, retentionMs) {
+      const outcome = copyOfOutcome(given)
+      return slowly
         ? transitions.complete(claim, outcome, wholeMs(retentionMs))
-        : completions.call(claim.id.digest, { claim, outcome, retentionMs: wholeMs(retentionMs) }),
+        : completions.call(claim.id.digest, { claim, outcome, retentionMs: wholeMs(retentionMs) })
+    },
+    checkpoint: (claim, step) => transitions.checkpoint(claim, copyOfStep(step)),
     get: (id) => (slowly ? transitions.get(id) : reads.call(id.digest, undefined)),
     takeTurn: (id, turn) => transitions.takeTurn(id, { ...turn, quietMs: wholeMs(turn.quietMs) }),
     async resolve(id, resolution) {
