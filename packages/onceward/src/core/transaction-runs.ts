@@ -3,6 +3,7 @@ import { OncewardError } from './errors.ts'
 import type { TransactionOperation } from './once-types.ts'
 import type { Claim } from './operation.ts'
 import { transactionOperation } from './operation-handle.ts'
+import type { ClaimReply } from './store.ts'
 
 /** What the work threw, told apart from what the store threw. */
 export interface Thrown {
@@ -13,6 +14,8 @@ export interface Thrown {
 /** One run of the work of a transaction. */
 export interface TransactionRun {
   thrown?: Thrown
+  /** Present where the work was not begun, and nothing was written for it: what stood in its way. */
+  found?: Exclude<ClaimReply, { state: 'claimed' }>
   /** Makes the handle that the work is given. */
   operation(claim: Claim, takenOver: boolean): TransactionOperation
   /** The run is rolled back: what it has left behind may stop. */

@@ -43,6 +43,8 @@ export function askWithTransaction<T, Tx>(
       } catch (error) {
         const run = runs.latest()
         run?.giveUp()
+        // Whatever became of the commit: there was nothing to commit, and what was read stays true.
+        if (run?.found && isOncewardError(error) && error.effect === 'unknown') return { reply: run.found }
         const byWork = run?.thrown
         // What the work threw is for its own caller; what the store threw is for all who asked.
         if (byWork && byWork.error === error) return { reply: 'claimed', byWork }
@@ -117,7 +119,10 @@ function* work<T, Tx>(
   run: TransactionRun,
 ): Generator<unknown, Committed<T>, unknown> {
   const reply = (yield store.claimIn(tx, request)) as ClaimReply
-  if (reply.state !== 'claimed') return reply
+  if (reply.state !== 'claimed') {
+    run.found = reply
+    return reply
+  }
   const op = run.operation(reply.claim, reply.takenOver)
   const { digest } = asked.id
   let opened: Frame | undefined

@@ -81,11 +81,15 @@ function search<Found>(
   if (typeof error !== 'object' || error === null || depth > MAX_DEPTH) return undefined
   if (isOncewardError(error) && error.effect !== 'none') return undefined
   const layer = error as Readonly<Record<string, unknown>>
-  const found = find(layer)
-  if (found !== undefined) return found
-  for (const name of WRAPPED) {
-    const deeper = search(layer[name], find, depth + 1)
-    if (deeper !== undefined) return deeper
+  try {
+    const found = find(layer)
+    if (found !== undefined) return found
+    for (const name of WRAPPED) {
+      const deeper = search(layer[name], find, depth + 1)
+      if (deeper !== undefined) return deeper
+    }
+  } catch {
+    // Anything can be thrown, even an object that cannot be looked at.
   }
   return undefined
 }

@@ -30,7 +30,7 @@ export function storeTransactions<Tx>(
   const failure = (error: unknown) => meaningOf(error, driver.where)
   const joined = joining('mysql', { failure, random: context.random })
   /** What was granted inside the transactions of callers, to notice when one of them was undone under its work. */
-  const grants = new WeakMap<object, Set<string>>()
+  const grants = new WeakSet<Claim>()
 
   /** Runs `body` on the session of a handle; errors become ours. */
   const inside = async <T>(
@@ -79,17 +79,14 @@ export function storeTransactions<Tx>(
         const reply = transaction
           ? await claimOn(session, request)
           : await withLockTimeout(session, context.lockTimeoutMs, () => claimOn(session, request))
-        if (reply.state === 'claimed') {
-          const known = grants.get(tx as object) ?? new Set()
-          grants.set(tx as object, known.add(request.id.digest))
-        }
+        if (reply.state === 'claimed') grants.add(reply.claim)
         return reply
       }),
     completeIn: (tx, claim, outcome, retentionMs) =>
       inside(tx, async (session, transaction) => {
         const done = await completeOn(context, session, claim, outcome, retentionMs)
-        if (done === 'absent') {
-          if (!grants.get(tx as object)?.has(claim.id.digest)) return false
+        // What was granted in this transaction is locked by it: only with the transaction itself it can be gone.
+        if (!done && grants.has(claim)) {
           if (transaction) transaction.undone = true
           throw new OncewardError(
             'CLAIM_LOST',
@@ -109,7 +106,7 @@ async function completeOn(
   claim: Claim,
   outcome: Outcome,
   retentionMs: number,
-): Promise<boolean | 'absent'> {
+): Promise<boolean> {
   const { digest } = claim.id
   for (const { json, payload } of inPackets([completeRow(claim, outcome, retentionMs)], maxPacket())) {
     const { affected } = await session.query(COMPLETE, [json, payload])
@@ -117,7 +114,7 @@ async function completeOn(
   }
   const records = table.locked(session)
   const at = (await records.lock([digest])).get(digest)
-  if (at === undefined) return 'absent'
+  if (at === undefined) return false
   if ('fault' in at) throw at.fault
   const { write, reply } = transitions.complete(at.record, claim, outcome, retentionMs, await records.now())
   if (write) await records.write([{ before: at.record, after: write }])

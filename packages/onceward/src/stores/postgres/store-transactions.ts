@@ -12,7 +12,7 @@ import {
   pgFailure,
   type Run,
 } from '../../drivers/pg/index.ts'
-import type { SqlSession } from '../../drivers/sql/index.ts'
+import { type SqlSession, sqlStateOf } from '../../drivers/sql/index.ts'
 import { claimValues, fitsColumns } from './claim-calls.ts'
 import { decideLocked, type Undecided } from './decide-locked.ts'
 import type { Ended } from './locked-calls.ts'
@@ -146,8 +146,12 @@ export function storeTransactions<Tx>(parts: TransactionParts): TransactionalSto
             return ended.value
           }
           if (outcome === 'unknown') throw unknownCommit(error, driver.where)
+          // COMMIT checks deferred constraints, which are those of the work's own tables.
+          if (error instanceof CommitFailed && isViolation(error.cause)) throw error.cause
           if (!isConflict(error))
-            throw ended && 'thrown' in ended && ended.thrown === error ? error : told(error, driver.where)
+            throw ended && 'thrown' in ended && Object.is(ended.thrown, error)
+              ? error
+              : told(error, driver.where)
           if (attempt + 1 >= settings.transactionTries) throw told(error, driver.where)
         }
         await backOff(context, attempt)
@@ -209,6 +213,11 @@ async function whatBecame(
   if (!(error instanceof CommitFailed) || isRefusal(error)) return 'rolled back'
   const claim = [...touched.ended.values(), ...touched.claims.values()][0]
   return claim === undefined ? 'unknown' : becameOf(context, claim)
+}
+
+/** Class 23: a constraint is violated. */
+function isViolation(error: unknown): boolean {
+  return sqlStateOf(error)?.startsWith('23') ?? false
 }
 
 function told(error: unknown, where: string): unknown {
