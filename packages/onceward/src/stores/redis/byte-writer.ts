@@ -4,6 +4,12 @@ export interface ByteWriter {
   uint16(value: number): void
   uint32(value: number): void
   double(value: number): void
+  /** Text without its length. */
+  text(value: string): void
+  /** Text of at most 65,535 bytes, after its length in two bytes. */
+  shortPart(value: string): void
+  /** Puts a number of four bytes where there is one already. */
+  patch32(value: number, at: number): void
   /** Text or bytes, after their length in bytes. */
   part(value: string | Uint8Array): void
   /** As {@link part}, told apart from nothing at all: with one byte in front, or empty. */
@@ -46,26 +52,24 @@ export function byteWriter(size: number): ByteWriter {
     buffer[at++] = value
   }
   /** Writes text, and answers how many bytes it took. There is room for it. */
-  const text = (value: string): number => {
+  const text = (value: string, place: number): number => {
     if (value.length <= SHORT) {
       let index = 0
       for (; index < value.length; index++) {
         const code = value.charCodeAt(index)
         if (code > 127) break
-        buffer[at + index] = code
+        buffer[place + index] = code
       }
       if (index === value.length) return index
     }
-    return buffer.write(value, at)
+    return buffer.write(value, place)
   }
   const part = (value: string | Uint8Array) => {
     if (typeof value === 'string') {
       room(4 + value.length * 3)
-      const place = at
-      at += 4
-      const length = text(value)
-      uint32At(length, place)
-      at += length
+      const length = text(value, at + 4)
+      uint32At(length, at)
+      at += 4 + length
     } else {
       room(4 + value.length)
       uint32At(value.length, at)
@@ -93,6 +97,18 @@ export function byteWriter(size: number): ByteWriter {
       room(8)
       at = buffer.writeDoubleLE(value, at)
     },
+    patch32: uint32At,
+    text(value) {
+      room(value.length * 3)
+      at += text(value, at)
+    },
+    shortPart(value) {
+      room(2 + value.length * 3)
+      const length = text(value, at + 2)
+      buffer[at] = length & 255
+      buffer[at + 1] = length >>> 8
+      at += 2 + length
+    },
     part,
     optional(value) {
       if (value === undefined) return uint32(0)
@@ -100,7 +116,7 @@ export function byteWriter(size: number): ByteWriter {
       byte(1)
       if (typeof value === 'string') {
         room(value.length * 3)
-        at += text(value)
+        at += text(value, at)
       } else {
         room(value.length)
         buffer.set(value, at)

@@ -37,7 +37,9 @@ const UNREPLAYABLE_WITH_NOTE = 4
 /** Reads a record as the scripts store it: see `record-lua.ts`. @throws for bytes that are none. */
 export function readRecord(bytes: Buffer, digest: string): OperationRecord {
   const read = byteReader(bytes)
-  if (read.text(2) !== 'O1') throw new TypeError('it is not a record')
+  const form = read.text(2)
+  if (form === '\x01P' || form === '\x01D') return readShort(read, digest, form === '\x01D')
+  if (form !== '\x01R') throw new TypeError('it is not a record')
   const state = STATES[read.byte()]
   if (state === undefined) throw new TypeError('it has no known state')
   const onCrash = read.byte() === 1 ? 'hold' : 'rerun'
@@ -79,12 +81,71 @@ export function readRecord(bytes: Buffer, digest: string): OperationRecord {
   }
 }
 
-/** Writes scope and key as one part. */
-export function writeId(to: ByteWriter, { scope, key }: OperationId): void {
-  const start = to.begin()
+/** Reads a record that was claimed once and, at most, completed. */
+function readShort(read: ByteReader, digest: string, done: boolean): OperationRecord {
+  const fence = read.double()
+  const owner = read.text(read.uint16())
+  const [createdAt, leaseMs, claimedFor] = [read.double(), read.double(), read.double()]
+  const onCrash = read.byte() === 1 ? 'hold' : 'rerun'
+  const [printLength, idLength] = [read.uint32(), read.uint32()]
+  const fingerprint = printLength > 0 ? read.text(printLength).slice(1) : undefined
+  const id = readId(read, idLength, digest)
+  const leaseUntil = createdAt + leaseMs
+  const claimed: HistoryEntry = { at: createdAt, event: 'claimed', attempt: 1, fence }
+  const common = {
+    id,
+    ...(fingerprint === undefined ? {} : { fingerprint }),
+    onCrash,
+    owner,
+    fence,
+    attempt: 1,
+    createdAt,
+    leaseUntil,
+    asks: 0,
+    nextAskAt: 0,
+    steps: [],
+    duplicates: 0,
+  } as const
+  if (!done) {
+    const expiry = onCrash === 'hold' ? {} : { expiresAt: leaseUntil + claimedFor }
+    const running = { state: 'running', updatedAt: createdAt, retentionMs: claimedFor } as const
+    return { ...common, ...running, ...expiry, history: [claimed] }
+  }
+  const [updatedAt, retentionMs] = [read.double(), read.double()]
+  const event = EVENTS[read.byte()]
+  if (event === undefined) throw new TypeError('its history has an unknown event')
+  const history = [claimed, { at: updatedAt, event, attempt: 1, fence }]
+  const outcome = readOutcome(read)
+  return {
+    ...common,
+    state: 'done',
+    updatedAt,
+    retentionMs,
+    expiresAt: updatedAt + retentionMs,
+    outcome,
+    history,
+  }
+}
+
+/** Writes the lengths of both and then, told apart from none by one byte in front, the fingerprint, and scope and key. */
+export function writePrintAndId(
+  to: ByteWriter,
+  fingerprint: string | undefined,
+  { scope, key }: OperationId,
+): void {
+  const lengths = to.length
+  to.uint32(0)
+  to.uint32(0)
+  const print = to.length
+  if (fingerprint !== undefined) {
+    to.byte(1)
+    to.text(fingerprint)
+  }
+  const id = to.length
   to.part(scope)
   to.part(key)
-  to.end(start)
+  to.patch32(id - print, lengths)
+  to.patch32(to.length - id, lengths + 4)
 }
 
 /** Reads scope and key of `length` bytes. */

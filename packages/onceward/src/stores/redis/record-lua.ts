@@ -9,12 +9,22 @@
  *  └──────────── front ──────────────────┘
  * ```
  *
+ * Most operations are claimed once and completed. These two steps are kept short: a first claim writes what the caller
+ * has sent almost as it came, and its completion appends to it.
+ *
+ * ```
+ *  P fence │ owner │ now │ lease, retention, onCrash, lengths │ fingerprint │ scope and key
+ *  D the same                                                                              │ now, retention, event │ outcome
+ * ```
+ *
  * `record-codec.ts` reads the same layout. Times are ms of the server's clock; `us` is the same moment in µs.
  */
 export const RECORD_LUA = /* lua */ `
-local unpack_, pack, sub, ceil, call = struct.unpack, struct.pack, string.sub, math.ceil, redis.call
+local unpack_, pack, sub, byte = struct.unpack, struct.pack, string.sub, string.byte
+local ceil, call = math.ceil, redis.call
 local HEAD = '<c2BBBBI4I4I4dddddddI4I4I4I4I4I4'
-local MAGIC = 'O1'
+-- What each form of a record begins with; the first byte is none that text begins with.
+local WHOLE, PENDING, ENDED = '\\1R', '\\1P', '\\1D'
 local RUNNING, DONE, HELD, RELEASED = 1, 2, 3, 4
 -- One sorted set tells the state of each record and when something is due: kind * KIND + ms.
 local KIND = 17592186044416
@@ -32,10 +42,42 @@ local front, reason, hist, steps, outcome
 -- What is not needed of several values: scripts may have no globals.
 local _
 
+local ENTRY = '<dBI4dI2'
+
+-- Reads a record that was claimed once and, at most, completed.
+local function loadShort(form)
+  local length, at
+  fence, length, at = unpack_('<dI2', raw, 3)
+  local owner = sub(raw, at, at + length - 1)
+  at = at + length
+  local onCrash, leaseMs
+  born, leaseMs, keep, onCrash, lf, li, at = unpack_('<dddBI4I4', raw, at)
+  lo, crash, lease = length, onCrash, born + leaseMs
+  front = owner .. sub(raw, at, at + lf + li - 1)
+  at = at + lf + li
+  hist = pack(ENTRY, born, 1, 1, fence, 0)
+  watched, events, attempt, dups, asks, quiet, reason, steps = 0, 1, 1, 0, 0, 0, '', ''
+  if form == PENDING then
+    if at ~= #raw + 1 then error('FOREIGN', 0) end
+    st, changed, outcome = RUNNING, born, ''
+    ends = crash == 1 and -1 or lease + keep
+  else
+    local what
+    changed, keep, what, at = unpack_('<ddB', raw, at)
+    st, events, ends, outcome = DONE, 2, changed + keep, sub(raw, at)
+    hist = hist .. pack(ENTRY, changed, what, 1, fence, 0)
+  end
+end
+
 local function load()
   raw = call('GET', key)
   if not raw then return false end
-  if #raw < 98 or sub(raw, 1, 2) ~= MAGIC then error('FOREIGN', 0) end
+  local form = sub(raw, 1, 2)
+  if form == PENDING or form == ENDED then
+    if not pcall(loadShort, form) then error('FOREIGN', 0) end
+    return true
+  end
+  if #raw < 98 or form ~= WHOLE then error('FOREIGN', 0) end
   local lr, lh, ls, at
   _, st, crash, watched, events, attempt, dups, asks, fence, born, changed, lease, keep, ends, quiet,
     lo, lf, li, lr, lh, ls, at = unpack_(HEAD, raw)
@@ -64,7 +106,7 @@ end
 
 -- The first write fails or none does: Redis refuses for want of memory only what comes before it.
 local function save()
-  raw = pack(HEAD, MAGIC, st, crash, watched, events, attempt, dups, asks, fence, born, changed, lease, keep, ends,
+  raw = pack(HEAD, WHOLE, st, crash, watched, events, attempt, dups, asks, fence, born, changed, lease, keep, ends,
     quiet, lo, lf, li, #reason, #hist, #steps) .. front .. reason .. hist .. steps .. outcome
   if ends < 0 then call('SET', key, raw) else call('SET', key, raw, 'PXAT', ceil(ends) + GRACE) end
   call('ZADD', stateKey, score(), member)
@@ -72,7 +114,7 @@ end
 
 -- What was not changed is written once more where replicas have to acknowledge it.
 local function touch()
-  if acknowledged then call('SETRANGE', key, 0, MAGIC) end
+  if acknowledged then call('SETRANGE', key, 0, sub(raw, 1, 1)) end
 end
 
 local STEP = '<I4c0BBI4c0I4c0'
@@ -111,7 +153,7 @@ end
 
 local function event(what, note)
   changed = now
-  hist = hist .. pack('<dBI4dI2', now, what, attempt, fence, note and #note + 1 or 0) .. (note or '')
+  hist = hist .. pack(ENTRY, now, what, attempt, fence, note and #note + 1 or 0) .. (note or '')
   if events < 16 then
     events = events + 1
   else
@@ -124,7 +166,7 @@ end
 local function lastEvent()
   local at, what, length = 1
   while at <= #hist do
-    _, what, _, _, length, at = unpack_('<dBI4dI2', hist, at)
+    _, what, _, _, length, at = unpack_(ENTRY, hist, at)
     if length > 0 then at = at + length - 1 end
   end
   return what

@@ -9,8 +9,8 @@ import {
   readRecord,
   readSteps,
   STATES,
-  writeId,
   writeOutcome,
+  writePrintAndId,
   writeStep,
 } from './record-codec.ts'
 
@@ -36,13 +36,13 @@ export function claimItem(request: ClaimRequest): Item<ClaimReply | 'late'> {
     op: 1,
     digest: id.digest,
     write(to) {
+      to.shortPart(owner)
+      to.byte(request.again ? 1 : 0)
+      // From here on to the end it is also what is stored.
       to.double(within(request.leaseMs))
       to.double(within(request.retentionMs))
       to.byte(request.onCrash === 'hold' ? 1 : 0)
-      to.byte(request.again ? 1 : 0)
-      to.part(owner)
-      to.optional(request.fingerprint)
-      writeId(to, id)
+      writePrintAndId(to, request.fingerprint, id)
     },
     read(reply) {
       if (!(reply instanceof Buffer)) {
@@ -63,49 +63,30 @@ export function renewItem(claim: Claim, leaseMs: number): Item<boolean> {
 export function checkpointItem(claim: Claim, step: StepRecord): Item<boolean> {
   const note =
     step.state === 'started' ? clipNote(`the claim lapsed in step "${step.name}" without an outcome`) : ''
-  return ownerItem(
-    3,
-    claim,
-    () => {},
-    (to) => {
-      to.part(step.name)
-      writeStep(to, step, note)
-    },
-  )
+  return ownerItem(3, claim, (to) => {
+    to.part(step.name)
+    writeStep(to, step, note)
+  })
 }
 
 /** Ends an operation. */
 export function completeItem(claim: Claim, outcome: Outcome, retentionMs: number): Item<boolean> {
-  return ownerItem(
-    4,
-    claim,
-    (to) => {
-      to.double(within(retentionMs))
-      to.byte(outcome.kind === 'failure' ? EVENT_FAILED : EVENT_COMPLETED)
-    },
-    (to) => writeOutcome(to, outcome),
-  )
+  return ownerItem(4, claim, (to) => {
+    to.double(within(retentionMs))
+    to.byte(outcome.kind === 'failure' ? EVENT_FAILED : EVENT_COMPLETED)
+    writeOutcome(to, outcome)
+  })
 }
 
 /** Gives an operation back. */
 export function releaseItem(claim: Claim, failure: Failure | undefined): Item<boolean> {
   const note = failure && clipNote(`${failure.name}: ${failure.message}`)
-  return ownerItem(
-    5,
-    claim,
-    () => {},
-    (to) => to.optional(note),
-  )
+  return ownerItem(5, claim, (to) => to.optional(note))
 }
 
 /** Marks the outcome as unknown. */
 export function holdItem(claim: Claim, reason: string): Item<boolean> {
-  return ownerItem(
-    6,
-    claim,
-    () => {},
-    (to) => to.part(clipNote(reason)),
-  )
+  return ownerItem(6, claim, (to) => to.part(clipNote(reason)))
 }
 
 /** Reads a record. */
@@ -200,21 +181,15 @@ export function peekItem(digest: string): Item<number | undefined> {
   }
 }
 
-/** An item that only the owner may ask for. Numbers come first, so that the script reads them in one go. */
-function ownerItem(
-  op: number,
-  { id, owner, fence }: Claim,
-  numbers: (to: ByteWriter) => void,
-  parts: (to: ByteWriter) => void = () => {},
-): Item<boolean> {
+/** An item that only the owner may ask for: fence and owner come first, as they are stored. */
+function ownerItem(op: number, { id, owner, fence }: Claim, write: (to: ByteWriter) => void): Item<boolean> {
   return {
     op,
     digest: id.digest,
     write(to) {
       to.double(fence)
-      numbers(to)
-      to.part(owner)
-      parts(to)
+      to.shortPart(owner)
+      write(to)
     },
     read: isOne,
   }

@@ -1,4 +1,5 @@
 import { type RedisScript, redisScript } from '../../drivers/redis/index.ts'
+import { CLAIM_LUA } from './claim-lua.ts'
 import { RECORD_LUA } from './record-lua.ts'
 
 /**
@@ -8,86 +9,8 @@ import { RECORD_LUA } from './record-lua.ts'
  * KEYS: `created` and `state` of each bucket, then the record of each item, then the audits that items name.
  */
 const ITEMS_LUA = /* lua */ `
-local function owns(mine, given)
-  return st == RUNNING and fence == given and sub(front, 1, lo) == mine
-end
-
-local function endedBy(state, mine, given)
-  return st == state and fence == given and sub(front, 1, lo) == mine
-end
-
-local function claimedReply(takenOver)
-  local done = finished()
-  if attempt == 1 and done == '' then return fence end
-  return 'c' .. pack('<dI4B', fence, attempt, takenOver and 1 or 0) .. done
-end
-
-local function grant(previous, leaseMs, keepMs, onCrash, mine, print, ident, takenOver)
-  st, crash, lease, keep = RUNNING, onCrash, now + leaseMs, keepMs
-  front, lo, lf, li = mine .. print .. ident, #mine, #print, #ident
-  fence = previous + 1
-  if us > fence then fence = us end
-  attempt = attempt + 1
-  steps = finished()
-  event(takenOver and 2 or 1)
-  save()
-  return claimedReply(takenOver)
-end
-
-local function heldReply()
-  return 'h' .. pack('<dI4I4d', fence, attempt, asks, quiet > now and quiet - now or 0) .. reason
-end
-
-local function claim(at)
-  -- Whoever asked has given up by now, and would never give back what it was granted.
-  if late then return 'l' end
-  local leaseMs, keepMs, onCrash, again, mine, print, ident = unpack_('<ddBBI4c0I4c0I4c0', data, at)
-  local known = load()
-  if not known or expired() then
-    local previous = known and fence or 0
-    attempt, dups, asks, quiet, born, watched, events = 0, 0, 0, 0, now, known and watched or 0, 0
-    reason, hist, steps, outcome = '', '', '', ''
-    local reply = grant(previous, leaseMs, keepMs, onCrash, mine, print, ident, false)
-    call('ZADD', createdKey, now, member)
-    return reply
-  end
-  local own = sub(front, 1, lo) == mine
-  if st == RUNNING and own then
-    lease = now + leaseMs
-    expire()
-    save()
-    return claimedReply(attempt > 1 and lastEvent() == 2)
-  end
-  if lf > 0 and print ~= '' and not (st == RELEASED and steps == '') and sub(front, lo + 1, lo + lf) ~= print then
-    return 'u'
-  end
-  if st == DONE then
-    touch()
-    return 'd' .. pack('<I4dd', attempt, fence, ends - now) .. outcome
-  end
-  if st == RELEASED then
-    if own then return 'r' .. pack('<I4d', attempt, 0) end
-    return grant(fence, leaseMs, keepMs, onCrash, mine, print, ident, false)
-  end
-  local lapsed = st == RUNNING and now >= lease
-  if lapsed and not lapseHolds() then
-    return grant(fence, leaseMs, keepMs, onCrash, mine, print, ident, true)
-  end
-  if again == 0 then dups = dups + 1 end
-  if lapsed then
-    lapse()
-    saveAndWake()
-  elseif again == 0 then
-    save()
-  elseif st == HELD then
-    touch()
-  end
-  if st == HELD then return heldReply() end
-  return 'r' .. pack('<I4d', attempt, lease - now)
-end
-
 local function renew(at)
-  local given, leaseMs, mine = unpack_('<ddI4c0', data, at)
+  local given, mine, leaseMs = unpack_('<dI2c0d', data, at)
   if not load() or not owns(mine, given) then return 0 end
   lease = now + leaseMs
   expire()
@@ -96,7 +19,7 @@ local function renew(at)
 end
 
 local function checkpoint(at)
-  local given, mine, name, entry = unpack_('<dI4c0I4c0I4c0', data, at)
+  local given, mine, name, entry = unpack_('<dI2c0I4c0I4c0', data, at)
   if not load() or not owns(mine, given) then return 0 end
   local from, to = #steps + 1, #steps
   local place = 1
@@ -120,21 +43,38 @@ local function checkpoint(at)
 end
 
 local function complete(at)
-  local given, keepMs, what, mine, result = unpack_('<ddBI4c0I4c0', data, at)
-  if not load() then return 0 end
+  local length, after = 9 + unpack_('<I2', data, at + 8)
+  local keepMs, what, size
+  keepMs, what, size, after = unpack_('<dBI4', data, at + length + 1)
+  raw = call('GET', key)
+  if not raw then return 0 end
+  local form = sub(raw, 1, 2)
+  -- The first claim of all, and still the same: fence and owner are in both, byte by byte.
+  if (form == PENDING or form == ENDED) and sub(raw, 3, 3 + length) == sub(data, at, at + length) then
+    if form == ENDED then
+      touch()
+      return 1
+    end
+    call('SET', key, ENDED .. sub(raw, 3) .. pack('<ddB', now, keepMs, what) .. sub(data, after, after + size - 1),
+      'PXAT', ceil(now + keepMs) + GRACE)
+    call('ZADD', stateKey, ceil(now + keepMs), member)
+    return 1
+  end
+  load()
+  local given, mine = unpack_('<dI2c0', data, at)
   if endedBy(DONE, mine, given) then
     touch()
     return 1
   end
   if not owns(mine, given) then return 0 end
-  st, outcome, keep, steps = DONE, result, keepMs, ''
+  st, outcome, keep, steps = DONE, sub(data, after, after + size - 1), keepMs, ''
   event(what)
   saveAndWake()
   return 1
 end
 
 local function release(at)
-  local given, mine, note = unpack_('<dI4c0I4c0', data, at)
+  local given, mine, note = unpack_('<dI2c0I4c0', data, at)
   if not load() then return 0 end
   if endedBy(RELEASED, mine, given) then
     touch()
@@ -148,7 +88,7 @@ local function release(at)
 end
 
 local function holdItem(at)
-  local given, mine, why = unpack_('<dI4c0I4c0', data, at)
+  local given, mine, why = unpack_('<dI2c0I4c0', data, at)
   if not load() then return 0 end
   if endedBy(HELD, mine, given) then
     touch()
@@ -253,7 +193,7 @@ for i = 1, count do
   pos = at + length
   key, createdKey, stateKey = KEYS[2 * buckets + i], KEYS[2 * bucket - 1], KEYS[2 * bucket]
   member = sub(key, memberAt)
-  local ok, reply = pcall(items[op], at)
+  local ok, reply = pcall(items[op], at, pos - 1)
   if not ok then reply = 'E' .. refused(tostring(type(reply) == 'table' and reply.err or reply)) end
   replies[i + 1] = reply
 end
@@ -286,5 +226,5 @@ local late = notAfter > 0 and now > notAfter
 
 /** Makes the script that carries out transitions. */
 export function transitionScript(): RedisScript {
-  return redisScript(HEADER_LUA + RECORD_LUA + LATE_LUA + ITEMS_LUA)
+  return redisScript(HEADER_LUA + RECORD_LUA + LATE_LUA + CLAIM_LUA + ITEMS_LUA)
 }
