@@ -21,7 +21,7 @@ export function isUnknownStatement(error: unknown): boolean {
 /** Whether the tables are not there. */
 export function isSchemaMissing(error: unknown): boolean {
   const state = sqlStateOf(error)
-  return state === '42P01' || state === '3F000' || state === '42703'
+  return state === '42P01' || state === '3F000' || state === '42703' || state === '42883'
 }
 
 /** Whether the server has answered: what it refused, it has not done. Otherwise the connection broke on the way. */
@@ -55,6 +55,7 @@ function meaning(state: string, text: string): readonly [ErrorCode, string] {
     case '42P01':
     case '3F000':
     case '42703':
+    case '42883':
       return ['SCHEMA_MISSING', MIGRATE]
     case '42501':
       return /read-only|read only/i.test(text)

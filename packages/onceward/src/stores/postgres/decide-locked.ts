@@ -2,6 +2,7 @@ import type { OperationRecord } from '../../core/operation.ts'
 import type { AuditEntry } from '../../core/store.ts'
 import type { Transition } from '../../core/transitions.ts'
 import { failure, plainArray, type Run, textArray } from '../../drivers/pg/index.ts'
+import { inParts, sizeOf } from './parts-by-bytes.ts'
 import { readRecord, recordValues } from './record-rows.ts'
 import type { Statements } from './statements.ts'
 
@@ -71,7 +72,7 @@ export async function decideLocked(
         decided.set(one.digest, { error })
       }
     }
-    if (updates.length > 0) await run(statements.update, recordValues(updates))
+    for (const part of byBytes(updates)) await run(statements.update, recordValues(part))
     const taken = await insertAll(place, inserts)
     if (audits.length > 0) await writeAudit(run, statements, audits)
     left = new Map([...left].filter(([digest]) => taken.has(digest)))
@@ -84,10 +85,19 @@ async function insertAll(
   { run, statements, lockTimeoutMs }: DecisionPlace,
   inserts: readonly OperationRecord[],
 ): Promise<ReadonlySet<string>> {
-  if (inserts.length === 0) return new Set()
-  const { rows } = await run(statements.insert, [...recordValues(inserts), String(lockTimeoutMs)])
-  const created = new Set(JSON.parse(rows[0]?.[0] ?? '[]') as string[])
+  const created = new Set<string>()
+  for (const part of byBytes(inserts)) {
+    const { rows } = await run(statements.insert, [...recordValues(part), String(lockTimeoutMs)])
+    for (const digest of JSON.parse(rows[0]?.[0] ?? '[]') as string[]) created.add(digest)
+  }
   return new Set(inserts.map(({ id }) => id.digest).filter((digest) => !created.has(digest)))
+}
+
+/** Parts that are not too large for one statement. */
+function byBytes(records: readonly OperationRecord[]): OperationRecord[][] {
+  return inParts(records, ({ steps, outcome }) =>
+    steps.reduce((sum, { value }) => sum + (value?.length ?? 0), outcome ? sizeOf(outcome) : 0),
+  )
 }
 
 /** Adds lines to the audit. */

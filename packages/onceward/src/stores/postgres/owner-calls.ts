@@ -3,6 +3,7 @@ import * as transitions from '../../core/transitions.ts'
 import { type PgValue, plainArray, textArray } from '../../drivers/pg/index.ts'
 import { type Gatherer, outcomeColumns } from '../../drivers/sql/index.ts'
 import { BATCH_LOCK_MS, type Ended, type LockedCalls } from './locked-calls.ts'
+import { inParts, sizeOf } from './parts-by-bytes.ts'
 import { once, payloadValues } from './record-rows.ts'
 import { sendBatches } from './send-batches.ts'
 import type { StoreContext } from './store-context.ts'
@@ -14,9 +15,6 @@ export interface Completion {
   readonly retentionMs: number
 }
 
-/** The most bytes of outcomes in one statement; a single outcome may be larger. */
-const MAX_BYTES = 4 * 1024 * 1024
-
 /** Makes the fast way of ending operations: one statement for a batch. What it does not know goes the slow way. */
 export function completionCalls(
   context: StoreContext,
@@ -25,7 +23,7 @@ export function completionCalls(
 ): Gatherer<Completion, boolean> {
   return sendBatches<Completion, boolean>(context, async (batch) => {
     await context.ready()
-    for (const part of byBytes(batch)) {
+    for (const part of inParts(batch, ({ ask }) => sizeOf(ask.outcome))) {
       const answer = await context.run(
         context.statements.complete,
         completionValues(part.map(({ ask }) => ask)),
@@ -64,27 +62,6 @@ export function completionValues(
     textArray(columns.some(({ detail }) => detail !== null) ? columns.map(({ detail }) => detail) : [null]),
     ...payloadValues(columns.map(({ payload }) => payload)),
   ]
-}
-
-/** Parts of a batch that are not too large for one statement. */
-function byBytes<One extends { readonly ask: Completion }>(batch: readonly One[]): One[][] {
-  const parts: One[][] = []
-  let bytes = Number.POSITIVE_INFINITY
-  for (const one of batch) {
-    const size = sizeOf(one.ask.outcome)
-    if (bytes + size > MAX_BYTES) {
-      parts.push([])
-      bytes = 0
-    }
-    parts.at(-1)?.push(one)
-    bytes += size
-  }
-  return parts
-}
-
-function sizeOf(outcome: Outcome): number {
-  if (outcome.kind === 'value') return outcome.value.length
-  return outcome.kind === 'unreplayable' ? (outcome.note?.length ?? 0) : outcome.failure.message.length
 }
 
 /** A claim to prolong. */

@@ -1,0 +1,98 @@
+import { expect, it } from 'vitest'
+import { gatherer, type Waiting } from './gather.ts'
+
+type Batch = readonly Waiting<number, string>[]
+
+/** Sends batches that are answered by hand. */
+function byHand(limits: { readonly maxBatch?: number; readonly maxInFlight?: number } = {}) {
+  const sent: { readonly batch: Batch; readonly end: (error?: Error) => void }[] = []
+  const gathered = gatherer<number, string>({
+    maxBatch: limits.maxBatch ?? 10,
+    maxInFlight: limits.maxInFlight ?? 1,
+    send: (batch) =>
+      new Promise((resolve, reject) => {
+        sent.push({ batch, end: (error) => (error ? reject(error) : resolve()) })
+      }),
+  })
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  const keysSent = () => sent.map(({ batch }) => batch.map((one) => one.key))
+  const answer = (at: number) => {
+    for (const one of sent[at]?.batch ?? []) one.resolve(`${one.key} ${one.ask}`)
+    sent[at]?.end()
+  }
+  return { gathered, sent, turn, keysSent, answer }
+}
+
+it('sends what is asked for within one turn together, sorted by key', async () => {
+  const { gathered, turn, keysSent, answer } = byHand()
+  const answers = ['c', 'a', 'b'].map((key, index) => gathered.call(key, index))
+  await turn()
+  expect(keysSent()).toEqual([['a', 'b', 'c']])
+  answer(0)
+  expect(await Promise.all(answers)).toEqual(['c 0', 'a 1', 'b 2'])
+})
+
+it('keeps calls back while enough is under way, and sends them together then', async () => {
+  const { gathered, turn, keysSent, answer } = byHand()
+  void gathered.call('a', 0)
+  await turn()
+  const later = ['d', 'c', 'b'].map((key, index) => gathered.call(key, index))
+  await turn()
+  expect(keysSent()).toEqual([['a']])
+  answer(0)
+  await turn()
+  await turn()
+  expect(keysSent()).toEqual([['a'], ['b', 'c', 'd']])
+  answer(1)
+  await Promise.all(later)
+})
+
+it('never has two calls of one key under way, and keeps their order', async () => {
+  const { gathered, turn, keysSent, answer, sent } = byHand({ maxInFlight: 5 })
+  const answers = [1, 2, 3].map((ask) => gathered.call('a', ask))
+  for (let round = 0; round < 3; round++) {
+    await turn()
+    await turn()
+    expect(keysSent()).toHaveLength(round + 1)
+    expect(sent[round]?.batch[0]?.ask).toBe(round + 1)
+    answer(round)
+  }
+  expect(await Promise.all(answers)).toEqual(['a 1', 'a 2', 'a 3'])
+})
+
+it('bounds a batch, the oldest calls first', async () => {
+  const { gathered, turn, keysSent } = byHand({ maxBatch: 2, maxInFlight: 1 })
+  for (const key of ['d', 'c', 'b', 'a']) void gathered.call(key, 0)
+  await turn()
+  expect(keysSent()).toEqual([['c', 'd']])
+})
+
+it('tells an error to those that were left unsettled, and goes on', async () => {
+  const { gathered, turn, sent, answer } = byHand()
+  const answers = [gathered.call('a', 0), gathered.call('b', 0)]
+  await turn()
+  sent[0]?.batch[0]?.resolve('settled')
+  sent[0]?.end(new Error('the connection broke'))
+  const settled = await Promise.allSettled(answers)
+  expect(settled[0]).toMatchObject({ value: 'settled' })
+  expect(settled[1]).toMatchObject({ reason: { message: 'the connection broke' } })
+  const next = gathered.call('a', 1)
+  await turn()
+  answer(1)
+  expect(await next).toBe('a 1')
+})
+
+it('is idle when nothing waits and nothing is under way', async () => {
+  const { gathered, turn, answer } = byHand()
+  await gathered.idle()
+  let idle = false
+  void gathered.call('a', 0)
+  const waiting = gathered.idle().then(() => {
+    idle = true
+  })
+  await turn()
+  expect(idle).toBe(false)
+  answer(0)
+  await waiting
+  expect(idle).toBe(true)
+})
