@@ -13,7 +13,7 @@ interface Grant {
 const CLOCK_MS = 10
 
 /**
- * I5 and I12, from what the claimants themselves saw.
+ * I5, I8 and I12, from what the claimants themselves saw.
  *
  * ```
  *  A asks    A is granted   A renews     A's lease cannot end before here
@@ -32,7 +32,9 @@ export function checkClaims(evidence: Evidence): void {
     const events = stores.get(op) ?? []
     const grants = grantsOf(events, committed.get(op) ?? [], report)
     checkFences(op, grants, report)
-    if (!lossy) checkLapses(op, grants, events, promised.leaseMs, report)
+    if (lossy) continue
+    checkStaleOwners(op, grants, events, report)
+    checkLapses(op, grants, events, promised.leaseMs, report)
   }
 }
 
@@ -71,6 +73,24 @@ function checkFences(op: string, grants: readonly Grant[], report: Report): void
         report('I5: fences increase', `${op}: fence ${later.fence} was granted before ${grant.fence}`)
         return
       }
+    }
+  }
+}
+
+/** I8: once another is known to have been granted the operation, its former owner changes nothing. */
+function checkStaleOwners(
+  op: string,
+  grants: readonly Grant[],
+  events: readonly EventOf<'store'>[],
+  report: Report,
+): void {
+  for (const { method, fence, sent, applied } of events) {
+    if (applied !== true || fence === undefined || method === 'takeTurn') continue
+    const newer = grants.find((grant) => grant.fence > fence && grant.got <= sent)
+    if (newer) {
+      const message = `${op}: ${method} of fence ${fence} was accepted after fence ${newer.fence} was granted`
+      report('I8: a stale owner changes nothing', message)
+      return
     }
   }
 }

@@ -215,6 +215,16 @@ describe('the checker of fault trials', () => {
     ])
   })
 
+  it('sees a stale owner that is believed (I8)', () => {
+    const base = [invoke('c1'), sunk('c1', 'n1', 100), claimed(10, 12, 100), claimed(400, 410, 600, true)]
+    const complete = (sent: number, applied: boolean) =>
+      ({ k: 'store', sent, t: sent + 2, method: 'complete', op: OP, fence: 100, applied }) as const
+    const rules = (line: Noted) => rulesOf('rerun', ...base, line, ...settled())
+    expect(rules(complete(411, true))).toEqual(['I8: a stale owner changes nothing'])
+    expect(rules(complete(411, false))).toEqual([])
+    expect(rules(complete(405, true))).toEqual([])
+  })
+
   it('sees a held operation that ended by itself, and a decision without an audit (I9)', () => {
     const base = [invoke('c1'), sunk('c1', 'n1')]
     const byItself = record('done', [

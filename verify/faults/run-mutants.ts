@@ -44,10 +44,11 @@ async function main(): Promise<number> {
     ({ name, store }) => name.includes(values.only) && (stores?.includes(store) ?? true),
   )
   const sink = await startSink()
+  const sound = await copyLibrary(join(ROOT, DEFAULT_LIBRARY), ROOT)
   let killed = 0
   try {
     for (const store of new Set(chosen.map((mutant) => mutant.store))) {
-      const started = await startBackend(store, join(ROOT, DEFAULT_LIBRARY))
+      const started = await startBackend(store, sound)
       if ('missing' in started) {
         console.log(`skipped the mutants of ${store}: ${started.missing}`)
         continue
@@ -56,7 +57,7 @@ async function main(): Promise<number> {
       const pool = workerPool(3, { drivers: backend.drivers })
       try {
         for (const mutant of chosen.filter((one) => one.store === store)) {
-          const fate = await tryMutant(mutant, { backend, pool, sink, trials, from })
+          const fate = await tryMutant(mutant, { sound, backend, pool, sink, trials, from })
           if (fate.rule !== undefined) killed++
           const how = fate.rule === undefined ? 'LIVES ' : 'killed'
           console.log(
@@ -69,6 +70,7 @@ async function main(): Promise<number> {
       }
     }
   } finally {
+    await rm(sound, { recursive: true, force: true })
     await sink.stop()
   }
   console.log(`${killed} of ${chosen.length} mutants killed`)
@@ -76,6 +78,8 @@ async function main(): Promise<number> {
 }
 
 interface Lab {
+  /** The library as it is. */
+  readonly sound: string
   readonly backend: Backend
   readonly pool: WorkerPool
   readonly sink: Sink
@@ -90,8 +94,8 @@ interface Fate {
   readonly rule?: string
 }
 
-async function tryMutant(mutant: Mutant, { backend, pool, sink, trials, from }: Lab): Promise<Fate> {
-  const library = await copyLibrary(join(ROOT, DEFAULT_LIBRARY), ROOT)
+async function tryMutant(mutant: Mutant, { sound, backend, pool, sink, trials, from }: Lab): Promise<Fate> {
+  const library = await copyLibrary(sound, ROOT)
   const folder = await mkdtemp(join(tmpdir(), 'onceward-faults-mutant-'))
   try {
     await breakFile(join(library, mutant.file), mutant)

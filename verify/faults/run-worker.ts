@@ -52,7 +52,7 @@ async function warmUp(told = '{"drivers":[]}'): Promise<void> {
 
 function say(report: Report): void {
   // The parent may have gone, or this process may have been given up.
-  if (process.connected) process.send?.(report)
+  if (process.connected) process.send?.(report, () => {})
 }
 
 async function carryOut(order: Order): Promise<void> {

@@ -68,7 +68,11 @@ export function seatOf(room: SeatRoom, worker: number): Seat {
     }
     room.onOpened(file)
     process = taken
-    void taken.ended.then(replaceLater)
+    void taken.ended.then((ending) => {
+      // A service must not die of an error event or a rejection that the library has left behind.
+      if (ending !== 'killed') room.onFailed(`worker ${worker} died by itself: ${ending}`)
+      replaceLater()
+    })
     if (startedAt > 0 && replacing) taken.tell({ do: 'go', elapsedMs: performance.now() - startedAt })
   }
   const fillAgain = () => {

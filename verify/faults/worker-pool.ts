@@ -2,6 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Order, Report } from './orders.ts'
 
+/** How a process ended: killed, as planned, or by itself, which nobody has asked for. */
+export type Ending = 'killed' | `code ${string}`
+
 /** A worker process. */
 export interface WorkerProcess {
   readonly pid: number
@@ -9,8 +12,8 @@ export interface WorkerProcess {
   tell(order: Order): void
   /** Resolves with the next report of this kind; rejects when the worker fails, or says nothing for so long. */
   said(did: Report['did'], timeoutMs: number): Promise<void>
-  /** Resolves when the process has ended. */
-  readonly ended: Promise<void>
+  /** Resolves when the process has ended, with how. */
+  readonly ended: Promise<Ending>
   kill(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void
 }
 
@@ -35,7 +38,12 @@ export interface WorkerPool {
 export function workerPool(spares: number, warm: Warm): WorkerPool {
   const waiting: Promise<WorkerProcess>[] = []
   const refill = () => {
-    while (waiting.length < spares) waiting.push(startWorker(warm))
+    while (waiting.length < spares) {
+      const spare = startWorker(warm)
+      // Whoever takes it hears of it.
+      spare.catch(() => {})
+      waiting.push(spare)
+    }
   }
   refill()
   return {
@@ -48,13 +56,17 @@ export function workerPool(spares: number, warm: Warm): WorkerPool {
       if (worker.isAlive()) waiting.unshift(Promise.resolve(worker))
     },
     async close() {
-      for (const worker of await Promise.all(waiting.splice(0))) {
-        worker.kill('SIGKILL')
-        await worker.ended
+      for (const spare of await Promise.allSettled(waiting.splice(0))) {
+        if (spare.status === 'rejected') continue
+        spare.value.kill('SIGKILL')
+        await spare.value.ended
       }
     },
   }
 }
+
+/** The longest time that a worker may take to start, in ms; a busy machine takes long. */
+const START_MS = 180_000
 
 async function startWorker(warm: Warm): Promise<WorkerProcess> {
   const file = fileURLToPath(new URL('run-worker.js', import.meta.url))
@@ -63,7 +75,7 @@ async function startWorker(warm: Warm): Promise<WorkerProcess> {
     execArgv: [],
   })
   const worker = workerProcess(child)
-  await worker.said('ready', 30_000)
+  await worker.said('ready', START_MS)
   return worker
 }
 
@@ -73,11 +85,11 @@ function workerProcess(child: ChildProcess): WorkerProcess {
     for (const listener of [...listeners]) listener(report)
   }
   let alive = true
-  const ended = new Promise<void>((resolve) => {
-    child.once('exit', () => {
+  const ended = new Promise<Ending>((resolve) => {
+    child.once('exit', (code, signal) => {
       alive = false
       tellAll('ended')
-      resolve()
+      resolve(signal === 'SIGKILL' ? 'killed' : `code ${code}, signal ${signal}`)
     })
   })
   child.on('message', (report: Report) => tellAll(report))
