@@ -1,4 +1,4 @@
-import type { Claim } from '../../core/operation.ts'
+import type { Claim, OperationRecord } from '../../core/operation.ts'
 import type { ClaimReply, ClaimRequest } from '../../core/store.ts'
 import type { Atomically } from '../../core/transition-port.ts'
 import * as transitions from '../../core/transitions.ts'
@@ -26,19 +26,21 @@ export function claimCalls(
   const { table } = context
   let expectsFound = false
 
-  /** Answers all of the calls when all of the records are new; otherwise tells the fence that the new ones have. */
-  const insert = async (calls: readonly Call[]): Promise<{ left: readonly Call[]; fence: number }> => {
-    if (calls.length === 0) return { left: [], fence: 0 }
+  /** Answers all of the calls when all of the records are new; otherwise tells how the new ones are known. */
+  const insert = async (calls: readonly Call[]): Promise<{ left: readonly Call[]; isNew: IsNew }> => {
+    if (calls.length === 0) return { left: [], isNew: none }
     const values = [asciiJson(calls.map(({ ask }) => freshRow(ask)))]
     const { affected, insertId } = await ownStatement(context, (session) =>
       session.query(CLAIM_FRESH, values),
     )
-    if (affected !== calls.length || insertId === 0) return { left: calls, fence: insertId }
+    const all = affected === calls.length
+    // A server that does not tell what it gave to LAST_INSERT_ID is asked for the fences.
+    if (!all || insertId === 0) return { left: calls, isNew: ({ fence }) => all || fence === insertId }
     for (const { ask, resolve } of calls) resolve(granted(ask, insertId))
-    return { left: [], fence: 0 }
+    return { left: [], isNew: none }
   }
-  /** Answers what a look is enough for; hands back the calls whose records are not there. `fence`: of those just made. */
-  const read = async (calls: readonly Call[], fence: number): Promise<readonly Call[]> => {
+  /** Answers what a look is enough for; hands back the calls whose records are not there. */
+  const read = async (calls: readonly Call[], isNew: IsNew): Promise<readonly Call[]> => {
     if (calls.length === 0) return []
     const found = await ownStatement(context, (session: SqlSession) =>
       table.read(
@@ -51,8 +53,8 @@ export function claimCalls(
       const at = found.get(call.key)
       if (at === undefined) absent.push(call)
       else if ('fault' in at) call.reject(at.fault)
-      else if (at.record.fence === fence && at.record.owner === call.ask.owner) {
-        call.resolve(granted(call.ask, fence))
+      else if (at.record.owner === call.ask.owner && isNew(at.record)) {
+        call.resolve(granted(call.ask, at.record.fence))
       } else {
         const { write, reply } = transitions.claim(at.record, call.ask, at.now)
         if (write === undefined) call.resolve(reply)
@@ -71,10 +73,10 @@ export function claimCalls(
     async send(batch) {
       const known = batch.filter(({ ask }) => expectsFound || ask.again)
       const fresh = batch.filter(({ ask }) => !(expectsFound || ask.again))
-      const absent = await read(known, NONE)
-      const { left, fence } = await insert([...fresh, ...absent].sort(byKey))
+      const absent = await read(known, none)
+      const { left, isNew } = await insert([...fresh, ...absent].sort(byKey))
       expectsFound = (known.length - absent.length + left.length) * 2 > batch.length
-      for (const call of await read(left, fence)) decide(call)
+      for (const call of await read(left, isNew)) decide(call)
     },
   })
   return async (request) => {
@@ -84,8 +86,10 @@ export function claimCalls(
   }
 }
 
-/** No record has this fence. */
-const NONE = -1
+/** Whether a record was created by the statement before. */
+type IsNew = (record: OperationRecord) => boolean
+
+const none: IsNew = () => false
 
 function byKey(a: Call, b: Call): number {
   return a.key < b.key ? -1 : 1

@@ -181,6 +181,38 @@ await describeWith('mariadb', 'the MySQL store', ({ mariadb }) => {
     expect(after?.history).toHaveLength(1)
   })
 
+  it('asks for the fences where the answer to an INSERT does not tell them', async () => {
+    const pool = openPool()
+    const silent = {
+      async getConnection() {
+        const connection = await pool.getConnection()
+        return {
+          query: (options: { sql: string }) => connection.query(options),
+          async execute(options: { sql: string; values?: unknown[] }) {
+            const [answer] = await connection.execute(options as { sql: string; values: string[] })
+            return [Array.isArray(answer) ? answer : { ...answer, insertId: 0 }, undefined] as const
+          },
+          release: () => connection.release(),
+          destroy: () => connection.destroy(),
+        }
+      },
+    }
+    const store = mysqlStore(silent)
+    const requests = Array.from({ length: 5 }, () => asks(someId()))
+    const claims = (await Promise.all(requests.map((request) => store.claim(request)))).map(claimOf)
+    const done = claims.map((claim) => store.complete(claim, outcomeOf('receipt'), LONG_MS))
+    expect(await Promise.all(done)).toEqual(claims.map(() => true))
+    for (const { id, fence } of claims) {
+      const record = await store.get(id)
+      expect(record).toMatchObject({ fence, attempt: 1, state: 'done' })
+      expect(record?.history).toHaveLength(2)
+    }
+    await store.transaction(async (tx) => {
+      const claim = claimOf(await store.claimIn(tx, asks(someId())))
+      expect(await store.completeIn(tx, claim, outcomeOf('receipt'), LONG_MS)).toBe(true)
+    })
+  })
+
   it('grants nothing on a statement that was held up for long: the claim is made with the time after the wait', async () => {
     const store = open()
     const pool = openPool()

@@ -1,20 +1,44 @@
-import { isTransient, type MysqlSession, mysqlFailure } from '../../drivers/mysql/index.ts'
+import { failure, isTransient, type MysqlSession, mysqlFailure } from '../../drivers/mysql/index.ts'
 import { retrying } from '../../drivers/sql/index.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** How often a statement of the store is tried when it runs into deadlocks and lock timeouts. */
 const TRIES = 8
 
+/** These end a transaction and the connection goes on outside of one, also where `completion_type` says otherwise. */
+export const COMMIT = 'COMMIT AND NO CHAIN NO RELEASE'
+export const ROLLBACK = 'ROLLBACK AND NO CHAIN NO RELEASE'
+
+/** The connection came with a transaction that somebody has left open: what ran in it is not committed. */
+class LeftOpen extends Error {
+  override readonly name: string = 'LeftOpen'
+}
+
 /** What running statements of the store's own needs. */
 export type OwnParts = Pick<StoreContext, 'driver' | 'timers' | 'random'>
 
 /**
- * Runs one statement that commits by itself. A deadlock with another one is part of the game: it is tried again.
+ * Runs one statement that commits by itself. A deadlock with another one is part of the game: it is tried again. So is
+ * what has written in a transaction that somebody has left open: that connection is thrown away, and the write with it.
  *
  * @throws `OncewardError`s, with effect none: at most a record was written, and asking again finds it.
  */
 export function ownStatement<T>(parts: OwnParts, body: (session: MysqlSession) => Promise<T>): Promise<T> {
-  return tried(parts, () => parts.driver.use(body))
+  return tried(parts, () =>
+    parts.driver.use(async (session) => {
+      let leftOpen = false
+      const value = await body({
+        ...session,
+        async query(text, values) {
+          const answer = await session.query(text, values)
+          leftOpen ||= answer.inTransaction === true
+          return answer
+        },
+      })
+      if (leftOpen) throw new LeftOpen()
+      return value
+    }),
+  )
 }
 
 /**
@@ -30,7 +54,7 @@ export function ownTransaction<T>(parts: OwnParts, body: (session: MysqlSession)
       await session.query('START TRANSACTION')
       try {
         const value = await body(session)
-        await session.query('COMMIT')
+        await session.query(COMMIT)
         return value
       } catch (error) {
         await rollback(session)
@@ -43,7 +67,7 @@ export function ownTransaction<T>(parts: OwnParts, body: (session: MysqlSession)
 /** Undoes the open transaction. A connection that cannot is not to be used again: its error says so. */
 export async function rollback(session: MysqlSession): Promise<void> {
   try {
-    await session.query('ROLLBACK')
+    await session.query(ROLLBACK)
   } catch (cause) {
     throw Object.assign(new Error('the transaction could not be rolled back', { cause }), { fatal: true })
   }
@@ -52,8 +76,13 @@ export async function rollback(session: MysqlSession): Promise<void> {
 async function tried<T>(parts: OwnParts, body: () => Promise<T>): Promise<T> {
   const { timers, random, driver } = parts
   try {
-    return await retrying({ timers, random, tries: TRIES, isTransient }, body)
+    const again = (error: unknown) => error instanceof LeftOpen || isTransient(error)
+    return await retrying({ timers, random, tries: TRIES, isTransient: again }, body)
   } catch (error) {
-    throw mysqlFailure(error, driver.where)
+    if (!(error instanceof LeftOpen)) throw mysqlFailure(error, driver.where)
+    throw failure(
+      'STORE_UNAVAILABLE',
+      `${driver.where}: connections of the pool come with a transaction left open; commit or roll back before release(), and leave autocommit on`,
+    )
   }
 }

@@ -9,6 +9,7 @@ import {
   type TakenConnection,
 } from '../../drivers/mysql/index.ts'
 import { conflictOf, retrying } from '../../drivers/sql/index.ts'
+import { COMMIT, ROLLBACK } from './own-statements.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** A transaction that the store itself has begun, while it is open. */
@@ -60,7 +61,7 @@ export function ownTransactions(context: StoreContext): OwnTransactions {
   }
   const rollback = async (taken: TakenConnection) => {
     try {
-      await driver.inTime(taken.session.query('ROLLBACK'), () => taken.release(true))
+      await driver.inTime(taken.session.query(ROLLBACK), () => taken.release(true))
       giveBack(taken)
     } catch {
       // The server rolls back what a lost connection has left open.
@@ -113,7 +114,7 @@ export function ownTransactions(context: StoreContext): OwnTransactions {
       )
     }
     try {
-      await driver.inTime(session.query('COMMIT'), late)
+      await driver.inTime(session.query(COMMIT), late)
       giveBack(taken)
     } catch (error) {
       if (isRefusal(error)) {
@@ -162,7 +163,7 @@ export function ownTransactions(context: StoreContext): OwnTransactions {
       await session.query('SET TRANSACTION ISOLATION LEVEL READ COMMITTED')
       await session.query('START TRANSACTION')
       const at = (await context.table.locked(session).lock([digest])).get(digest)
-      await session.query('ROLLBACK')
+      await session.query(ROLLBACK)
       if (at && 'fault' in at) throw at.fault
       return at?.record
     })

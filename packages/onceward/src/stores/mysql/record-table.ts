@@ -127,11 +127,11 @@ function impliedHistory(row: Row): string {
   return `[${claimed},[${row['updated_at']},"${event}",1,${row['fence']}]]`
 }
 
-/** The detail of a plain value: `COMPLETE` leaves it out. */
+/** The detail of a plain value: `COMPLETE` leaves it out. Some modes of the server make null of a value without bytes. */
 function impliedDetail(row: Row): string | null {
   const { payload } = row
-  if (row['state'] !== 'done' || !(payload instanceof Uint8Array)) return null
-  return `{"outcome":{"kind":"value","length":${payload.length}}}`
+  if (row['state'] !== 'done') return null
+  return `{"outcome":{"kind":"value","length":${payload instanceof Uint8Array ? payload.length : 0}}}`
 }
 
 function text(value: unknown): string {

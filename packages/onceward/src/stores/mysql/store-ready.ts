@@ -14,7 +14,9 @@ export interface Ready {
 /** MySQL 4.0's; every server that is supported has more. */
 const LEAST_PACKET = 1024 * 1024
 
-const LIMITS = 'SELECT @@max_allowed_packet AS packet, @@autocommit AS autocommit'
+const LIMITS =
+  'SELECT @@max_allowed_packet AS packet, @@autocommit AS autocommit, @@sql_safe_updates AS safe, ' +
+  '@@sql_big_selects AS joins, @@sql_select_limit < 1000000 AS limited'
 
 /** Brings a store up, once, however many callers come at the same time. */
 export function prepareStore(parts: OwnParts, autoMigrate: boolean): Ready {
@@ -33,6 +35,16 @@ export function prepareStore(parts: OwnParts, autoMigrate: boolean): Ready {
         throw failure(
           'STORE_UNAVAILABLE',
           `${driver.where}: autocommit is off on the connections of the pool; leave it on, and begin transactions with BEGIN`,
+        )
+      }
+      if (
+        Number(limits?.['safe']) !== 0 ||
+        Number(limits?.['joins']) !== 1 ||
+        Number(limits?.['limited']) !== 0
+      ) {
+        throw failure(
+          'STORE_MISCONFIGURED',
+          `${driver.where}: the connections of the pool refuse or cut short what the store has to do; leave sql_safe_updates off, sql_big_selects on, and max_join_size and sql_select_limit at their defaults`,
         )
       }
       maxPacket = Number(limits?.['packet'])
