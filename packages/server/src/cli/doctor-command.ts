@@ -1,5 +1,6 @@
 import type { Finding } from 'onceward'
 import { upstreamAnswers } from '../admin/admin-app.ts'
+import { shownValue } from '../config/print-config.ts'
 import { EXIT, usageError } from '../exit-codes.ts'
 import type { CatalogStore } from '../store/catalog-store.ts'
 import { type CommandContext, type StoreOptions, withStore } from './context.ts'
@@ -13,7 +14,9 @@ export interface DoctorOptions extends StoreOptions {
 /** `onceward doctor`: looks for what would weaken the guarantees; answers the exit code. */
 export async function doctor(context: CommandContext, options: DoctorOptions): Promise<number> {
   if (options.upstream !== undefined && !/^https?:\/\/./.test(options.upstream)) {
-    throw usageError(`--upstream ${printable(options.upstream)}: give an http:// or https:// URL`)
+    throw usageError(
+      `--upstream ${printable(shownValue('upstream', options.upstream))}: give an http:// or https:// URL`,
+    )
   }
   return withStore(context, options, { withCache: true }, async (store) => {
     const findings: Finding[] = [...(await store.doctor())]

@@ -1,6 +1,7 @@
 import type { BaseIssue } from 'valibot'
 import { configSchema, derivedKeySchema, routeSchema } from './config-schema.ts'
 import { nearest } from './nearest.ts'
+import { shownValue } from './print-config.ts'
 import type { SchemaNode } from './settings.ts'
 
 /** Says in one line what is wrong with the configuration, where, and which name was probably meant. */
@@ -16,7 +17,7 @@ export function describeIssue(issue: BaseIssue<unknown>): string {
     return `${pathText(where.slice(0, -1)) || 'the configuration'} needs ${String(where.at(-1))}`
   }
   if (issue.type === 'strict_object') return `${pathText(where) || 'the configuration'}: give an object`
-  return `${pathText(where)}: ${issue.message}, not ${issue.received}`
+  return `${pathText(where)}: ${issue.message}, not ${shownValue(String(where.at(-1)), issue.received)}`
 }
 
 function knownNames(where: readonly unknown[]): string[] {

@@ -4,6 +4,7 @@ import * as v from 'valibot'
 import { CommandError, EXIT, usageError } from '../exit-codes.ts'
 import { type Config, configSchema } from './config-schema.ts'
 import { describeIssue } from './describe-issue.ts'
+import { shownValue } from './print-config.ts'
 import { type Setting, settings } from './settings.ts'
 
 /** Where a configuration comes from. */
@@ -107,11 +108,13 @@ function fromText(setting: Setting, text: string): unknown {
 
 function checked(setting: Setting, value: unknown, origin: string): unknown {
   const result = v.safeParse(configSchema, { [setting.field]: value }, { abortEarly: true })
-  if (!result.success) throw usageError(`${origin}: ${result.issues[0].message}, not ${shown(value)}`)
+  if (!result.success)
+    throw usageError(`${origin}: ${result.issues[0].message}, not ${shown(setting.field, value)}`)
   return value
 }
 
-function shown(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value)
+function shown(field: string, value: unknown): string {
+  const safe = typeof value === 'string' ? shownValue(field, value) : value
+  const text = JSON.stringify(safe) ?? String(safe)
   return text.length > 80 ? `${text.slice(0, 79)}…` : text
 }

@@ -1,5 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
+import { withoutCredentials } from '../config/print-config.ts'
 import { CommandError, EXIT, usageError } from '../exit-codes.ts'
 import type { CatalogStore, OpenOptions } from './catalog-store.ts'
 
@@ -8,7 +9,9 @@ export function fileOf(url: string): string {
   const rest = url.slice(url.indexOf(':') + 1)
   const file = rest.startsWith('///') ? rest.slice(2) : rest
   if (file === '' || file.startsWith('//')) {
-    throw usageError(`--store ${url}: names no file; give sqlite:FILE, such as sqlite:onceward.sqlite`)
+    throw usageError(
+      `--store ${withoutCredentials(url)}: names no file; give sqlite:FILE, such as sqlite:onceward.sqlite`,
+    )
   }
   return file
 }

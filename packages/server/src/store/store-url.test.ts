@@ -25,7 +25,7 @@ describe('the URL of a store', () => {
 
   it.each([
     ['redis:h', /is not a URL/],
-    ['redis://h:port', /h:port is not host:port/],
+    ['redis://h:port', /its host is not host:port/],
     ['redis://h:0', /0 is not a port/],
     ['redis://h:99999', /99999 is not a port/],
     ['redis://a,,b', /a host is missing/],

@@ -40,9 +40,9 @@ export function parseStoreUrl(flag: string, url: string, known: readonly string[
   const wrong = (what: string): Error => usageError(`${flag} ${shown}: ${what}`)
   const [, scheme = '', authority = '', path = '', query = '', fragment] = PARTS.exec(url) ?? []
   if (scheme === '') throw wrong('is not a URL; write scheme://user:password@host:port/…')
-  if (fragment !== undefined || (!authority.includes('@') && `${path}?${query}`.includes('@')))
+  if (fragment !== undefined || `${path}?${query}`.includes('@'))
     throw wrong(
-      'a user name or password with / ? # or @ in it must have them percent-encoded: %2F %3F %23 %40',
+      'a user name, password or database with / ? # or @ in it must have them percent-encoded: %2F %3F %23 %40',
     )
   const at = authority.lastIndexOf('@')
   const [user, password] = at < 0 ? [] : credentials(authority.slice(0, at), wrong)
@@ -114,11 +114,15 @@ function decoded(text: string, wrong: (what: string) => Error): string {
   }
 }
 
+/** Without what was given, which may be a password. */
+const NOT_A_HOST =
+  'its host is not host:port; put an IPv6 address in [ ], and a user name and password before an @'
+
 function hostOf(text: string, wrong: (what: string) => Error): Host {
   const [, inBrackets, plain, digits] =
     /^(?:\[([0-9a-f:.]+)\]|([^:[\]\s]+))(?::(\d{1,5}))?$/i.exec(text) ?? []
   const host = inBrackets ?? plain
-  if (host === undefined) throw wrong(`${text === '' ? 'a host is missing' : `${text} is not host:port`}`)
+  if (host === undefined) throw wrong(text === '' ? 'a host is missing' : NOT_A_HOST)
   if (digits === undefined) return { host }
   const port = Number(digits)
   if (port < 1 || port > 65_535) throw wrong(`${digits} is not a port`)
