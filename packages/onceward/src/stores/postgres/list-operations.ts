@@ -54,6 +54,13 @@ function walk(schema: string, condition: string): Walk {
   }
 }
 
+/** Reads a cursor of this store, whose times are whole ms. */
+function wholePosition(cursor: string): ListPosition {
+  const position = parseCursor(cursor)
+  if (Number.isSafeInteger(position.createdAt)) return position
+  throw new TypeError('the cursor is not one that a page has handed out; start without one')
+}
+
 /**
  * Reads one page, from the newest record to the oldest, in bounded stretches.
  *
@@ -65,7 +72,7 @@ export async function listOperations(context: StoreContext, query: ListQuery): P
   const condition = CONDITIONS[query.state ?? 'any'] ?? unknownState(query.state)
   const { end, rows } = walk(context.settings.schema, condition)
   const found: OperationRecord[] = []
-  let before = query.cursor === undefined ? NEWEST : parseCursor(query.cursor)
+  let before = query.cursor === undefined ? NEWEST : wholePosition(query.cursor)
   for (;;) {
     const stretch = await context.run(end, positionValues(before))
     const [created, digest] = stretch.rows[0] ?? []

@@ -31,7 +31,7 @@ const MAX_TOLD = 150
  * Behind a pooler in transaction mode LISTEN is accepted and nothing arrives: a probe tells, and waiters poll then.
  */
 export function notifications(context: StoreContext, onEnded: (digest: string) => void): Notifications {
-  const { driver, settings } = context
+  const { listener: source, settings } = context
   const { timers, random } = settings
   const channel = `onceward_${settings.schema}`
   const send = plain(`SELECT pg_notify($1::text, told)::text AS sent FROM unnest($2::text[]) AS told`, [
@@ -45,7 +45,7 @@ export function notifications(context: StoreContext, onEnded: (digest: string) =
   const probe = `probe ${random.nonce()}`
   const open = async (): Promise<PgListener | undefined> => {
     try {
-      const opened = await driver.listen({
+      const opened = await source?.listen({
         channel,
         onPayload(payload) {
           if (payload === probe) works = true
@@ -84,13 +84,13 @@ export function notifications(context: StoreContext, onEnded: (digest: string) =
     needed() {
       stopLinger?.()
       stopLinger = undefined
-      if (settings.listen && !closed) listener ??= open()
+      if (source && !closed) listener ??= open()
     },
     unneeded() {
       stopLinger ??= timers.after(LINGER_MS, () => void end(), { background: true })
     },
     tell(digests) {
-      if (!settings.listen || closed || digests.length === 0) return
+      if (!source || closed || digests.length === 0) return
       const payloads: string[] = []
       for (let from = 0; from < digests.length; from += MAX_TOLD) {
         payloads.push(digests.slice(from, from + MAX_TOLD).join(' '))

@@ -55,7 +55,7 @@ export async function doctorFindings(
     { check: 'write', ...write(told) },
     { check: 'isolation', ...isolation(told) },
     { check: 'clock', ...clock(skewMs) },
-    { check: 'push', ...push(settings.listen, pushed) },
+    { check: 'push', ...push(context.listener !== undefined, pushed) },
   ]
   if (facts.schemaVersion === 0) return findings
   const looks = [
@@ -170,7 +170,7 @@ function push(listens: boolean, pushed: boolean | undefined): Verdict {
     : {
         level: 'warn',
         message:
-          'Notifications do not arrive (a pooler in transaction mode?): waiters poll, and wake up to 250 ms later.',
+          'Notifications do not arrive (a pooler in transaction mode?): waiters poll, and wake up to 250 ms later. Give `listen` a pool that is connected past it.',
       }
 }
 

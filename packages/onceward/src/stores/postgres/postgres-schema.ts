@@ -30,13 +30,15 @@ export interface PendingMigration {
 export interface ServerFacts {
   readonly serverVersion: number
   readonly isolation: string
+  /** Whether NULL in a list is taken for what it is (`array_nulls`). */
+  readonly knowsNull: boolean
   /** 0 without a schema. */
   readonly schemaVersion: number
   readonly compatibleFrom: number
 }
 
 const FACTS = `SELECT current_setting('server_version_num') AS server, current_setting('default_transaction_isolation')
-  AS isolation, EXISTS (
+  AS isolation, current_setting('array_nulls') AS nulls, EXISTS (
     SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = $1::text AND c.relname = 'onceward_migrations')::text AS present`
 
@@ -45,9 +47,9 @@ const FACTS = `SELECT current_setting('server_version_num') AS server, current_s
  * remembered by the connection from before the lock of a migration was had.
  */
 export async function serverFacts(run: Run, schema: string): Promise<ServerFacts> {
-  const { rows } = await run(plain(FACTS, ['server', 'isolation', 'present']), [schema])
-  const [server, isolation, present] = rows[0] ?? []
-  const facts = { serverVersion: Number(server), isolation: isolation ?? '' }
+  const { rows } = await run(plain(FACTS, ['server', 'isolation', 'nulls', 'present']), [schema])
+  const [server, isolation, nulls, present] = rows[0] ?? []
+  const facts = { serverVersion: Number(server), isolation: isolation ?? '', knowsNull: nulls !== 'off' }
   if (present !== 'true') return { ...facts, schemaVersion: 0, compatibleFrom: 0 }
   const applied = await run(
     plain(
@@ -61,15 +63,26 @@ export async function serverFacts(run: Run, schema: string): Promise<ServerFacts
   return { ...facts, schemaVersion: Number(number ?? 0), compatibleFrom: Number(compatible ?? 0) }
 }
 
-/** Refuses a server or a schema that this program cannot work on. @throws `SCHEMA_MISSING`, `SCHEMA_NEWER`. */
-export function assertUsable(facts: ServerFacts, where: string): void {
-  const { serverVersion, schemaVersion, compatibleFrom } = facts
+/** Refuses a server, or settings of it, that this program cannot work on. @throws `STORE_MISCONFIGURED` and others. */
+export function assertServer({ serverVersion, knowsNull }: ServerFacts, where: string): void {
   if (serverVersion < OLDEST_SERVER) {
     throw failure(
       'STORE_UNAVAILABLE',
       `${where} is PostgreSQL ${Math.floor(serverVersion / 10_000)}; 12 or later is needed`,
     )
   }
+  if (!knowsNull) {
+    throw failure(
+      'STORE_MISCONFIGURED',
+      `${where}: array_nulls is off, which would store the word NULL for nothing; set it on for this user or database`,
+    )
+  }
+}
+
+/** Refuses a server or a schema that this program cannot work on. @throws `SCHEMA_MISSING`, `SCHEMA_NEWER`. */
+export function assertUsable(facts: ServerFacts, where: string): void {
+  const { schemaVersion, compatibleFrom } = facts
+  assertServer(facts, where)
   if (schemaVersion < SCHEMA_VERSION) throw schemaMissing(where)
   if (isTooNew(facts)) {
     throw failure(

@@ -1,6 +1,7 @@
 import type { Clock, Random, Timers } from '../../core/clock.ts'
 import { atLeast, refuseUnknown, written } from '../../core/known-fields.ts'
 import { systemClock, systemRandom, systemTimers } from '../../core/system.ts'
+import type { PostgresPool } from '../../drivers/pg/index.ts'
 
 /** Options of `postgresStore`. */
 export interface PostgresStoreOptions {
@@ -31,9 +32,10 @@ export interface PostgresStoreOptions {
   readonly prepare?: boolean
   /**
    * Whether waiters are woken by LISTEN/NOTIFY, over one more connection while somebody waits. Default true. Behind a
-   * pooler in transaction mode, where it cannot work, waiters poll; so they do with `false`.
+   * pooler in transaction mode, where it cannot work, waiters poll; so they do with `false`. Give another pool, connected
+   * past the pooler, and they are woken over one of its connections.
    */
-  readonly listen?: boolean
+  readonly listen?: boolean | PostgresPool
   readonly clock?: Clock
   readonly timers?: Timers
   readonly random?: Random

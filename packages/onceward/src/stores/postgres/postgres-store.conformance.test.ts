@@ -35,7 +35,7 @@ interface Driver {
 
 const nodePostgres: Driver = {
   connect(url, options, internals) {
-    const pool = new pg.Pool({ connectionString: url, max: 8 })
+    const pool = new pg.Pool({ connectionString: url, max: 6 })
     return { store: makePostgresStore(pool, options, internals), end: () => pool.end() }
   },
   run: (tx, sql, values = []) => (tx as pg.PoolClient).query(sql, values),
@@ -57,7 +57,7 @@ const porsager: Driver = {
       'postgres rolls the whole transaction back unless the statement is run on the handle of sql.savepoint',
   },
   connect(url, options, internals) {
-    const sql = postgres(url, { max: 8, onnotice: () => {} })
+    const sql = postgres(url, { max: 6, onnotice: () => {} })
     return { store: makePostgresStore(sql, options, internals), end: () => sql.end({ timeout: 1 }) }
   },
   run: (tx, sql, values = []) => (tx as postgres.TransactionSql).unsafe(sql, values as never[]),
@@ -156,8 +156,8 @@ for (const [name, driver, internals] of ways) {
   await describeWith('postgres', `the PostgreSQL store on ${name}`, ({ postgres: server }) => {
     const bound = harness(server, driver, internals)
     const { skip: _, ...withoutSkips } = bound
-    registerCases(it, storeConformance(withoutSkips))
-    if (!internals) registerCases(it, catalogConformance(withoutSkips))
-    registerCases(it, transactionConformance(bound))
+    registerCases(it.concurrent, storeConformance(withoutSkips))
+    if (!internals) registerCases(it.concurrent, catalogConformance(withoutSkips))
+    registerCases(it.concurrent, transactionConformance(bound))
   })
 }

@@ -81,9 +81,12 @@ export function makePostgresStore<Tx>(
   const settings = checkedOptions(options)
   const driver = pgDriver(pool, settings)
   const ready = prepareStore(driver, settings)
+  const { listen } = settings
+  const listener = listen === true ? driver : listen === false ? undefined : pgDriver(listen, settings)
   let closed = false
   const context: StoreContext = {
     driver,
+    listener,
     settings,
     statements: statementsOf(settings.schema),
     ready: ready.await,

@@ -7,6 +7,8 @@ import type { Statements } from './statements.ts'
 /** What the parts of one store share. */
 export interface StoreContext {
   readonly driver: PgDriver
+  /** What waiters are woken by; absent where they only poll. */
+  readonly listener: PgDriver | undefined
   readonly settings: Settings
   readonly statements: Statements
   /** Brings the store up before its first statement. */

@@ -1,5 +1,5 @@
 import { isSchemaMissing, type PgDriver, type Run } from '../../drivers/pg/index.ts'
-import { assertUsable, migrateSchema, SCHEMA_VERSION, serverFacts } from './postgres-schema.ts'
+import { assertServer, assertUsable, migrateSchema, SCHEMA_VERSION, serverFacts } from './postgres-schema.ts'
 import type { Settings } from './postgres-store-options.ts'
 
 /** The first use of a store, and how its statements run from then on. */
@@ -21,6 +21,7 @@ export function prepareStore(driver: PgDriver, settings: Settings): Ready {
   const prepare = async () => {
     const facts = await serverFacts(driver.run, settings.schema)
     if (settings.autoMigrate && facts.schemaVersion < SCHEMA_VERSION) {
+      assertServer(facts, driver.where)
       await migrateSchema({ driver, settings })
     } else assertUsable(facts, driver.where)
     plainly = facts.isolation === 'read committed'
