@@ -229,6 +229,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'stores/postgres/migrations/0001-operations.sql',
     find: 'AND o.owner = a.owner AND o.fence = a.fence\n    RETURNING o.digest;',
     replace: 'RETURNING o.digest;',
+    faults: ['call-delayed', 'stop'],
   },
   {
     name: 'a record is read without its lock, decided, then written',
@@ -266,6 +267,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'stores/mysql/record-statements.js',
     find: "o.state = 'running' AND o.owner = j.owner AND o.fence = j.fence`",
     replace: "o.state = 'running'`",
+    faults: ['call-delayed', 'stop'],
   },
   {
     name: 'a record is read without its lock, decided, then written',

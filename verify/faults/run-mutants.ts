@@ -102,7 +102,13 @@ async function tryMutant(mutant: Mutant, { sound, backend, pool, sink, trials, f
     await backend.renew(await loadLibrary(library))
     const run = `m${Date.now().toString(36)}`
     const stage = { backend, pool, sink, library, folder, run, faults: mutant.faults ?? backend.faults }
-    const { statistics, failures } = await runCampaign(stage, { from, trials, width: 4, maxFailures: 1 })
+    const { statistics, failures } = await runCampaign(stage, {
+      from,
+      trials,
+      width: 4,
+      maxFailures: 1,
+      promisesOnly: true,
+    })
     const rule = failures[0]?.violations[0]?.rule
     return { trials: statistics.trials, ...(rule === undefined ? {} : { rule }) }
   } finally {
