@@ -4,4 +4,5 @@ export { type ConfigSources, type LoadedConfig, loadConfig } from './config/load
 export { CommandError, EXIT } from './exit-codes.ts'
 export { createLog, type GatewayLog } from './gateway/gateway-log.ts'
 export { type Gateway, startGateway } from './gateway/start-gateway.ts'
-export { type CatalogStore, type CreateStoreOptions, createStore } from './store/create-store.ts'
+export type { CatalogStore } from './store/catalog-store.ts'
+export { type CreateStoreOptions, createStore } from './store/create-store.ts'

@@ -111,6 +111,38 @@ describe('a gateway with encryption keys', () => {
     )
   })
 
+  it.each([
+    ['without the keys', []],
+    ['with another key', ['--encryption-key-file', 'other']],
+  ])('refuses to decide a sealed operation %s: duplicates could not read it', async (_, flags) => {
+    await keys(`k1:${key()}`)
+    const service = await startUpstream((_, response) => void response.writeHead(500).end('no idea'))
+    const started = await startGateway(
+      optionsOf({ upstream: service.url, store: store(), encryptionKeyFile: file, encryption: 'on' }),
+      createLog('silent'),
+    )
+    gateways.push(started)
+    expect(await post(started, 'a')).toBe('500 no idea')
+    await service.close()
+    const others = flags.map((flag) => (flag === 'other' ? join(folder, 'other') : flag))
+    await writeFile(join(folder, 'other'), `k2:${key()}\n`, { mode: 0o600 })
+    const { stdout } = await command(['ls', '--state', 'held', '--json', '--store', store(), ...others])
+    const [{ id = '' } = {}] = JSON.parse(stdout) as { id?: string }[]
+    for (const how of [
+      ['--as', 'done', '--status', '201'],
+      ['--as', 'failed'],
+    ]) {
+      const args = ['resolve', id, ...how, '--reason', 'asked', '--store', store(), ...others]
+      expect(await command(args)).toMatchObject({
+        code: 2,
+        stderr: expect.stringMatching(/sealed.*--encryption-key-file/),
+      })
+    }
+    // That nothing happened is told without a word that needs sealing.
+    const release = ['resolve', id, '--as', 'release', '--reason', 'asked', '--store', store(), ...others]
+    expect(await command(release)).toMatchObject({ code: 0 })
+  })
+
   it.each<[string, string, number, RegExp]>([
     ['that others can read', `k:${key()}`, 0o644, /others can read or change it \(mode 644\); run chmod 600/],
     ['that the group can change', `k:${key()}`, 0o660, /mode 660/],

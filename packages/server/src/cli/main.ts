@@ -41,7 +41,10 @@ run(
   (code) => {
     process.exitCode = code
     // A connection that does not close must not keep a command that has ended.
-    setTimeout(() => process.exit(), LINGER_MS).unref()
+    setTimeout(() => {
+      process.stderr.write('onceward: a connection did not close in time; it is cut\n')
+      process.exit()
+    }, LINGER_MS).unref()
   },
   (error: unknown) => {
     process.stderr.write(`onceward: ${String(error)}\n`)

@@ -40,6 +40,7 @@ export async function resolve(context: CommandContext, id: string, options: Reso
   const fence = options.fence === undefined ? undefined : wholeNumber('--fence', options.fence)
   await withStore(context, options, {}, async (store) => {
     const record = await findOperation(store, id)
+    if (as !== 'release') await assertOpened(record)
     const resolution: Resolution = {
       fence: fence ?? record.fence,
       as:
@@ -74,6 +75,15 @@ export async function resolve(context: CommandContext, id: string, options: Reso
         )
     }
   })
+}
+
+/** An outcome that is not sealed with the keys of the gateway would be refused by it, for every duplicate. */
+async function assertOpened(record: OperationRecord): Promise<void> {
+  const { holdsSealed } = await import('onceward/encrypted')
+  if (holdsSealed(record))
+    throw usageError(
+      `the operation ${record.id.digest} is sealed with a key that is not given; give --encryption-key-file with the keys of the gateway`,
+    )
 }
 
 /** What an operation is after each decision, in words. */

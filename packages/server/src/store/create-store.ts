@@ -10,8 +10,6 @@ import { openRedisStore, REDIS_SCHEMES } from './open-redis.ts'
 import { openSqliteStore } from './open-sqlite.ts'
 import { assertCacheable, type CacheOptions, schemeOf, withCache } from './with-cache.ts'
 
-export type { CatalogStore, PendingMigration } from './catalog-store.ts'
-
 /** How what a store remembers is encrypted. */
 export type EncryptionMode = 'on' | 'accept-plain' | 'write-plain'
 
