@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { hostname } from 'node:os'
+import { hostname, userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import { withoutCredentials } from '../config/print-config.ts'
 import { usageError } from '../exit-codes.ts'
@@ -60,17 +60,19 @@ export function schemeOf(url: string): string {
 }
 
 /** Two databases that share one Redis must not answer for each other: the place of the store is part of every key. */
-function prefixFor(storeUrl: string): string {
-  const hash = createHash('sha256').update(placeOf(storeUrl)).digest('hex').slice(0, 16)
+export function prefixFor(storeUrl: string, environment: NodeJS.ProcessEnv = process.env): string {
+  const hash = createHash('sha256').update(placeOf(storeUrl, environment)).digest('hex').slice(0, 16)
   return `onceward:${hash}`
 }
 
-function placeOf(storeUrl: string): string {
+function placeOf(storeUrl: string, environment: NodeJS.ProcessEnv): string {
   const scheme = schemeOf(storeUrl)
   if (scheme === 'sqlite') return JSON.stringify(['sqlite', hostname(), resolve(fileOf(storeUrl))])
-  const { hosts, path, parameter } = parseStoreUrl('--store', storeUrl, PLACES)
+  const { hosts, path, user, parameter } = parseStoreUrl('--store', storeUrl, PLACES)
   const family = scheme.startsWith('postgres') ? 'postgres' : 'mysql'
-  return JSON.stringify([family, hosts, parameter('host'), path, parameter('schema') ?? 'public'])
+  // Where no database is named, `pg` takes one from the environment, or the one that is called like the user.
+  const database = path || [environment['PGDATABASE'], user ?? environment['PGUSER'] ?? userInfo().username]
+  return JSON.stringify([family, hosts, parameter('host'), database, parameter('schema') ?? 'public'])
 }
 
 /** All parameters of SQL stores; which of them a store takes has been checked when it was opened. */
