@@ -1,5 +1,5 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
-import { written } from '../../core/known-fields.ts'
+import { kindOf } from '../../core/known-fields.ts'
 
 /** One key of a ring. */
 export interface EncryptionKey {
@@ -45,7 +45,7 @@ export function keyRing(keys: readonly EncryptionKey[]): KeyRing {
     const id: unknown = given?.id
     if (typeof id !== 'string' || !ID.test(id))
       throw new TypeError(
-        `the id of a key must be 1 to 32 letters, digits, ".", "_" or "-", not ${written(id)}`,
+        `the id of a key must be 1 to 32 letters, digits, ".", "_" or "-", not ${kindOf(id)}`,
       )
     if (ring.has(id)) throw new TypeError(`two keys have the id "${id}"; give each key an id of its own`)
     ring.set(id, createSecretKey(bytesOf(id, given.key)))

@@ -135,6 +135,20 @@ export function openRecord(
   }
 }
 
+/**
+ * Whether anything of a record is still sealed: it was read without the key it was sealed with. Who decides such an
+ * operation would write what those who have the keys do not believe.
+ *
+ * Limit: a record of which nothing is sealed yet (no fingerprint, no step, held by a lapse) does not tell.
+ */
+export function holdsSealed(record: OperationRecord): boolean {
+  const texts = [record.fingerprint, record.heldReason, ...record.history.map(({ note }) => note)]
+  return (
+    texts.some((text) => text !== undefined && sealedIn(text) !== undefined) ||
+    record.steps.some(({ value }) => value !== undefined && isSealed(value))
+  )
+}
+
 function openFingerprint(sealing: Sealing, digest: string, fingerprint: string): string {
   const bytes = sealedIn(fingerprint)
   if (bytes === undefined) return fingerprint
