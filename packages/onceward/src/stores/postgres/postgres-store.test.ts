@@ -1,12 +1,7 @@
 import pg from 'pg'
 import postgres from 'postgres'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
-import {
-  describeWhere,
-  describeWith,
-  startPgbouncer,
-  type TestDatabase,
-} from '../../../../../test-servers/index.mjs'
+import { describeWith, type TestDatabase } from '../../../../../test-servers/index.mjs'
 import type { Timers } from '../../core/clock.ts'
 import { operationId } from '../../core/identity.ts'
 import type { Claim, OperationId } from '../../core/operation.ts'
@@ -397,50 +392,6 @@ await describeWith('postgres', 'the PostgreSQL store', ({ postgres: server }) =>
     expect((await scans()) - before).toBe(0)
   })
 })
-
-await describeWhere(
-  ['postgres', 'pgbouncer'],
-  'the PostgreSQL store behind PgBouncer in transaction mode',
-  () => {
-    it('claims, completes, waits and works in transactions, with as many clients as connections', async () => {
-      const { sharedPostgres } = await import('../../../../../test-servers/index.mjs')
-      const database = await (await sharedPostgres()).createDatabase()
-      const pooler = await startPgbouncer({ upstream: database.url })
-      const pools = [1, 2].map(() => new pg.Pool({ connectionString: pooler.url, max: 10 }))
-      const stores = pools.map((pool) => postgresStore<pg.PoolClient>(pool))
-      const [a, b] = stores as [PostgresStore<pg.PoolClient>, PostgresStore<pg.PoolClient>]
-      try {
-        await a.migrate()
-        const ids = Array.from({ length: 100 }, () => someId())
-        for (let round = 0; round < 3; round++) {
-          const replies = await Promise.all(ids.flatMap((id) => stores.map((store) => store.claim(asks(id)))))
-          const grants = replies.filter((reply) => reply.state === 'claimed')
-          expect(grants).toHaveLength(round === 0 ? 100 : 0)
-          await Promise.all(grants.map(({ claim }) => b.complete(claim, outcomeOf('receipt'), LONG_MS)))
-        }
-        const claim = await claimed(a, someId())
-        expect((await b.claim(asks(claim.id))).state).toBe('running')
-        const waiting = b.watch(claim.id, new AbortController().signal)
-        await a.complete(claim, outcomeOf('receipt'), LONG_MS)
-        await within(5000, 'the waiter is woken', waiting)
-        const id = operationId('shop', 'one')
-        const states = await Promise.all(
-          Array.from({ length: 8 }, (_, index) => {
-            const store = index % 2 ? a : b
-            return store.transaction((tx) => orderIn(store, tx, id))
-          }),
-        )
-        expect(states.filter((state) => state === 'claimed')).toHaveLength(1)
-        expect((await b.doctor()).filter((one) => one.level === 'fail')).toEqual([])
-      } finally {
-        for (const store of stores) await store.close()
-        for (const pool of pools) await pool.end()
-        await pooler.stop()
-        await database.drop()
-      }
-    }, 60_000)
-  },
-)
 
 async function orderIn(
   store: PostgresStore<pg.PoolClient>,
