@@ -38,7 +38,24 @@ await describeWhere(
           }),
         )
         expect(states.filter((state) => state === 'claimed')).toHaveLength(1)
-        expect((await b.doctor()).filter((one) => one.level === 'fail')).toEqual([])
+        const findings = await b.doctor()
+        expect(findings.filter((one) => one.level === 'fail')).toEqual([])
+        expect(findings).toContainEqual(expect.objectContaining({ check: 'push', level: 'warn' }))
+        const past = new pg.Pool({ connectionString: database.url, max: 1 })
+        const pushed = postgresStore(pools[0] as pg.Pool, { listen: past })
+        try {
+          const other = await claimed(a, someId())
+          expect((await pushed.claim(asks(other.id))).state).toBe('running')
+          const woken = pushed.watch(other.id, new AbortController().signal)
+          await untilAsync(async () =>
+            (await pushed.doctor()).some((one) => one.check === 'push' && /woken by/.test(one.message)),
+          )
+          await b.complete(other, outcomeOf('receipt'), LONG_MS)
+          await within(5000, 'the waiter is woken', woken)
+        } finally {
+          await pushed.close()
+          await past.end()
+        }
       } finally {
         for (const store of stores) await store.close()
         for (const pool of pools) await pool.end()
