@@ -1,7 +1,7 @@
 /** Refuses fields that mean nothing. @throws `TypeError` that names the field and those that are known. */
 export function refuseUnknown(where: string, given: object, known: readonly string[]): void {
   if (typeof given !== 'object' || given === null) {
-    throw new TypeError(`${where} must be an object with fields, not ${written(given)}`)
+    throw new TypeError(`${where} must be an object with fields, not ${kindOf(given)}`)
   }
   for (const field in given) {
     if (!known.includes(field))
@@ -28,4 +28,9 @@ export function written(value: unknown): string {
   if (Array.isArray(value)) return 'a list'
   if (typeof value === 'object' && value !== null) return 'an object'
   return typeof value === 'function' ? 'a function' : String(value)
+}
+
+/** The same where a text may be a secret, such as a URL with a password or a key: of a text it tells only that it is one. */
+export function kindOf(value: unknown): string {
+  return typeof value === 'string' ? 'a text' : written(value)
 }

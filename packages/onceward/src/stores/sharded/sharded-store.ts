@@ -1,5 +1,5 @@
 import type { Random, Timers } from '../../core/clock.ts'
-import { refuseUnknown, written } from '../../core/known-fields.ts'
+import { kindOf, refuseUnknown } from '../../core/known-fields.ts'
 import type { OperationId } from '../../core/operation.ts'
 import type { OperationCatalog, OperationStore, StoreCapabilities } from '../../core/store.ts'
 import { systemRandom, systemTimers } from '../../core/system.ts'
@@ -118,7 +118,7 @@ export function shardedStore(shards: Shards, options: ShardedStoreOptions = {}):
 /** @throws `TypeError` for what cannot be shards. */
 function namedShards(given: Shards): readonly Shard[] {
   if (typeof given !== 'object' || given === null)
-    throw new TypeError(`shardedStore needs stores by name, or a list of stores, not ${written(given)}`)
+    throw new TypeError(`shardedStore needs stores by name, or a list of stores, not ${kindOf(given)}`)
   const named: readonly (readonly [string, ShardStore])[] = Array.isArray(given)
     ? (given as readonly ShardStore[]).map((store, at) => [`shard-${at}`, store] as const)
     : Object.entries(given as Readonly<Record<string, ShardStore>>)
@@ -127,7 +127,7 @@ function namedShards(given: Shards): readonly Shard[] {
   for (const [name, store] of named) {
     if (name === '') throw new TypeError('a shard needs a name')
     if (typeof store?.claim !== 'function' || typeof store.list !== 'function') {
-      throw new TypeError(`shard "${name}" must be a store that can list, not ${written(store)}`)
+      throw new TypeError(`shard "${name}" must be a store that can list, not ${kindOf(store)}`)
     }
     const other = seen.get(store)
     if (other !== undefined) {

@@ -1,5 +1,5 @@
 import type { Clock, Timers } from '../../core/clock.ts'
-import { atLeast, refuseUnknown, written } from '../../core/known-fields.ts'
+import { atLeast, kindOf, refuseUnknown, written } from '../../core/known-fields.ts'
 import type { Observer } from '../../core/observer.ts'
 import type { OperationCache } from '../../core/operation-cache.ts'
 import type { OperationStore } from '../../core/store.ts'
@@ -76,7 +76,7 @@ export function checkedOptions(options: TieredOptions<OperationStore, unknown>):
   const { store, secret, prefix } = options
   if (typeof store?.claim !== 'function')
     throw new TypeError(
-      `tieredStore needs a store that decides, such as postgresStore(pool), not ${written(store)}`,
+      `tieredStore needs a store that decides, such as postgresStore(pool), not ${kindOf(store)}`,
     )
   if (secret !== undefined && Buffer.byteLength(secret) < LEAST_SECRET_BYTES)
     throw new TypeError(`secret must have at least ${LEAST_SECRET_BYTES} bytes`)
