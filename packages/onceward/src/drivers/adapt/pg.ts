@@ -18,12 +18,15 @@ interface PgClient {
 
 const BYTEA = 17
 
-/** Values as text and bytes as bytes, whatever parsers the pool was given. */
+/** Values as text and bytes as bytes, whatever parsers the pool was given, and whether it asks for `binary` results. */
 const types = {
-  getTypeParser: (oid: number, format = 'text') =>
-    oid === BYTEA && format === 'text'
-      ? (value: string | Buffer) => readBytea(String(value))
-      : (value: string | Buffer) => value,
+  getTypeParser:
+    (oid: number, format = 'text') =>
+    (value: string | Buffer) => {
+      if (oid === BYTEA) return format === 'text' ? readBytea(String(value)) : value
+      // Text is the same in both formats, but comes as bytes in the other.
+      return String(value)
+    },
 }
 
 /** A client of `pg`, or what has its `query`: the server is asked whether a transaction is open. */

@@ -3,6 +3,7 @@ import {
   CommitFailed,
   endedItself,
   type Listening,
+  leftOpen,
   type PgAnswer,
   type PgDriver,
   type PgDriverOptions,
@@ -59,6 +60,9 @@ export function isPgPool(value: unknown): value is PgPoolHandle {
   return typeof connect === 'function' && typeof on === 'function' && typeof totalCount === 'number'
 }
 
+/** So many connections in a row that come with an open transaction are bad luck; more are a habit. */
+const LEFT_OPEN_TRIES = 5
+
 /** Leaves every value as the text that the server sent, whatever type parsers the user has set. */
 const AS_TEXT = { getTypeParser: () => (value: unknown) => value }
 
@@ -97,28 +101,37 @@ export function nodePostgres(given: PgPoolHandle, options: PgDriverOptions): PgD
     const { rows, rowCount } = await answerWithin(options, answer, queryTimeoutMs)
     return { rows: rows as readonly TextRow[], affected: rowCount ?? 0 }
   }
-  const run = async (statement: PgStatement, values: readonly PgValue[]): Promise<PgAnswer> => {
+  const run = async (
+    statement: PgStatement,
+    values: readonly PgValue[],
+    tries: number = LEFT_OPEN_TRIES,
+  ): Promise<PgAnswer> => {
     const client = await take()
     let broken = true
     try {
       const answer = await runOn(client, statement, values)
-      broken = false
-      return answer
+      broken = isLeftOpen(client)
+      if (!broken) return answer
     } catch (error) {
       // A server that has answered leaves a connection that is in order.
-      broken = !isServerError(error)
-      if (!prepare || !isUnknownStatement(error)) throw error
+      broken = !isServerError(error) || isLeftOpen(client)
+      if (!isLeftOpen(client) && !(prepare && isUnknownStatement(error))) throw error
     } finally {
       give(client, broken)
     }
+    if (broken) {
+      // Somebody has left a transaction open on it: what has run went with the connection.
+      if (tries <= 1) throw leftOpen(whereIs(pool))
+      return run(statement, values, tries - 1)
+    }
     // A pooler that keeps no prepared statements. Nothing was run yet.
     prepare = false
-    return run(statement, values)
+    return run(statement, values, tries)
   }
 
   return {
     where: whereIs(pool),
-    run,
+    run: (statement, values) => run(statement, values),
     async transaction(body) {
       const client = await take()
       const conflict = conflictSeenOn(client)
@@ -235,6 +248,12 @@ async function listen(
   // Waiting for a wake must not keep a process alive that has nothing else to do.
   client.unref?.()
   return { close: end }
+}
+
+/** Whether a transaction is open after a statement that was to commit by itself. Older clients do not tell. */
+function isLeftOpen(client: Client): boolean {
+  const status = client.getTransactionStatus?.()
+  return status === 'T' || status === 'E'
 }
 
 function isServerError(error: unknown): boolean {

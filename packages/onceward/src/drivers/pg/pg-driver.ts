@@ -91,6 +91,14 @@ export function rolledBack(where: string): unknown {
   )
 }
 
+/** What the pool hands out is in the middle of somebody's transaction. */
+export function leftOpen(where: string): unknown {
+  return failure(
+    'STORE_UNAVAILABLE',
+    `${where}: connections of the pool come with a transaction left open; commit or roll back before release()`,
+  )
+}
+
 /** The body has run COMMIT or ROLLBACK. Misuse, and no word about the effect: what was committed cannot be undone here. */
 export function endedItself(): TypeError {
   return new TypeError('the body ended its transaction itself; leave COMMIT and ROLLBACK to the store')

@@ -11,6 +11,7 @@ import {
   type TextRow,
 } from './pg-driver.ts'
 import { isUnknownStatement } from './pg-errors.ts'
+import { whileConnected } from './while-connected.ts'
 
 interface PorsagerQuery extends PromiseLike<readonly unknown[] & { readonly count?: number }> {
   raw(): PromiseLike<readonly (readonly (Uint8Array | null)[])[] & { readonly count?: number }>
@@ -28,6 +29,11 @@ export interface PorsagerHandle extends Runs {
   readonly options: object
 }
 
+/** The options that are looked at. */
+interface PorsagerOptions {
+  readonly transform?: { readonly row?: { readonly from?: unknown } }
+}
+
 /** Tells whether `value` looks like a root `sql` of the package `postgres`. */
 export function isPorsager(value: unknown): value is PorsagerHandle {
   if (typeof value !== 'function') return false
@@ -38,6 +44,11 @@ export function isPorsager(value: unknown): value is PorsagerHandle {
 /** Drives a root `sql` of the package `postgres`. */
 export function porsager(sql: PorsagerHandle, options: PgDriverOptions): PgDriver {
   const { queryTimeoutMs } = options
+  if ((sql.options as PorsagerOptions).transform?.row?.from) {
+    throw new TypeError(
+      'postgresStore was given a `sql` that transforms rows, also those of the store; give the store one of its own without `transform.row`',
+    )
+  }
   let prepare = options.prepare && (sql.options as { prepare?: boolean }).prepare !== false
 
   const bounded = <T>(answer: PromiseLike<T>): Promise<T> =>
@@ -78,24 +89,32 @@ export function porsager(sql: PorsagerHandle, options: PgDriverOptions): PgDrive
     const began = signal()
     const left = signal()
     let late = false
+    let lost: unknown
     let ended: { readonly value: T } | { readonly error: unknown } | undefined
     const whole = sql.begin('isolation level read committed', async (handle) => {
       if (late) throw new Error('nobody waits for this transaction any more')
       began.fire()
       try {
-        const tx = handle as Runs & object
+        const tx = whileConnected(handle as Runs & object, () => lost)
         // The driver does not tell whether its transaction is still open: its start would be another one then.
         const startedAt = startOf(tx)
         startedAt.catch(() => {})
-        const value = await body(transactionOn(handle))
+        const value = await body(transactionOn(tx))
         if ((await startOf(tx)) !== (await startedAt)) throw endedItself()
         ended = { value }
       } catch (error) {
         ended = { error }
+        // A lost connection fails the statement first, and is told as lost a moment later.
+        await new Promise<void>((resolve) => void setImmediate(resolve))
         throw error
       } finally {
         left.fire()
+        // The package would send a COMMIT or ROLLBACK now. Nobody waits for this any more.
+        if (lost !== undefined) await new Promise<never>(() => {})
       }
+    })
+    whole.catch((error: unknown) => {
+      lost = error ?? new Error('the connection was lost')
     })
     try {
       await bounded(Promise.race([began.fired, whole]))

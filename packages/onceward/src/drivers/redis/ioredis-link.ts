@@ -53,11 +53,15 @@ export function ioRedisLink(client: IoRedis): RedisLink {
   }
 }
 
-function call(client: IoRedis, [name, ...args]: readonly RedisArgument[]): Promise<unknown> {
+function call(client: IoRedis, command: readonly RedisArgument[]): Promise<unknown> {
+  // What `enableAutoPipelining` makes of `callBuffer` ends the process (ioredis 5 and 6); a pipeline of one is left alone.
+  if (client.options.enableAutoPipelining === true)
+    return together(client.pipeline(), [command])[0] as Promise<unknown>
+  const [name, ...args] = command
   return client.callBuffer(String(name), ...args)
 }
 
-/** Writes commands over the connection of one node of a cluster. */
+/** Writes commands together; those for a cluster, over the connection of one node of it. */
 function together(
   pipeline: IoRedisPipeline,
   commands: readonly (readonly RedisArgument[])[],

@@ -78,6 +78,7 @@ export interface IoRedisClient {
   connect(): Promise<unknown>
   disconnect(): void
   duplicate(override?: object): IoRedisClient
+  pipeline(): IoRedisPipeline
   subscribe(...channels: string[]): Promise<unknown>
   unsubscribe(...channels: string[]): Promise<unknown>
   on(event: string, listener: (...args: never[]) => void): unknown
@@ -92,6 +93,7 @@ export interface IoRedisOptions {
   readonly keyPrefix?: string
   readonly name?: string
   readonly sentinels?: unknown
+  readonly enableAutoPipelining?: boolean
 }
 
 /** The part of a `Cluster` of ioredis that is used. */
@@ -99,7 +101,6 @@ export interface IoRedisCluster extends Omit<IoRedisClient, 'duplicate'> {
   readonly isCluster: true
   nodes(role: 'master'): IoRedisClient[]
   duplicate(startupNodes?: readonly unknown[], override?: object): IoRedisCluster
-  pipeline(): IoRedisPipeline
 }
 
 /** Commands of ioredis that are written together. */
