@@ -222,6 +222,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'stores/postgres/migrations/0001-operations.sql',
     find: 'AND o.owner = a.owner AND o.fence = a.fence\n      AND o.attempt',
     replace: 'AND o.attempt',
+    faults: ['call-delayed', 'stop'],
   },
   {
     name: 'a renewal asks for neither owner nor fence',
@@ -260,6 +261,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'stores/mysql/record-statements.js',
     find: 'AND o.owner = j.owner AND o.fence = j.fence AND o.detail IS NULL',
     replace: 'AND o.detail IS NULL',
+    faults: ['call-delayed', 'stop'],
   },
   {
     name: 'a renewal asks for neither owner nor fence',

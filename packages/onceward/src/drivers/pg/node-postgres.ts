@@ -72,6 +72,8 @@ export function nodePostgres(given: PgPoolHandle, options: PgDriverOptions): PgD
   const { queryTimeoutMs } = options
   // A pool tells of broken idle connections by an event that ends the process when nobody listens.
   if (pool.listenerCount?.('error') === 0) pool.on('error', ignore)
+  // Between its connecting and our taking it a client has no listener, and a server that dies just then ends the process.
+  pool.on('connect', (client: Client) => void client.on('error', ignore))
   let prepare = options.prepare
 
   const take = async (): Promise<Client> => {
