@@ -158,6 +158,39 @@ await describeWhere('redis', 'waiters', () => {
     await server.stop()
   }, 30_000)
 
+  it('who give up while their connection is away leave no subscription behind', async () => {
+    const server = await startRedis()
+    const proxy = await faultProxy({ target: server })
+    for (const name of ['node-redis', 'ioredis'] as const) {
+      const { client, close } = await SINGLE[name](proxy.url(server.url))()
+      const prefix = somePrefix()
+      const store = redisStore(client, { prefix })
+      const [first, second] = [await granted(store, asks(someId())), await granted(store, asks(someId()))]
+      const [stays, leaves] = [new AbortController(), new AbortController()]
+      const staying = store.watch(first.claim.id, stays.signal)
+      const leaving = store.watch(second.claim.id, leaves.signal)
+      const channels = async () =>
+        ((await server.command('PUBSUB', 'CHANNELS', `${prefix}*`)) as readonly unknown[]).length
+      await expect.poll(channels, { timeout: 5000 }).toBe(2)
+      await proxy.down()
+      await expect.poll(() => store.connection.isListening(), { timeout: 5000 }).toBe(false)
+      leaves.abort()
+      await leaving
+      // Nobody can ask while the server is away, and who asks in vain is woken: the first one asks again.
+      await staying
+      await proxy.pass()
+      const back = store.watch(first.claim.id, stays.signal)
+      await expect.poll(() => store.connection.isListening(), { timeout: 10_000 }).toBe(true)
+      await expect.poll(channels, { timeout: 2000 }).toBe(1)
+      stays.abort()
+      await back
+      await store.close()
+      close()
+    }
+    await proxy.stop()
+    await server.stop()
+  }, 60_000)
+
   it('cost nothing when nobody waits: an end publishes only what is waited for', async () => {
     const server = await startRedis()
     const { client, close } = await SINGLE.ioredis(server.url)()

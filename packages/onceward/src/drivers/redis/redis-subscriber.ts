@@ -31,6 +31,8 @@ interface Channel {
 /** Makes a subscriber. The connection is opened for the first listener, and closed some seconds after the last. */
 export function redisSubscriber(link: RedisLink, timers: Timers): RedisSubscriber {
   const channels = new Map<string, Channel>()
+  /** Nobody listens to these any more, and the connection may not have been told: a client subscribes to them again. */
+  const stale = new Set<string>()
   let connection: SubscriberLink | undefined
   let ready = false
   let cancelClose = () => {}
@@ -43,6 +45,15 @@ export function redisSubscriber(link: RedisLink, timers: Timers): RedisSubscribe
     connection?.close()
     connection = undefined
     ready = false
+    stale.clear()
+  }
+  const leaveStale = () => {
+    const names = [...stale].filter((name) => !channels.has(name))
+    stale.clear()
+    if (names.length === 0) return
+    connection?.unsubscribe(names).catch(() => {
+      for (const name of names) stale.add(name)
+    })
   }
   const confirm = async (names: readonly string[]) => {
     const own = connection
@@ -76,6 +87,7 @@ export function redisSubscriber(link: RedisLink, timers: Timers): RedisSubscribe
       ready() {
         down()
         ready = true
+        leaveStale()
         void confirm(unconfirmed())
       },
       down,
@@ -98,7 +110,8 @@ export function redisSubscriber(link: RedisLink, timers: Timers): RedisSubscribe
         const channel = channels.get(name)
         if (!channel?.listeners.delete(listener) || channel.listeners.size > 0) return
         channels.delete(name)
-        if (ready) connection?.unsubscribe([name]).catch(() => {})
+        stale.add(name)
+        if (ready) leaveStale()
         if (channels.size > 0) return
         cancelClose()
         cancelClose = timers.after(LINGER_MS, end, { background: true })
