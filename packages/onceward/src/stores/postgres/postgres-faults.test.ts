@@ -13,6 +13,7 @@ import type { Claim } from '../../core/operation.ts'
 import type { ClaimReply } from '../../core/store.ts'
 import { asks, LONG_MS, outcomeOf, someId, within } from '../../testing/case-kit.ts'
 import { type PostgresStore, type PostgresStoreOptions, postgresStore } from './index.ts'
+import { makePostgresStore } from './postgres-store.ts'
 
 type Tx = pg.PoolClient
 
@@ -313,6 +314,21 @@ await describeWhere('postgres', 'the PostgreSQL store when things break', () => 
       expect(replies.map((one) => one.state)).toEqual(others.map(() => 'claimed'))
       await a.completeIn(tx, claimOf(await a.claimIn(tx, asks(someId()))), outcomeOf('other'), LONG_MS)
     })
+  })
+
+  it('a record that somebody creates while the exact rules are at work is decided on, not overwritten', async () => {
+    const store = makePostgresStore<Tx>(openPool(database.url), {}, { slowly: true })
+    const id = someId()
+    const holder = open()
+    await store.get(someId())
+    let reply: Promise<ClaimReply> | undefined
+    await holder.transaction(async (tx) => {
+      const claim = claimOf(await holder.claimIn(tx, asks(id)))
+      await holder.completeIn(tx, claim, outcomeOf('receipt'), LONG_MS)
+      reply = store.claim(asks(id))
+      await somebodyWaits()
+    })
+    expect(await reply).toMatchObject({ state: 'done', attempt: 1 })
   })
 
   it('a deadlock inside the work runs all of it again, whether the work lets the error through or swallows it', async () => {

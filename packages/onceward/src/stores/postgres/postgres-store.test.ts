@@ -144,6 +144,20 @@ await describeWith('postgres', 'the PostgreSQL store', ({ postgres: server }) =>
     for (const { id } of twins) expect((await recordOf(store, id)).outcome).toEqual(outcomes[0])
   })
 
+  it('keeps the newest 16 events of a history, also where a fast completion would add the next', async () => {
+    const store = open()
+    const id = someId()
+    for (let attempt = 1; attempt <= 8; attempt++) await store.release(await claimed(store, id))
+    const claim = await claimed(store, id)
+    expect(await store.complete(claim, outcomeOf('receipt'), LONG_MS)).toBe(true)
+    const { history } = await recordOf(store, id)
+    expect(history).toHaveLength(16)
+    expect(history.slice(-2).map((entry) => [entry.event, entry.attempt])).toEqual([
+      ['claimed', 9],
+      ['completed', 9],
+    ])
+  })
+
   it('one call that the database cannot take does not fail the others of its batch', async () => {
     const store = open()
     const ids = manyIds(20)

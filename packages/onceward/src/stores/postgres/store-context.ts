@@ -1,4 +1,5 @@
 import { OncewardError } from '../../core/errors.ts'
+import { jittered } from '../../core/jittered.ts'
 import { pause } from '../../core/pause.ts'
 import { isConflict, type PgDriver, type PgTransaction, type Run } from '../../drivers/pg/index.ts'
 import type { Settings } from './postgres-store-options.ts'
@@ -41,8 +42,7 @@ export async function ownTransaction<T>(
 
 /** Waits before try `attempt` (from 0) is repeated: longer each time, with jitter so that those in conflict part. */
 export function backOff({ settings }: Pick<StoreContext, 'settings'>, attempt: number): Promise<void> {
-  const ms = Math.min(MAX_PAUSE_MS, 2 ** Math.min(attempt + 1, 10)) * (0.5 + settings.random.fraction())
-  return pause(settings, ms)
+  return pause(settings, jittered(settings.random, Math.min(MAX_PAUSE_MS, 2 ** Math.min(attempt + 1, 10))))
 }
 
 /** The store was closed by its owner. */
