@@ -12,7 +12,8 @@ await describeWith(
   ({ postgres: server }) => {
     let database: TestDatabase
     const ends: (() => Promise<unknown>)[] = []
-    const openPool = (options: pg.PoolConfig = {}) => {
+    /** `binary` is not among the types of `pg`. */
+    const openPool = (options: pg.PoolConfig & { readonly binary?: boolean } = {}) => {
       const pool = new pg.Pool({ connectionString: database.url, ...options })
       ends.push(() => pool.end())
       return pool
@@ -110,7 +111,8 @@ await describeWith(
           end = resolve
         })
         const late: unknown[] = []
-        const lost = once.transaction({ key: 'order' }, async (tx) => {
+        const lost = once.transaction({ key: 'order' }, async (handle) => {
+          const tx = handle as postgres.TransactionSql
           const [row] = await tx`SELECT pg_backend_pid() AS pid`
           await server.query(`SELECT pg_terminate_backend(${Number(row?.['pid'])})`)
           await expect.poll(async () => (await activity(Number(row?.['pid']))).length).toBe(0)

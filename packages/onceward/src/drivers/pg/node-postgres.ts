@@ -109,6 +109,7 @@ export function nodePostgres(given: PgPoolHandle, options: PgDriverOptions): PgD
     tries: number = LEFT_OPEN_TRIES,
   ): Promise<PgAnswer> => {
     const client = await take()
+    const prepared = prepare
     let broken = true
     try {
       const answer = await runOn(client, statement, values)
@@ -117,7 +118,7 @@ export function nodePostgres(given: PgPoolHandle, options: PgDriverOptions): PgD
     } catch (error) {
       // A server that has answered leaves a connection that is in order.
       broken = !isServerError(error) || isLeftOpen(client)
-      if (!isLeftOpen(client) && !(prepare && isUnknownStatement(error))) throw error
+      if (!isLeftOpen(client) && !(prepared && isUnknownStatement(error))) throw error
     } finally {
       give(client, broken)
     }
@@ -135,35 +136,47 @@ export function nodePostgres(given: PgPoolHandle, options: PgDriverOptions): PgD
     where: whereIs(pool),
     run: (statement, values) => run(statement, values),
     async transaction(body) {
-      const client = await take()
-      const conflict = conflictSeenOn(client)
-      let broken = true
+      const prepared = prepare
       try {
-        await answerWithin(
-          options,
-          client.query({ text: 'BEGIN ISOLATION LEVEL READ COMMITTED' }),
-          queryTimeoutMs,
-        )
-        const value = await orRollback(client, () => body(transactionOn(client)))
-        const status = client.getTransactionStatus?.()
-        if (status === 'I') {
-          broken = false
-          throw endedItself()
-        }
-        await commit(client)
-        broken = false
-        return value
+        return await transact(body)
       } catch (error) {
-        broken &&= !(error instanceof Aborted)
-        if (!(error instanceof Aborted)) throw error
-        // The body has swallowed that the server has undone its transaction for the sake of another one.
-        throw error.isSwallowed ? (conflict.seen() ?? error.cause) : error.cause
-      } finally {
-        conflict.stop()
-        give(client, broken)
+        if (!prepared || error instanceof CommitFailed || !isUnknownStatement(error)) throw error
       }
+      // As above, and everything was rolled back.
+      prepare = false
+      return transact(body)
     },
     listen: (listening) => listen(pool, listening, options),
+  }
+
+  async function transact<T>(body: (tx: PgTransaction) => Promise<T>): Promise<T> {
+    const client = await take()
+    const conflict = conflictSeenOn(client)
+    let broken = true
+    try {
+      await answerWithin(
+        options,
+        client.query({ text: 'BEGIN ISOLATION LEVEL READ COMMITTED' }),
+        queryTimeoutMs,
+      )
+      const value = await orRollback(client, () => body(transactionOn(client)))
+      const status = client.getTransactionStatus?.()
+      if (status === 'I') {
+        broken = false
+        throw endedItself()
+      }
+      await commit(client)
+      broken = false
+      return value
+    } catch (error) {
+      broken &&= !(error instanceof Aborted)
+      if (!(error instanceof Aborted)) throw error
+      // The body has swallowed that the server has undone its transaction for the sake of another one.
+      throw error.isSwallowed ? (conflict.seen() ?? error.cause) : error.cause
+    } finally {
+      conflict.stop()
+      give(client, broken)
+    }
   }
 
   function transactionOn(client: Client): PgTransaction {

@@ -63,10 +63,11 @@ export function porsager(sql: PorsagerHandle, options: PgDriverOptions): PgDrive
     return { rows: rows.map(textRow), affected: rows.count ?? 0 }
   }
   const run = async (statement: PgStatement, values: readonly PgValue[]): Promise<PgAnswer> => {
+    const prepared = prepare
     try {
       return await runOn(sql, statement, values)
     } catch (error) {
-      if (!prepare || !isUnknownStatement(error)) throw error
+      if (!prepared || !isUnknownStatement(error)) throw error
     }
     // A pooler that keeps no prepared statements. Nothing was run yet.
     prepare = false
@@ -95,7 +96,11 @@ export function porsager(sql: PorsagerHandle, options: PgDriverOptions): PgDrive
       if (late) throw new Error('nobody waits for this transaction any more')
       began.fire()
       try {
-        const tx = whileConnected(handle as Runs & object, () => lost)
+        const tx = whileConnected(
+          handle as Runs & object,
+          () => lost,
+          () => prepare,
+        )
         // The driver does not tell whether its transaction is still open: its start would be another one then.
         const startedAt = startOf(tx)
         startedAt.catch(() => {})
@@ -133,7 +138,17 @@ export function porsager(sql: PorsagerHandle, options: PgDriverOptions): PgDrive
   return {
     where: whereIs(sql),
     run,
-    transaction: (body) => inTransaction(body),
+    async transaction(body) {
+      const prepared = prepare
+      try {
+        return await inTransaction(body)
+      } catch (error) {
+        if (!prepared || error instanceof CommitFailed || !isUnknownStatement(error)) throw error
+      }
+      // A pooler that keeps no prepared statements. Everything was rolled back.
+      prepare = false
+      return inTransaction(body)
+    },
     async listen({ channel, onPayload }) {
       const { unlisten } = await bounded(sql.listen(channel, onPayload))
       // The driver connects anew by itself when the connection is lost.

@@ -5,15 +5,16 @@
  * in a callback of its own.
  *
  * @param lost - Why the connection is lost; `undefined` while it is not.
+ * @param prepares - Whether `unsafe` may prepare what it is given.
  */
-export function whileConnected<Tx extends object>(tx: Tx, lost: () => unknown): Tx {
+export function whileConnected<Tx extends object>(tx: Tx, lost: () => unknown, prepares: () => boolean): Tx {
   const check = () => {
     const reason = lost()
     if (reason !== undefined) throw reason
   }
   const inner = (argument: unknown) =>
     typeof argument === 'function'
-      ? (sql: object) => (argument as (sql: object) => unknown)(whileConnected(sql, lost))
+      ? (sql: object) => (argument as (sql: object) => unknown)(whileConnected(sql, lost, prepares))
       : argument
   return new Proxy(tx, {
     apply(target, self, args) {
@@ -26,7 +27,14 @@ export function whileConnected<Tx extends object>(tx: Tx, lost: () => unknown): 
       return new Proxy(value as (...args: unknown[]) => unknown, {
         apply(method, _self, args) {
           check()
-          return Reflect.apply(method, target, name === 'savepoint' ? args.map(inner) : args)
+          if (name === 'savepoint') return Reflect.apply(method, target, args.map(inner))
+          const [text, values, options] = args
+          const plainly = name === 'unsafe' && options !== undefined && !prepares()
+          return Reflect.apply(
+            method,
+            target,
+            plainly ? [text, values, { ...options, prepare: false }] : args,
+          )
         },
       })
     },
