@@ -169,7 +169,7 @@ function crossed(error: unknown, outer: Frame | undefined): unknown {
 function joinable<Tx>(store: OperationStore & Partial<TransactionalStore<Tx>>): JoinableStore<Tx> {
   if (isJoinable(store)) return store
   throw new TypeError(
-    'this store cannot join a transaction; use one whose capabilities say "transactional", for example sqliteStore',
+    'this store cannot join a transaction; use one whose capabilities say "transactional": postgresStore, mysqlStore or sqliteStore',
   )
 }
 

@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import { kindOf } from './known-fields.ts'
 import type { Outcome } from './operation.ts'
 
 /** A finished outcome and until when it may be told without asking the store. */
@@ -33,6 +34,8 @@ const ENTRY_BYTES = 200
  */
 export function createOutcomeCache(clock: Clock, limits: false | CacheLimits = {}): OutcomeCache {
   if (limits === false) return { get: () => undefined, put: () => {} }
+  if (typeof limits !== 'object' || limits === null)
+    throw new TypeError(`cache must be false or { maxEntries, maxBytes }, not ${kindOf(limits)}`)
   const { maxEntries = 1000, maxBytes = 8 * 1024 * 1024 } = limits
   const entries = new Map<string, KnownOutcome>()
   let bytes = 0

@@ -377,6 +377,7 @@ describe('a tiered store inside an encrypted one', () => {
 
 describe('tieredStore', () => {
   it.each<[string, object, RegExp]>([
+    ['a client in the place of the options', { eval: () => {}, ping: () => {} }, /needs \{ cache, store \}/],
     ['no store', { cache: memoryCache() }, /needs a store that decides/],
     ['no cache', { store: memoryStore() }, /Redis client/],
     ['a promise of a client', { cache: Promise.resolve({}), store: memoryStore() }, /promise/],

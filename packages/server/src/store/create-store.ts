@@ -74,5 +74,5 @@ export function migratesItself(url: string): boolean {
 
 function notAStore(scheme: string): string {
   const meant = scheme === '' ? undefined : nearest(scheme, Object.keys(KINDS))
-  return `is not a store; give sqlite:FILE, redis://…, postgres://… or mysql://…${meant === undefined ? '' : `; did you mean ${meant}:?`}`
+  return `is not a store; give sqlite:FILE, redis://… (rediss:, redis+sentinel:, redis+cluster:), postgres://… or mysql://…${meant === undefined ? '' : `; did you mean ${meant}:?`}`
 }

@@ -67,7 +67,7 @@ describe('the URL of a store', () => {
   })
 
   it.each([
-    ['mongo://u:canary@h', /is not a store; give sqlite:FILE, redis:\/\/…, postgres:\/\/… or mysql:\/\/…$/],
+    ['mongo://u:canary@h', /is not a store; give sqlite:FILE, redis:\/\/….*, postgres:\/\/… or mysql:\/\/…$/],
     ['postgre://u:canary@h', /did you mean postgres:\?/],
     ['/var/lib/a.sqlite', /is not a store; give sqlite:FILE/],
     ['redis+sentinel://h', /name the primary as Sentinel knows it/],

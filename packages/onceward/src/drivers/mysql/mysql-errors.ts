@@ -89,7 +89,7 @@ export function mysqlFailure(error: unknown, where: string): unknown {
   if (errno === undefined) {
     return failure(
       'STORE_UNAVAILABLE',
-      `${where} cannot be reached (${text}); check that it runs, and the host, port and TLS settings of the pool`,
+      `${where} cannot be reached (${text}); check that it runs, and the host, the port and the TLS settings`,
       error,
     )
   }

@@ -66,6 +66,6 @@ function bytesOf(id: string, key: unknown): Uint8Array {
     if (bytes.some((byte) => byte !== 0)) return Uint8Array.from(bytes)
     throw new TypeError(`key "${id}" is all zeros; make one with crypto.randomBytes(32)`)
   }
-  const found = bytes instanceof Uint8Array ? `${bytes.byteLength} bytes` : `what is no key (${typeof key})`
+  const found = bytes instanceof Uint8Array ? `${bytes.byteLength} bytes` : `${kindOf(key)} that is neither`
   throw new TypeError(`key "${id}" must be 32 bytes, or their base64, not ${found}`)
 }

@@ -59,7 +59,7 @@ function schemaVerdict(version: number): Verdict {
   if (version === SCHEMA_VERSION) return { level: 'ok', message: `Schema version ${version}.` }
   return version > SCHEMA_VERSION
     ? { level: 'warn', message: `Schema version ${version} is newer than this program's; upgrade onceward.` }
-    : { level: 'fail', message: `Schema version ${version} of ${SCHEMA_VERSION}; run the migration.` }
+    : { level: 'fail', message: `Schema version ${version} of ${SCHEMA_VERSION}; run \`onceward migrate\`.` }
 }
 
 function versionVerdict(version: string): Verdict {

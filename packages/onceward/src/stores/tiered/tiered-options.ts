@@ -72,6 +72,8 @@ const LEAST_SECRET_BYTES = 16
 
 /** Checks the options. @throws `TypeError` naming what is wrong. */
 export function checkedOptions(options: TieredOptions<OperationStore, unknown>): CheckedTieredOptions {
+  if (typeof options !== 'object' || options === null || !('cache' in options || 'store' in options))
+    throw new TypeError('tieredStore needs { cache, store }: what answers sooner, and the store that decides')
   refuseUnknown('tieredStore', options, Object.keys(FIELDS))
   const { store, secret, prefix } = options
   if (typeof store?.claim !== 'function')
