@@ -4,7 +4,7 @@ import { isOncewardError } from '../../src/core/errors.ts'
 import { slotOf } from '../../src/drivers/redis/index.ts'
 import { type RedisStore, redisStore } from '../../src/stores/redis/index.ts'
 import { keyLayout } from '../../src/stores/redis/key-layout.ts'
-import { asks, eventually, granted, receipt, someId } from './redis-kit.ts'
+import { asks, eventually, failureOf, granted, receipt, someId } from './redis-kit.ts'
 import { CLUSTER, SENTINEL, somePrefix } from './redis-suite.ts'
 
 /** Claims and completes until told to stop; what fails has to fail with an error of ours that did nothing. */
@@ -74,6 +74,12 @@ for (const name of ['node-redis', 'ioredis'] as const) {
       expect(await busy.stop()).toBeGreaterThan(10)
       expect((await cluster.nodeOf(bucket.created)).port).toBe(to.port)
       expect((await store.get(claim.id))?.state).toBe('done')
+      // Nobody replicates these nodes, and each of them says so for itself.
+      const careful = redisStore(client, { prefix, wait: { replicas: 1, timeoutMs: 50 } })
+      const error = await failureOf(careful.claim(asks(someId())))
+      expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', effect: 'none' })
+      expect(error.message).toMatch(/0 of 1 replicas/)
+      await careful.close()
       await store.close()
       close()
       await cluster.stop()

@@ -218,6 +218,31 @@ await describeWhere('redis', 'a server that is set up wrongly', () => {
     client.disconnect()
   })
 
+  it('is told by the doctor to forget, or to lose what a replica has not got', async () => {
+    const replica = await startRedisReplica(server)
+    const findings = () =>
+      withStore(async (store) => new Map((await store.doctor()).map((one) => [one.check, one])))
+    const before = await findings()
+    expect(before.get('persistence')).toMatchObject({ level: 'warn' })
+    expect(before.get('persistence')?.message).toMatch(/a restart forgets everything.*appendonly yes/)
+    expect(before.get('replication')).toMatchObject({ level: 'warn' })
+    expect(before.get('replication')?.message).toMatch(/min-replicas-to-write 1/)
+    for (const check of ['connection', 'version', 'role', 'eviction', 'clock', 'index']) {
+      expect(before.get(check)?.level).toBe('ok')
+    }
+    await server.command('CONFIG', 'SET', 'appendonly', 'yes')
+    await server.command('CONFIG', 'SET', 'min-replicas-to-write', '1')
+    await server.command('CONFIG', 'SET', 'maxmemory', '1gb')
+    expect((await findings()).get('persistence')?.message).toMatch(/everysec.*second/)
+    await server.command('CONFIG', 'SET', 'appendfsync', 'always')
+    const after = await findings()
+    for (const check of ['persistence', 'replication', 'memory']) expect(after.get(check)?.level).toBe('ok')
+    await server.command('CONFIG', 'SET', 'min-replicas-to-write', '0')
+    await server.command('CONFIG', 'SET', 'appendonly', 'no')
+    await server.command('CONFIG', 'SET', 'maxmemory', '0')
+    await replica.stop()
+  })
+
   it('is told as a replica when it is one', async () => {
     const replica = await startRedisReplica(server)
     await withStore(

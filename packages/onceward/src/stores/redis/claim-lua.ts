@@ -30,30 +30,11 @@ local function heldReply()
   return 'h' .. pack('<dI4I4d', fence, attempt, asks, quiet > now and quiet - now or 0) .. reason
 end
 
--- What a caller without a record before it has sent is the record, but for the time.
-local function begin(at, length, rest, last)
-  local leaseMs, keepMs, onCrash = unpack_('<ddB', data, rest)
-  local value = PENDING .. pack('<d', us) .. sub(data, at, at + 1 + length) .. pack('<d', now) .. sub(data, rest, last)
-  local until_ = now + leaseMs
-  if onCrash == 1 then
-    call('SET', key, value)
-    call('ZADD', stateKey, 3 * KIND + ceil(until_), member)
-  else
-    until_ = ceil(until_ + keepMs)
-    call('SET', key, value, 'PXAT', until_ + GRACE)
-    call('ZADD', stateKey, KIND + until_, member)
-  end
-  call('ZADD', createdKey, now, member)
-  return us
-end
-
 local function claim(at, last)
-  -- Whoever asked has given up by now, and would never give back what it was granted.
-  if late then return 'l' end
   local length = unpack_('<I2', data, at)
   local rest = at + length + 3
-  local known = load()
-  if not known then return begin(at, length, rest, last) end
+  -- That there is a record has been seen.
+  load()
   local mine = sub(data, at + 2, at + 1 + length)
   local again = byte(data, rest - 1)
   local leaseMs, keepMs, onCrash, printLength, idLength, from = unpack_('<ddBI4I4', data, rest)

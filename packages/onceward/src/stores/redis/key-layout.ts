@@ -1,12 +1,11 @@
 /** How many buckets the records are spread over: the most nodes of a cluster that can share the work. */
-export const BUCKETS = 32
+export const BUCKETS = 16
 
 /**
- * Hash tags whose slots lie evenly over the 16,384 slots of a cluster, one near the middle of each 32nd, so that any
+ * Hash tags whose slots lie evenly over the 16,384 slots of a cluster, one near the middle of each 16th, so that any
  * number of nodes gets about the same number of buckets. The nearest of two characters each.
  */
-const TAGS: readonly string[] =
-  '6u by 25 f9 0n db o2 gg 8c 06 4g 4v ed m1 fa 2m k4 ca 4h x5 63 ez 2s yk z6 6k ab i7 c9 0p gy 40'.split(' ')
+const TAGS: readonly string[] = '18 5x dj 3r d2 pv uh iy ly h9 uv q6 9s 5f dt ha'.split(' ')
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
@@ -42,7 +41,7 @@ export function keyLayout(prefix: string): KeyLayout {
     }
   })
   const byCode = new Uint8Array(128)
-  for (let index = 0; index < DIGITS.length; index++) byCode[DIGITS.charCodeAt(index)] = index >> 1
+  for (let index = 0; index < DIGITS.length; index++) byCode[DIGITS.charCodeAt(index)] = index >> 2
   return {
     buckets,
     // A digest is base64url of a hash, so its first character is as good as random.

@@ -20,22 +20,6 @@
  * `record-codec.ts` reads the same layout. Times are ms of the server's clock; `us` is the same moment in µs.
  */
 export const RECORD_LUA = /* lua */ `
-local unpack_, pack, sub, byte = struct.unpack, struct.pack, string.sub, string.byte
-local ceil, call = math.ceil, redis.call
-local HEAD = '<c2BBBBI4I4I4dddddddI4I4I4I4I4I4'
--- What each form of a record begins with; the first byte is none that text begins with.
-local WHOLE, PENDING, ENDED = '\\1R', '\\1P', '\\1D'
-local RUNNING, DONE, HELD, RELEASED = 1, 2, 3, 4
--- One sorted set tells the state of each record and when something is due: kind * KIND + ms.
-local KIND = 17592186044416
--- For so long an expired record stays, so that fences go on increasing when the clock is set back a little.
-local GRACE = 10000
-
-local clock = call('TIME')
-local us = clock[1] * 1000000 + clock[2]
-local now = math.floor(us / 1000)
-
-local key, createdKey, stateKey, member, raw
 local st, crash, watched, events, attempt, dups, asks
 local fence, born, changed, lease, keep, ends, quiet, lo, lf, li
 local front, reason, hist, steps, outcome

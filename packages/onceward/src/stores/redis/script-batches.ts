@@ -37,6 +37,8 @@ export interface BatchSettings {
 /** More bytes than these are not gathered into one call. */
 const MAX_BYTES = 1024 * 1024
 const HEADER_BYTES = 19
+/** Fewer transitions than these are not spread over two calls. */
+const PACED = 32
 /** For so many items the index of one bucket is cleaned: of at most 64 entries, so it shrinks faster than it grows. */
 const CLEAN_EVERY = 16
 
@@ -66,6 +68,8 @@ interface Lane {
   readonly full: Batch[]
   inFlight: number
   scheduled: boolean
+  /** The most transitions of the next call. */
+  most: number
   /** Items since the index was cleaned last. */
   uncleaned: number
   /** Where among the buckets of a call the next clean-up begins. */
@@ -87,7 +91,7 @@ interface Lane {
  */
 export function scriptBatches(settings: BatchSettings): ScriptBatches {
   const { connection, script, layout, clock, maxBatch, maxInFlight, wait } = settings
-  const lanes = Array.from({ length: connection.cluster ? BUCKETS : 1 }, newLane)
+  const lanes = Array.from({ length: connection.cluster ? BUCKETS : 1 }, () => newLane(maxBatch))
   const idle: (() => void)[] = []
   let closed = false
 
@@ -122,7 +126,7 @@ export function scriptBatches(settings: BatchSettings): ScriptBatches {
       to.end(start)
       batch.records.push(bucket.record + digest)
       batch.callers.push({ item, resolve, reject })
-      if (batch.callers.length >= maxBatch || to.length >= MAX_BYTES) {
+      if (batch.callers.length >= lane.most || to.length >= MAX_BYTES) {
         lane.full.push(batch)
         lane.open = undefined
       }
@@ -165,6 +169,7 @@ export function scriptBatches(settings: BatchSettings): ScriptBatches {
       } else replies = await connection.script(script, keys, [packed], { timeoutMs })
       if (!Array.isArray(replies)) throw failure('STORE_UNAVAILABLE', `${connection.where} answered no list`)
       lane.aheadMs = Math.min(lane.aheadMs ?? Number.MAX_VALUE, Number(replies[0]) - sentAt)
+      if (lane.inFlight === 1 && batch.callers.length >= PACED) pace(lane, batch.callers.length)
       for (let index = 0; index < batch.callers.length; index++) {
         const reply = replies[index + 1] as RedisReply
         // Refused as late and yet heard of in time: the server's clock was set, or it is another server.
@@ -175,6 +180,16 @@ export function scriptBatches(settings: BatchSettings): ScriptBatches {
       // Those that are settled already hear nothing of it.
       for (const caller of batch.callers) caller.reject(error)
     }
+  }
+  /**
+   * Callers that all got their answers together will all ask again together, and then server and process take turns.
+   * What follows straight on such an answer leaves in two calls, so that each works while the other does.
+   */
+  function pace(lane: Lane, count: number): void {
+    lane.most = Math.ceil(count / 2)
+    setImmediate(() => {
+      lane.most = maxBatch
+    })
   }
   function settle({ item, resolve, reject }: Caller, reply: RedisReply): void {
     try {
@@ -233,8 +248,9 @@ export function scriptBatches(settings: BatchSettings): ScriptBatches {
 const ERROR = 'E'.charCodeAt(0)
 const LATE = 'l'.charCodeAt(0)
 
-function newLane(): Lane {
+function newLane(most: number): Lane {
   return {
+    most,
     open: undefined,
     full: [],
     inFlight: 0,

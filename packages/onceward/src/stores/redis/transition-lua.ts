@@ -1,5 +1,6 @@
 import { type RedisScript, redisScript } from '../../drivers/redis/index.ts'
 import { CLAIM_LUA } from './claim-lua.ts'
+import { LOOP_LUA, QUICK_LUA } from './quick-lua.ts'
 import { RECORD_LUA } from './record-lua.ts'
 
 /**
@@ -43,31 +44,14 @@ local function checkpoint(at)
 end
 
 local function complete(at)
-  local length, after = 9 + unpack_('<I2', data, at + 8)
-  local keepMs, what, size
-  keepMs, what, size, after = unpack_('<dBI4', data, at + length + 1)
-  raw = call('GET', key)
-  if not raw then return 0 end
-  local form = sub(raw, 1, 2)
-  -- The first claim of all, and still the same: fence and owner are in both, byte by byte.
-  if (form == PENDING or form == ENDED) and sub(raw, 3, 3 + length) == sub(data, at, at + length) then
-    if form == ENDED then
-      touch()
-      return 1
-    end
-    call('SET', key, ENDED .. sub(raw, 3) .. pack('<ddB', now, keepMs, what) .. sub(data, after, after + size - 1),
-      'PXAT', ceil(now + keepMs) + GRACE)
-    call('ZADD', stateKey, ceil(now + keepMs), member)
-    return 1
-  end
   load()
-  local given, mine = unpack_('<dI2c0', data, at)
+  local given, mine, keepMs, what, result = unpack_('<dI2c0dBI4c0', data, at)
   if endedBy(DONE, mine, given) then
     touch()
     return 1
   end
   if not owns(mine, given) then return 0 end
-  st, outcome, keep, steps = DONE, sub(data, after, after + size - 1), keepMs, ''
+  st, outcome, keep, steps = DONE, result, keepMs, ''
   event(what)
   saveAndWake()
   return 1
@@ -173,58 +157,12 @@ local function peek()
   return load() and not expired() and pack('<Bd', st, changed) or 0
 end
 
--- Redis does not say which command it has refused inside a script; from version 7 on it can be asked.
-local function refused(text)
-  if not redis.acl_check_cmd or not string.find(text, "can't run this command", 1, true) then return text end
-  local needed = {
-    {'GET', key}, {'SET', key, ''}, {'SETRANGE', key, 0, ''}, {'UNLINK', key}, {'PUBLISH', key, ''},
-    {'ZADD', stateKey, 0, ''}, {'ZREM', stateKey, ''}, {'LPUSH', stateKey, ''}, {'LTRIM', stateKey, 0, 0},
-  }
-  for i = 1, #needed do
-    if not redis.acl_check_cmd(unpack(needed[i])) then text = text .. ' +' .. string.lower(needed[i][1]) end
-  end
-  return text
-end
-
-local items = {claim, renew, checkpoint, complete, release, holdItem, get, takeTurn, resolve, sweep, forget, watch, peek}
-local replies = {now}
-for i = 1, count do
-  local op, bucket, length, at = unpack_('<BI2I4', data, pos)
-  pos = at + length
-  key, createdKey, stateKey = KEYS[2 * buckets + i], KEYS[2 * bucket - 1], KEYS[2 * bucket]
-  member = sub(key, memberAt)
-  local ok, reply = pcall(items[op], at, pos - 1)
-  if not ok then reply = 'E' .. refused(tostring(type(reply) == 'table' and reply.err or reply)) end
-  replies[i + 1] = reply
-end
-
--- Index entries of records that the server has dropped by itself go bit by bit with whatever else is done.
-for i = 1, cleanCount do
-  local place = (cleanFrom + i) % buckets
-  pcall(function()
-    local created, state, part = KEYS[2 * place + 1], KEYS[2 * place + 2], us % 8
-    local from = part < 6 and 0 or (part - 5) * KIND
-    local gone = call('ZRANGE', state, from, from + now - GRACE, 'BYSCORE', 'LIMIT', 0, 64)
-    if #gone > 0 then
-      call('ZREM', created, unpack(gone))
-      call('ZREM', state, unpack(gone))
-    end
-  end)
-end
-return replies
-`
-
-const HEADER_LUA = /* lua */ `
-local data = ARGV[1]
-local buckets, memberAt, flags, notAfter, cleanFrom, cleanCount, count, pos = struct.unpack('<I2I2BdI2I2I2', data)
-local acknowledged = flags == 1
-`
-
-const LATE_LUA = /* lua */ `
-local late = notAfter > 0 and now > notAfter
+return {claim, renew, checkpoint, complete, release, holdItem, get, takeTurn, resolve, sweep, forget, watch, peek}
 `
 
 /** Makes the script that carries out transitions. */
 export function transitionScript(): RedisScript {
-  return redisScript(HEADER_LUA + RECORD_LUA + LATE_LUA + CLAIM_LUA + ITEMS_LUA)
+  return redisScript(
+    `${QUICK_LUA}local function others()\n${RECORD_LUA}${CLAIM_LUA}${ITEMS_LUA}end\n${LOOP_LUA}`,
+  )
 }
