@@ -159,6 +159,39 @@ export function onceSuite(server: SuiteServer, ways: readonly Way[], kind: Store
       expect(await once.get('cart-7')).toBeUndefined()
     })
 
+    it('is there whole or not at all where the work swallows the error of a statement', async () => {
+      let refused: unknown
+      const placed = await used
+        .transaction((tx) =>
+          once.within(tx, { key: 'cart-9' }, async () => {
+            await used.insert(tx, 'cart-9')
+            await used.insert(tx, null as never).catch((error: unknown) => {
+              refused = error
+            })
+            return 9
+          }),
+        )
+        .catch(() => 'rolled back')
+      expect(refused, 'a cart must not be null').toBeInstanceOf(Error)
+      const found = [placed, await orders('cart-9'), (await once.get('cart-9'))?.state]
+      expect(found).toEqual(placed === 9 ? [9, 1, 'done'] : ['rolled back', 0, undefined])
+    })
+
+    it('passes on even null, undoes what was written before it, and the transaction goes on', async () => {
+      await used.transaction(async (tx) => {
+        const thrown = await once
+          .within(tx, { key: 'cart-10' }, async () => {
+            await used.insert(tx, 'cart-10')
+            throw null
+          })
+          .catch((error: unknown) => ({ error }))
+        expect(thrown).toEqual({ error: null })
+        await used.insert(tx, 'after null')
+      })
+      expect([await orders('cart-10'), await orders('after null')]).toEqual([0, 1])
+      expect(await once.get('cart-10')).toBeUndefined()
+    })
+
     it('leaves a final failure to the caller, who rolls back or not', async () => {
       const run = used.transaction((tx) =>
         once.within(tx, { key: 'cart-8' }, async () => {
