@@ -1,5 +1,6 @@
 import { answerWithin, StoreTimeout } from './answer-within.ts'
 import { isLasting, isOncewardError, OncewardError } from './errors.ts'
+import { jittered } from './jittered.ts'
 import { isSpent, type Reading, readClock } from './lease-keeper.ts'
 import { pause } from './pause.ts'
 import type { Engine } from './settings.ts'
@@ -47,7 +48,7 @@ export async function claim(engine: Engine, request: ClaimRequest): Promise<Clai
         throw new OncewardError('STORE_UNAVAILABLE', undefined, { cause: error, retryAfterMs: 1000 })
       }
     }
-    await pause(engine, pauseMs * (0.5 + engine.random.fraction()))
+    await pause(engine, jittered(engine.random, pauseMs))
     pauseMs *= 2
   }
 }

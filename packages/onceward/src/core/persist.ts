@@ -1,5 +1,6 @@
 import { answerWithin } from './answer-within.ts'
 import { isLasting } from './errors.ts'
+import { jittered } from './jittered.ts'
 import type { OperationId } from './operation.ts'
 import { pause } from './pause.ts'
 import type { Engine } from './settings.ts'
@@ -35,7 +36,7 @@ export async function persist(
       engine.emit('not-stored', id, { error })
       if (isLasting(error) || engine.clock.monotonic() - startedAt >= leaseMs) return 'unreachable'
     }
-    await pause(engine, pauseMs * (0.5 + engine.random.fraction()))
+    await pause(engine, jittered(engine.random, pauseMs))
     pauseMs = Math.min(pauseMs * 2, leaseMs / 6)
   }
 }

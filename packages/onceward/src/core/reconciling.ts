@@ -1,6 +1,7 @@
 import { answerWithin } from './answer-within.ts'
 import { downstreamKey } from './downstream-key.ts'
 import { callerScope } from './identity.ts'
+import { jittered } from './jittered.ts'
 import type { HeldOperation, Reconciliation } from './once-types.ts'
 import type { OperationId } from './operation.ts'
 import { failureOutcome, valueOutcome } from './outcomes.ts'
@@ -36,8 +37,7 @@ export async function reconcileHeld(
     const as = decision(finding, { id, policy })
     if (as === undefined) {
       engine.emit('reconcile-unknown', id, { attempt, fence })
-      const quietMs =
-        Math.min(BACK_OFF_MS.most, BACK_OFF_MS.first * 2 ** asks) * (0.75 + engine.random.fraction() / 2)
+      const quietMs = jittered(engine.random, Math.min(BACK_OFF_MS.most, BACK_OFF_MS.first * 2 ** asks), 0.25)
       await bounded(engine.store.takeTurn(id, { fence, asks: asks + 1, quietMs, holding: true }))
       return false
     }

@@ -69,12 +69,9 @@ export const RECORD_COLUMNS: readonly (keyof RecordColumns)[] = [
 ]
 
 /**
- * The attempt up to which an event may be appended to `history` without counting: an attempt leaves three events at
- * most, so that the sixteenth is the last that fits after the fifth.
+ * One event of `history`. A server can append one as text, `left(history, -1) || ',[…]]'`, without counting those that
+ * are there, up to the fifth attempt: an attempt leaves three events at most, and the history holds sixteen.
  */
-export const APPENDABLE_ATTEMPTS = 5
-
-/** One event of `history`. A server can append one as text: `left(history, -1) || ',[…]]'`. */
 export type StoredEvent = readonly [
   at: number,
   event: HistoryEntry['event'],

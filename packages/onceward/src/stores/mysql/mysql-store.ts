@@ -9,10 +9,16 @@ import type {
 import { type Atomically, transitionMethods } from '../../core/transition-port.ts'
 import { isExpired } from '../../core/transitions.ts'
 import { type MysqlPool, mysqlDriver, mysqlFailure, promisePool, whereOf } from '../../drivers/mysql/index.ts'
-import { gatherer, lockedBatches, type Mark, pollWatch } from '../../drivers/sql/index.ts'
+import {
+  copyOfOutcome,
+  copyOfStep,
+  gatherer,
+  lockedBatches,
+  type Mark,
+  pollWatch,
+} from '../../drivers/sql/index.ts'
 import { asciiJson } from './ascii-json.ts'
 import { claimCalls } from './claim-calls.ts'
-import { copyOfOutcome, copyOfStep } from './copy-of-outcome.ts'
 import { mysqlCatalog } from './mysql-catalog.ts'
 import { doctorFindings } from './mysql-doctor.ts'
 import { foundSchema, migrateSchema, pendingMigrations } from './mysql-schema.ts'

@@ -1,4 +1,5 @@
 import { isOncewardError, OncewardError } from '../../core/errors.ts'
+import { jittered } from '../../core/jittered.ts'
 import type { Claim } from '../../core/operation.ts'
 import { pause } from '../../core/pause.ts'
 import {
@@ -155,7 +156,7 @@ export function ownTransactions(context: StoreContext): OwnTransactions {
         return retentionMs > spentMs * 2 ? 'undone' : 'unknown'
       }
       if (spentMs + pauseMs > context.queryTimeoutMs) return 'unknown'
-      await pause({ timers }, pauseMs * (0.5 + random.fraction()))
+      await pause({ timers }, jittered(random, pauseMs))
     }
   }
   const lookAt = (digest: string) =>

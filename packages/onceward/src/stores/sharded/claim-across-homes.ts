@@ -1,5 +1,6 @@
 import { answerWithin } from '../../core/answer-within.ts'
 import type { Random, Timers } from '../../core/clock.ts'
+import { jittered } from '../../core/jittered.ts'
 import type { Claim } from '../../core/operation.ts'
 import { pause } from '../../core/pause.ts'
 import type { ClaimReply, ClaimRequest } from '../../core/store.ts'
@@ -103,7 +104,7 @@ async function mayKeep(pace: Pace, home: Shard, claim: Claim, others: readonly S
     // One of two that have met may stay. Whoever it is must see the other leave: it may have looked before we claimed.
     const waits = inTheWay.every((one) => one.record.state === 'running' && home.name < one.home.name)
     if (!waits || looks === LOOKS) return false
-    await pause(pace, FIRST_PAUSE_MS * 2 ** (looks - 1) * (0.5 + pace.random.fraction()))
+    await pause(pace, jittered(pace.random, FIRST_PAUSE_MS * 2 ** (looks - 1)))
   }
 }
 

@@ -1,4 +1,5 @@
 import { OncewardError } from '../../core/errors.ts'
+import { jittered } from '../../core/jittered.ts'
 import { pause } from '../../core/pause.ts'
 import { failure, isBusy, sqliteFailure } from '../../drivers/sqlite/index.ts'
 import type { StoreContext } from './store-context.ts'
@@ -8,7 +9,7 @@ const MAX_PAUSE_MS = 25
 
 /** How long to wait before try `attempt` (from 0), in ms: growing, with jitter so that processes do not march in step. */
 export function pauseMs(context: StoreContext, attempt: number): number {
-  return Math.min(MAX_PAUSE_MS, 2 ** Math.min(attempt, 10)) * (0.5 + context.random.fraction())
+  return jittered(context.random, Math.min(MAX_PAUSE_MS, 2 ** Math.min(attempt, 10)))
 }
 
 /**
