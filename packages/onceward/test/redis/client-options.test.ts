@@ -10,7 +10,7 @@ await describeWith('redis', 'the Redis store on a client that is set up oddly', 
   afterEach(async () => {
     for (const end of ends.splice(0).reverse()) await end()
   })
-  const onIoRedis = (options: RedisOptions): RedisStore => {
+  const onIoRedis = (options: Omit<RedisOptions, 'replyMapping'>): RedisStore => {
     const client = new Redis(redis.port, redis.host, options)
     client.on('error', () => {})
     const store = redisStore(client, { prefix: 'client-options' })

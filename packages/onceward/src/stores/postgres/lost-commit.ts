@@ -54,7 +54,7 @@ async function isCommitted(context: StoreContext, claim: Claim): Promise<boolean
       } else {
         const locked = await run(statements.lockIn, [String(lockTimeoutMs), textArray([claim.id.digest])])
         const row = locked.rows[0]
-        const found = row && row[2] ? readRecord(row[2], driver.where) : undefined
+        const found = row?.[2] ? readRecord(row[2], driver.where) : undefined
         committed = found !== undefined && found.fence === claim.fence && found.owner === claim.owner
       }
       throw new ProbeEnded()
