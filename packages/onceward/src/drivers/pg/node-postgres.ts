@@ -245,7 +245,8 @@ async function listen(
   let closed = false
   const end = async () => {
     closed = true
-    await client.end?.().catch(ignore)
+    // A server that stands still never confirms the end.
+    await answerWithin(options, Promise.resolve(client.end?.()), options.queryTimeoutMs).catch(ignore)
   }
   client.on('error', ignore)
   client.on('end', () => {
