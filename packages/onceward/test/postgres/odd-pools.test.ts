@@ -86,6 +86,20 @@ await describeWith(
       }
     })
 
+    it('a completion waits for whoever has locked its record for a moment', async () => {
+      const store = postgresStore(openPool())
+      const reply = await store.claim(asks(someId()))
+      if (reply.state !== 'claimed') throw new Error(`it is ${reply.state}`)
+      const client = await openPool({ max: 1 }).connect()
+      await client.query('BEGIN')
+      await client.query('SELECT FROM onceward_operations FOR UPDATE')
+      const completed = store.complete(reply.claim, outcomeOf('receipt'), LONG_MS)
+      const unlock = setTimeout(() => void client.query('COMMIT'), 400)
+      expect(await completed).toBe(true)
+      clearTimeout(unlock)
+      client.release()
+    })
+
     it('a sql that transforms rows is refused, naming the mend', () => {
       const sql = openSql({ transform: { row: { from: (row: object) => ({ ...row }) } } })
       expect(() => postgresStore(sql)).toThrow(/without `transform.row`/)

@@ -26,7 +26,11 @@ export function completionCalls(
     for (const part of inParts(batch, ({ ask }) => sizeOf(ask.outcome))) {
       const answer = await context.run(
         context.statements.complete,
-        completionValues(part.map(({ ask }) => ask)),
+        completionValues(
+          part.map(({ ask }) => ask),
+          // Alone it is worth waiting for whoever has locked the record for a moment.
+          part.length > 1 ? BATCH_LOCK_MS : context.settings.lockTimeoutMs,
+        ),
       )
       const ended = new Map(answer.rows.map(([digest, contended]) => [digest, contended === 'true']))
       onEnded([...ended].map(([digest, contended]) => ({ digest: digest ?? '', contended })))
