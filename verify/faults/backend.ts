@@ -69,6 +69,7 @@ export interface BusinessRow {
 /** What goes wrong in worker processes, with every store. */
 export const PROCESS_FAULTS: readonly FaultKind[] = [
   'crash-point',
+  'pause-point',
   'kill',
   'stop',
   'call-dropped',

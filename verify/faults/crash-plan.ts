@@ -17,8 +17,14 @@ export function crashPlan(plan: Disturbances, worker: number, life: number, note
   const passed = new Map<CrashPoint, number>()
   const hanging = new Set<() => void>()
   let healed = false
-  const crash = (point: CrashPoint) => {
+  const crash = (point: CrashPoint, pauseMs: number | undefined) => {
     if (healed) return
+    if (pauseMs !== undefined) {
+      note({ k: 'fault', kind: 'pause-point', worker, detail: `${point} for ${pauseMs} ms` })
+      // Timers, heartbeats and replies stand still with it.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pauseMs)
+      return
+    }
     note({ k: 'fault', kind: 'crash-point', worker, detail: point })
     process.kill(process.pid, 'SIGKILL')
   }
@@ -39,8 +45,8 @@ export function crashPlan(plan: Disturbances, worker: number, life: number, note
     store[point] ??= []
     store[point][nth - 1] ??= fault
   }
-  for (const { point, nth } of crashes) {
-    if (isStorePoint(point)) put(point, nth, { do: 'run', run: () => crash(point) })
+  for (const { point, nth, pauseMs } of crashes) {
+    if (isStorePoint(point)) put(point, nth, { do: 'run', run: () => crash(point, pauseMs) })
   }
   for (const fault of own(plan.callFaults))
     put(fault.point, fault.nth, { do: 'run', run: () => callFault(fault) })
@@ -49,7 +55,8 @@ export function crashPlan(plan: Disturbances, worker: number, life: number, note
     reach(point) {
       const times = (passed.get(point) ?? 0) + 1
       passed.set(point, times)
-      if (crashes.some((planned) => planned.point === point && planned.nth === times)) crash(point)
+      const planned = crashes.find((one) => one.point === point && one.nth === times)
+      if (planned) crash(point, planned.pauseMs)
     },
     heal() {
       healed = true

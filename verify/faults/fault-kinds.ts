@@ -2,6 +2,7 @@
 export const FAULT_KINDS = [
   // To a worker process.
   'crash-point',
+  'pause-point',
   'kill',
   'stop',
   // Between a worker and its store, in the process.

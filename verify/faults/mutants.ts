@@ -222,7 +222,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'stores/postgres/migrations/0001-operations.sql',
     find: 'AND o.owner = a.owner AND o.fence = a.fence\n      AND o.attempt',
     replace: 'AND o.attempt',
-    faults: ['call-delayed', 'stop'],
+    faults: ['pause-point', 'stop'],
   },
   {
     name: 'a renewal asks for neither owner nor fence',
@@ -230,7 +230,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'stores/postgres/migrations/0001-operations.sql',
     find: 'AND o.owner = a.owner AND o.fence = a.fence\n    RETURNING o.digest;',
     replace: 'RETURNING o.digest;',
-    faults: ['call-delayed', 'stop'],
+    faults: ['pause-point', 'stop'],
   },
   {
     name: 'a record is read without its lock, decided, then written',
@@ -261,7 +261,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'stores/mysql/record-statements.js',
     find: 'AND o.owner = j.owner AND o.fence = j.fence AND o.detail IS NULL',
     replace: 'AND o.detail IS NULL',
-    faults: ['call-delayed', 'stop'],
+    faults: ['pause-point', 'stop'],
   },
   {
     name: 'a renewal asks for neither owner nor fence',
@@ -269,7 +269,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'stores/mysql/record-statements.js',
     find: "o.state = 'running' AND o.owner = j.owner AND o.fence = j.fence`",
     replace: "o.state = 'running'`",
-    faults: ['call-delayed', 'stop'],
+    faults: ['pause-point', 'stop'],
   },
   {
     name: 'a record is read without its lock, decided, then written',

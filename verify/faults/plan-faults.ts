@@ -13,11 +13,13 @@ export type CrashPoint =
   | 'transaction:written'
   | 'transaction:committed'
 
-/** A worker ends itself when it reaches a point for the `nth` time. */
+/** A worker ends itself, or stands still, when it reaches a point for the `nth` time. */
 export interface PlannedCrash {
   readonly worker: number
   readonly point: CrashPoint
   readonly nth: number
+  /** It stands still for so many ms, as in a long collection of garbage. Absent: it ends itself. */
+  readonly pauseMs?: number
 }
 
 /** A call of the store fails inside the worker. */
@@ -70,6 +72,9 @@ const WORK_POINTS: readonly CrashPoint[] = [
   'transaction:committed',
 ]
 
+/** Where standing still past the lease is most dangerous. */
+const PAUSE_POINTS = ['work:before-effect', 'work:after-effect', 'complete:before', 'claim:after'] as const
+
 /** Points that are reached rarely: the first time is taken. */
 const RARE = /^(?:renew|checkpoint|release|hold|takeTurn|resolve|step|transaction)/
 
@@ -111,6 +116,11 @@ export function disturb(
       const point = drawPoint(prng)
       crashes.push({ worker: prng.int(workers), point, nth: RARE.test(point) ? 1 : 1 + prng.int(3) })
     }
+  }
+  if (has('pause-point') && prng.chance(0.5)) {
+    const point = prng.pick(PAUSE_POINTS)
+    const pauseMs = Math.round(prng.between(0.8, 2.2) * leaseMs)
+    crashes.push({ worker: prng.int(workers), point, nth: 1 + prng.int(4), pauseMs })
   }
   if (has('kill') && prng.chance(0.55)) {
     const forMs = Math.round(prng.between(0, 0.5) * leaseMs)

@@ -42,6 +42,8 @@ export function workOf(
     noted(room, id, key, op, async () => {
       crash.reach('work:begun')
       await sleep(call.beforeMs)
+      // Whoever was taken over may come back: the longer this takes, the sooner the two meet.
+      if (op.takenOver && room.plan.seed % 3 > 0) await sleep(room.plan.leaseMs * 0.7)
       throwBefore(room, call, key)
       crash.reach('work:before-effect')
       const nonces =
