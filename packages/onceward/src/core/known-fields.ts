@@ -15,6 +15,13 @@ export function atLeast(name: string, value: number, least: number): number {
   throw new TypeError(`${name} must be a number of at least ${least}, not ${written(value)}`)
 }
 
+/** Checks a count. @throws `TypeError` that names the option and shows what was given. */
+export function wholeNumber(name: string, value: number, least: number, most: number = Infinity): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value
+  const range = most === Infinity ? `${least}` : `${least} to ${most}`
+  throw new TypeError(`${name} must be a whole number from ${range}, not ${written(value)}`)
+}
+
 /** Checks that work can be run, before anything is claimed for it. @throws `TypeError` that shows what was given. */
 export function checkWork(where: string, work: unknown): void {
   if (typeof work === 'function') return

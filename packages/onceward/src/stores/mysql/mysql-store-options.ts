@@ -1,5 +1,5 @@
 import type { Clock, Random, Timers } from '../../core/clock.ts'
-import { atLeast, refuseUnknown, written } from '../../core/known-fields.ts'
+import { atLeast, refuseUnknown, wholeNumber } from '../../core/known-fields.ts'
 import { systemClock, systemRandom, systemTimers } from '../../core/system.ts'
 
 /** Options of `mysqlStore`. */
@@ -40,15 +40,10 @@ export function checkedOptions(options: MysqlStoreOptions): Required<MysqlStoreO
     autoMigrate: options.autoMigrate ?? false,
     queryTimeoutMs: atLeast('queryTimeoutMs', options.queryTimeoutMs ?? 10_000, 1),
     lockTimeoutMs: atLeast('lockTimeoutMs', options.lockTimeoutMs ?? 5000, 1),
-    maxBatch: whole('maxBatch', options.maxBatch ?? 256),
-    maxInFlight: whole('maxInFlight', options.maxInFlight ?? 2),
+    maxBatch: wholeNumber('maxBatch', options.maxBatch ?? 256, 1),
+    maxInFlight: wholeNumber('maxInFlight', options.maxInFlight ?? 2, 1),
     clock: options.clock ?? systemClock,
     timers: options.timers ?? systemTimers,
     random: options.random ?? systemRandom,
   }
-}
-
-function whole(name: string, value: number): number {
-  if (Number.isInteger(value) && value >= 1) return value
-  throw new TypeError(`${name} must be a whole number from 1, not ${written(value)}`)
 }

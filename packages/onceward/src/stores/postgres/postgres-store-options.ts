@@ -1,5 +1,5 @@
 import type { Clock, Random, Timers } from '../../core/clock.ts'
-import { atLeast, refuseUnknown, written } from '../../core/known-fields.ts'
+import { atLeast, refuseUnknown, wholeNumber, written } from '../../core/known-fields.ts'
 import { systemClock, systemRandom, systemTimers } from '../../core/system.ts'
 import type { PostgresPool } from '../../drivers/pg/index.ts'
 
@@ -59,17 +59,20 @@ const FIELDS: Readonly<Record<keyof PostgresStoreOptions, true>> = {
 /** The options with their defaults. */
 export type Settings = Required<PostgresStoreOptions>
 
+/** PostgreSQL counts in 32 bits. */
+const MAX_INT = 2 ** 31 - 1
+
 /** Checks the options. @throws `TypeError` naming what is wrong. */
 export function checkedOptions(options: PostgresStoreOptions): Settings {
   refuseUnknown('postgresStore', options, Object.keys(FIELDS))
   return {
     schema: checkedSchema(options.schema ?? 'public'),
     autoMigrate: options.autoMigrate ?? false,
-    maxBatch: whole('maxBatch', options.maxBatch ?? 256),
-    maxInFlight: whole('maxInFlight', options.maxInFlight ?? 2),
+    maxBatch: wholeNumber('maxBatch', options.maxBatch ?? 256, 1, MAX_INT),
+    maxInFlight: wholeNumber('maxInFlight', options.maxInFlight ?? 2, 1, MAX_INT),
     queryTimeoutMs: atLeast('queryTimeoutMs', options.queryTimeoutMs ?? 10_000, 1),
-    lockTimeoutMs: whole('lockTimeoutMs', options.lockTimeoutMs ?? 5000),
-    transactionTries: whole('transactionTries', options.transactionTries ?? 5),
+    lockTimeoutMs: wholeNumber('lockTimeoutMs', options.lockTimeoutMs ?? 5000, 1, MAX_INT),
+    transactionTries: wholeNumber('transactionTries', options.transactionTries ?? 5, 1, MAX_INT),
     prepare: options.prepare ?? true,
     listen: options.listen ?? true,
     clock: options.clock ?? systemClock,
@@ -84,9 +87,4 @@ function checkedSchema(schema: string): string {
   throw new TypeError(
     `schema must be up to 40 letters, digits and underscores in lower case, not ${written(schema)}`,
   )
-}
-
-function whole(name: string, value: number): number {
-  if (Number.isInteger(value) && value >= 1 && value <= 2 ** 31 - 1) return value
-  throw new TypeError(`${name} must be a whole number from 1, not ${written(value)}`)
 }

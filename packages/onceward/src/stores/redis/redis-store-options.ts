@@ -1,5 +1,5 @@
 import type { Clock, Random, Timers } from '../../core/clock.ts'
-import { atLeast, refuseUnknown, written } from '../../core/known-fields.ts'
+import { atLeast, refuseUnknown, wholeNumber, written } from '../../core/known-fields.ts'
 import type { ReplicaWait } from '../../drivers/redis/index.ts'
 
 /** Options of `redisStore`. */
@@ -57,7 +57,7 @@ export function checkedOptions(options: RedisStoreOptions): CheckedOptions {
   return {
     prefix: checkedPrefix(options.prefix ?? 'onceward'),
     commandTimeoutMs: atLeast('commandTimeoutMs', options.commandTimeoutMs ?? 5000, 1),
-    maxBatch: whole('maxBatch', options.maxBatch ?? 512, 1, 4096),
+    maxBatch: wholeNumber('maxBatch', options.maxBatch ?? 512, 1, 4096),
     wait: options.wait && checkedWait(options.wait),
     allowEviction: options.allowEviction ?? false,
   }
@@ -72,13 +72,8 @@ function checkedPrefix(prefix: unknown): string {
 function checkedWait(wait: ReplicaWait): ReplicaWait {
   refuseUnknown('wait', wait, ['replicas', 'timeoutMs'])
   return {
-    replicas: whole('wait.replicas', wait.replicas, 1, 1000),
+    replicas: wholeNumber('wait.replicas', wait.replicas, 1, 1000),
     // For Redis 0 means for ever.
-    timeoutMs: whole('wait.timeoutMs', wait.timeoutMs, 1, 60_000),
+    timeoutMs: wholeNumber('wait.timeoutMs', wait.timeoutMs, 1, 60_000),
   }
-}
-
-function whole(name: string, value: number, least: number, most: number): number {
-  if (Number.isInteger(value) && value >= least && value <= most) return value
-  throw new TypeError(`${name} must be a whole number from ${least} to ${most}, not ${written(value)}`)
 }

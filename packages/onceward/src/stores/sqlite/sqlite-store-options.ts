@@ -1,5 +1,5 @@
 import type { Clock, Random, Timers } from '../../core/clock.ts'
-import { atLeast, refuseUnknown, written } from '../../core/known-fields.ts'
+import { atLeast, refuseUnknown, wholeNumber, written } from '../../core/known-fields.ts'
 
 /** When a commit counts as safe. */
 export type Synchronous = 'full' | 'normal'
@@ -49,13 +49,8 @@ export function checkedOptions(options: SqliteStoreOptions): {
   return {
     synchronous: checkedSynchronous(options.synchronous),
     busyTimeoutMs: atLeast('busyTimeoutMs', options.busyTimeoutMs ?? 5000, 0),
-    maxBatch: checkedBatch(options.maxBatch),
+    maxBatch: wholeNumber('maxBatch', options.maxBatch ?? 512, 1),
   }
-}
-
-function checkedBatch(maxBatch = 512): number {
-  if (Number.isInteger(maxBatch) && maxBatch >= 1) return maxBatch
-  throw new TypeError(`maxBatch must be a whole number from 1, not ${written(maxBatch)}`)
 }
 
 function checkedSynchronous(synchronous: Synchronous = 'full'): Synchronous {
