@@ -22,7 +22,8 @@ const USAGE = `node verify/faults/dist/faults/run-losses.js [options]
   --width N       how many trials run side by side (2)
   --require-all   fail where a server cannot be had here, instead of skipping it`
 
-process.exitCode = await main()
+// Node.js 20 sometimes goes round in circles when it ends by itself while sockets are being closed.
+process.exit(await main())
 
 async function main(): Promise<number> {
   const { values } = parseArgs({

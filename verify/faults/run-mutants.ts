@@ -22,7 +22,8 @@ const USAGE = `node verify/faults/dist/faults/run-mutants.js [options]
   --store A,B     mutants of these stores only (all)
   --only TEXT     mutants whose name contains this text`
 
-process.exitCode = await main()
+// Node.js 20 sometimes goes round in circles when it ends by itself while sockets are being closed.
+process.exit(await main())
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
