@@ -67,6 +67,40 @@ it('bounds a batch, the oldest calls first', async () => {
   expect(keysSent()).toEqual([['c', 'd']])
 })
 
+it('sends many in two halves where nothing is on its way, and whole where something is', async () => {
+  const load = { inFlight: 0 }
+  const sizes: number[] = []
+  const ends: (() => void)[] = []
+  const [claims, ends2] = [0, 1].map(() =>
+    gatherer<number, string>({
+      maxBatch: 500,
+      maxInFlight: 2,
+      load,
+      send: (batch) => {
+        sizes.push(batch.length)
+        return new Promise((resolve) => void ends.push(resolve))
+      },
+    }),
+  )
+  const ask = (gathered: typeof claims, count: number) => {
+    for (let index = 0; index < count; index++) void gathered?.call(`key-${index}`, index)
+  }
+  const turns = async () => {
+    for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+  ask(claims, 100)
+  await turns()
+  expect(sizes.splice(0)).toEqual([50, 50])
+  ask(ends2, 80)
+  await turns()
+  expect(sizes.splice(0), 'the other gatherer has something on its way').toEqual([80])
+  for (const end of ends.splice(0)) end()
+  await turns()
+  ask(ends2, 20)
+  await turns()
+  expect(sizes, 'few are not worth two round trips').toEqual([20])
+})
+
 it('tells an error to those that were left unsettled, and goes on', async () => {
   const { gathered, turn, sent, answer } = byHand()
   const answers = [gathered.call('a', 0), gathered.call('b', 0)]

@@ -7,12 +7,19 @@ export interface Waiting<Ask, Reply> {
   readonly reject: (error: unknown) => void
 }
 
+/** What is on its way to a server. */
+export interface Load {
+  inFlight: number
+}
+
 /** How calls are gathered. */
 export interface Gathering<Ask, Reply> {
   /** The most calls of one batch. */
   readonly maxBatch: number
   /** The most batches on their way at the same time. */
   readonly maxInFlight: number
+  /** Shared by gatherers that send to the same server. Default: one of its own. */
+  readonly load?: Load
   /** Sends a batch, sorted by key, and settles each of its calls. What it throws is thrown to those it left unsettled. */
   send(batch: readonly Waiting<Ask, Reply>[]): Promise<void>
 }
@@ -24,6 +31,9 @@ export interface Gatherer<Ask, Reply> {
   idle(): Promise<void>
 }
 
+/** Fewer calls than this are not worth a round trip of their own where another has room for them. */
+const SMALLEST_HALF = 32
+
 /**
  * Gathers the calls of one turn of the event loop, and those that come while `maxInFlight` batches are on their way.
  *
@@ -33,7 +43,7 @@ export interface Gatherer<Ask, Reply> {
  *   what the call before it has written.
  */
 export function gatherer<Ask, Reply>(gathering: Gathering<Ask, Reply>): Gatherer<Ask, Reply> {
-  const { maxBatch, maxInFlight, send } = gathering
+  const { maxBatch, maxInFlight, send, load = { inFlight: 0 } } = gathering
   let queue: Waiting<Ask, Reply>[] = []
   const underway = new Set<string>()
   const listeners: (() => void)[] = []
@@ -51,16 +61,22 @@ export function gatherer<Ask, Reply>(gathering: Gathering<Ask, Reply>): Gatherer
     const batch = takeBatch()
     if (batch.length === 0) return
     inFlight++
+    load.inFlight++
     void sendOff(batch)
     schedule()
   }
 
-  /** The oldest calls whose keys are not underway; the others keep their order. */
+  /**
+   * The oldest calls whose keys are not underway; the others keep their order. Where the server has nothing to do, many are
+   * sent in two halves: it and this process would take turns otherwise, instead of working at the same time.
+   */
   function takeBatch(): Waiting<Ask, Reply>[] {
+    const halve = load.inFlight === 0 && maxInFlight > 1 && queue.length >= 2 * SMALLEST_HALF
+    const most = Math.min(maxBatch, halve ? Math.ceil(queue.length / 2) : queue.length)
     const batch: Waiting<Ask, Reply>[] = []
     const later: Waiting<Ask, Reply>[] = []
     for (const one of queue) {
-      if (batch.length < maxBatch && !underway.has(one.key)) {
+      if (batch.length < most && !underway.has(one.key)) {
         underway.add(one.key)
         batch.push(one)
       } else later.push(one)
@@ -78,6 +94,7 @@ export function gatherer<Ask, Reply>(gathering: Gathering<Ask, Reply>): Gatherer
     }
     for (const one of batch) underway.delete(one.key)
     inFlight--
+    load.inFlight--
     schedule()
     if (inFlight === 0 && queue.length === 0) for (const done of listeners.splice(0)) done()
   }

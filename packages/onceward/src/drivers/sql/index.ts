@@ -1,7 +1,7 @@
 export { conflictOf, sqlStateOf } from './conflict.ts'
 export { copyOfOutcome, copyOfStep } from './copy-of-outcome.ts'
 export type { Change, Found } from './decide-batch.ts'
-export { type Gatherer, gatherer, type Waiting } from './gather.ts'
+export { type Gatherer, gatherer, type Load, type Waiting } from './gather.ts'
 export { type LockedRecords, lockedBatches } from './locked-batches.ts'
 export { type Mark, pollWatch } from './poll-watch.ts'
 export { fromColumns, type Row } from './read-columns.ts'

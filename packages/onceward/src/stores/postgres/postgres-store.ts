@@ -89,6 +89,7 @@ export function makePostgresStore<Tx>(
     listener,
     settings,
     statements: statementsOf(settings.schema),
+    load: { inFlight: 0 },
     ready: ready.await,
     run: ready.run,
     isClosed: () => closed,

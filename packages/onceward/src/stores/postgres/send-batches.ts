@@ -33,6 +33,7 @@ export function sendBatches<Ask, Reply>(
   const gathered = gatherer<Ask, Reply>({
     maxBatch,
     maxInFlight,
+    load: context.load,
     async send(batch) {
       await settled(batch)
     },

@@ -2,6 +2,7 @@ import { OncewardError } from '../../core/errors.ts'
 import { jittered } from '../../core/jittered.ts'
 import { pause } from '../../core/pause.ts'
 import { isConflict, type PgDriver, type PgTransaction, type Run } from '../../drivers/pg/index.ts'
+import type { Load } from '../../drivers/sql/index.ts'
 import type { Settings } from './postgres-store-options.ts'
 import type { Statements } from './statements.ts'
 
@@ -15,6 +16,8 @@ export interface StoreContext {
   /** Brings the store up before its first statement. */
   ready(): Promise<void>
   isClosed(): boolean
+  /** What is on its way to the server, of every kind. */
+  readonly load: Load
   /** Runs one statement by itself under READ COMMITTED. */
   readonly run: Run
 }
