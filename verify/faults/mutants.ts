@@ -282,8 +282,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a claim that finds a record is granted all the same',
     store: 'mariadb',
     file: 'stores/mysql/claim-calls.js',
-    find: 'if (affected !== calls.length || insertId === 0)',
-    replace: 'if (insertId === 0)',
+    find: 'const all = affected === calls.length;',
+    replace: 'const all = true;',
   },
   {
     name: 'a lost COMMIT is taken for a rollback',

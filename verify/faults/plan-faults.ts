@@ -73,7 +73,13 @@ const WORK_POINTS: readonly CrashPoint[] = [
 ]
 
 /** Where standing still past the lease is most dangerous. */
-const PAUSE_POINTS = ['work:before-effect', 'work:after-effect', 'complete:before', 'claim:after'] as const
+const PAUSE_POINTS = [
+  'work:before-effect',
+  'work:after-effect',
+  'complete:before',
+  'renew:before',
+  'claim:after',
+] as const
 
 /** Points that are reached rarely: the first time is taken. */
 const RARE = /^(?:renew|checkpoint|release|hold|takeTurn|resolve|step|transaction)/
@@ -120,7 +126,8 @@ export function disturb(
   if (has('pause-point') && prng.chance(0.5)) {
     const point = prng.pick(PAUSE_POINTS)
     const pauseMs = Math.round(prng.between(0.8, 2.2) * leaseMs)
-    crashes.push({ worker: prng.int(workers), point, nth: 1 + prng.int(4), pauseMs })
+    const nth = RARE.test(point) ? 1 : 1 + prng.int(4)
+    crashes.push({ worker: prng.int(workers), point, nth, pauseMs })
   }
   if (has('kill') && prng.chance(0.55)) {
     const forMs = Math.round(prng.between(0, 0.5) * leaseMs)
