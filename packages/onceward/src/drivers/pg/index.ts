@@ -3,6 +3,7 @@ export { type PostgresPool, pgDriver } from './open-driver.ts'
 export { plainArray, textArray } from './pg-array.ts'
 export {
   CommitFailed,
+  type Listening,
   type PgAnswer,
   type PgDriver,
   type PgListener,

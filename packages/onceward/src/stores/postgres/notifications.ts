@@ -58,16 +58,18 @@ export function notifications(context: StoreContext, onEnded: (digest: string) =
       return opened
     } catch {
       // Waiters poll.
-      works = false
       retryLater()
       return undefined
     }
   }
+  /** Lets this one be followed by another, but not at once. */
   const retryLater = () => {
+    works = false
+    const lost = listener
     timers.after(
       RETRY_MS,
       () => {
-        listener = undefined
+        if (listener === lost) listener = undefined
       },
       { background: true },
     )
