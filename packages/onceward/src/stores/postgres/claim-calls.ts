@@ -11,6 +11,12 @@ import type { StoreContext } from './store-context.ts'
 const ASK_AGAIN_MS = 250
 
 /**
+ * How long a claim that is alone waits for whoever creates its record, in ms: longer than another store takes to commit
+ * on a busy machine, so that the duplicate is counted.
+ */
+const LONE_LOCK_MS = 250
+
+/**
  * The answer while somebody's transaction has claimed the key and not yet committed: whoever that is runs it, and what
  * became of it is known when he has ended.
  */
@@ -30,7 +36,9 @@ export function claimCalls(
     locked.submit(request.id.digest, (found, now) => transitions.claim(found, request, now), LOCKED)
   const ask = async (batch: readonly Waiting<ClaimRequest, ClaimReply>[]) => {
     try {
-      return await context.run(statements.claim, claimValues(batch.map((one) => one.ask)))
+      const requests = batch.map((one) => one.ask)
+      const lockTimeoutMs = batch.length > 1 ? BATCH_LOCK_MS : LONE_LOCK_MS
+      return await context.run(statements.claim, claimValues(requests, lockTimeoutMs))
     } catch (error) {
       if (batch.length > 1 || !isLockTimeout(error)) throw error
       return undefined
