@@ -67,7 +67,7 @@ function checkHolds({ of, promised, lossy, report }: Evidence): void {
   for (const { op, state, fence } of of('record')) {
     if (state !== 'held' || begun.has(`${op} ${fence}`)) continue
     const claim = of('store').find(
-      (event) => event.method === 'claim' && event.op === op && event.fence === fence,
+      (event) => event.state === 'claimed' && event.op === op && event.fence === fence,
     )
     const [worker] = claim?.w?.split('.') ?? []
     const silent = of('fault').some(({ kind, worker: of }) => kind !== 'reply-lost' && String(of) === worker)

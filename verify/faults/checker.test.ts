@@ -363,6 +363,33 @@ describe('the checker of fault trials', () => {
     ).toEqual(['held: only what nobody knows'])
   })
 
+  it('sees an operation held whose work never began, though its process was sound', () => {
+    const heal = { k: 'heal', t: HEALED_AT } as const
+    const lag = { k: 'lag', w: '0.0', ms: 0, lifeMs: 0 } as const
+    const lapsed = [
+      ...[invoke('c1'), heal, invoke('p0', HEALED_AT + 1)],
+      {
+        k: 'error',
+        call: 'p0',
+        code: 'OUTCOME_UNKNOWN',
+        effect: 'unknown',
+        message: '',
+        own: false,
+        t: HEALED_AT + 2,
+      },
+      record('held', [
+        ['claimed', 100],
+        ['held', 100],
+      ]),
+    ] as const
+    const by = (who: string) => ({ ...claimed(1, 2, 100), w: who }) as Noted
+    expect(rulesOf('hold', ...lapsed, lag, by('0.0'))).toEqual(['held: only what nobody knows'])
+    // Another process, which did not live to the end, may have been granted it and died; who heard of it did nothing.
+    const heard = { ...claimed(1, 2, 100), w: '0.0', state: 'held', t: 400, sent: 399 } as Noted
+    expect(rulesOf('hold', ...lapsed, lag, heard)).toEqual([])
+    expect(rulesOf('hold', ...lapsed, lag, by('1.0'))).toEqual([])
+  })
+
   it('sees an error that says "none" after an effect, and "done" without one', () => {
     const error = (effect: string) =>
       ({ k: 'error', call: 'c1', code: 'STORE_UNAVAILABLE', effect, message: '', own: false }) as const

@@ -289,8 +289,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a lost COMMIT is taken for a rollback',
     store: 'mariadb',
     file: 'stores/mysql/own-transactions.js',
-    find: "if (end === 'undone')",
-    replace: 'if (true)',
+    find: 'const end = await findOut(completed);',
+    replace: 'throw mysqlFailure(error, driver.where);',
     faults: ['net-cut-commit', 'net-cut-on-reply'],
   },
 ]
