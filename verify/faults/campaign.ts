@@ -13,7 +13,7 @@ export interface Campaign {
   readonly width: number
   /** Ends after so many trials that broke a promise. */
   readonly maxFailures: number
-  /** Begins no further round after so many seconds. Default: no limit. */
+  /** Begins no further round after so many seconds, or eight times as many while most trials met nothing. Default: no limit. */
   readonly seconds?: number
   /** Keeps the histories of trials that broke nothing too. */
   readonly keep?: boolean
@@ -39,6 +39,9 @@ export interface CampaignResult {
   readonly seconds: number
 }
 
+/** How many times the asked time a campaign may take while most of its trials have met nothing. */
+const PATIENCE = 8
+
 /** After so many rounds the store begins empty again. */
 const ROUNDS_PER_STORE = 20
 
@@ -57,8 +60,13 @@ export async function runCampaign(stage: Stage, campaign: Campaign): Promise<Cam
   const statistics = noStatistics()
   const failures: FailedTrial[] = []
   const startedAt = performance.now()
-  const isOver = (ran: number) =>
-    ran >= trials || failures.length >= maxFailures || (ran > 0 && tookSeconds(startedAt) > seconds)
+  const isOver = (ran: number) => {
+    if (ran >= trials || failures.length >= maxFailures) return true
+    const took = tookSeconds(startedAt)
+    // Too few trials that met something prove nothing: on a slow machine they are given more time.
+    const meetsLittle = statistics.counting * 2 < statistics.trials
+    return ran > 0 && took > (meetsLittle ? seconds * PATIENCE : seconds)
+  }
   for (let ran = 0, rounds = 1; !isOver(ran); ran += width, rounds++) {
     const roundFrom = from + ran
     const seeds = Array.from({ length: Math.min(width, trials - ran) }, (_, index) => roundFrom + index)

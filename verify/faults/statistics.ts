@@ -124,9 +124,9 @@ export function belowFloors(seen: Statistics, faults: readonly FaultKind[]): str
     findings.push(`only ${acknowledged} of ${operations} operations succeeded`)
   if (counting * 2 < trials)
     findings.push(`only ${counting} of ${trials} trials saw a takeover, a stale write or a lost reply`)
+  if (trials < LEAST_TRIALS) return findings
   if (seen.tooBusy * 2 > trials)
     findings.push(`the machine was too busy in ${seen.tooBusy} of ${trials} trials`)
-  if (trials < LEAST_TRIALS) return findings
   const least = Math.max(1, Math.floor(trials / 100))
   for (const kind of faults) {
     if (seen.faults[kind] < least)
@@ -135,7 +135,7 @@ export function belowFloors(seen: Statistics, faults: readonly FaultKind[]): str
   return findings
 }
 
-/** Campaigns shorter than this are not held to the floor of each fault. */
+/** Campaigns shorter than this are held neither to the floor of each fault nor to a quiet machine. */
 export const LEAST_TRIALS = 100
 
 /** Tells statistics as lines of text. */
