@@ -8,10 +8,11 @@ import { ownTransaction, type StoreContext } from './store-context.ts'
 export const BATCH_LOCK_MS = 50
 
 /**
- * How long a claim that is alone waits for such a record, in ms, before it is answered that somebody runs it. Longer than
- * other batches of stores keep a record locked, so that a duplicate is counted.
+ * How long a claim that is alone waits for such a record, in ms, before it is answered that somebody runs it. Much longer
+ * than batches of other stores keep a record locked, so that a duplicate is counted. A key that is only being created by
+ * somebody's transaction does not get here: the fast way answers it.
  */
-const CLAIM_LOCK_MS = 500
+const CLAIM_LOCK_MS = 2000
 
 /** A transition, and what to answer while somebody's transaction keeps the record locked. */
 interface Ask extends Undecided {
@@ -37,7 +38,11 @@ export function lockedCalls(context: StoreContext, onEnded: (ended: readonly End
     const asks = batch.map((one) => one.ask)
     const alone = batch.length === 1 ? batch[0] : undefined
     const patient = alone !== undefined && !('whenLocked' in alone.ask)
-    const lockTimeoutMs = patient ? settings.lockTimeoutMs : alone ? CLAIM_LOCK_MS : BATCH_LOCK_MS
+    const lockTimeoutMs = patient
+      ? settings.lockTimeoutMs
+      : alone
+        ? Math.min(CLAIM_LOCK_MS, settings.lockTimeoutMs)
+        : BATCH_LOCK_MS
     let decided: ReadonlyMap<string, Decided>
     try {
       decided = await ownTransaction(context, ({ run }) =>

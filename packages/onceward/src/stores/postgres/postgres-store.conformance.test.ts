@@ -98,7 +98,7 @@ function harness(
   let schemas = 0
   return {
     capabilities: { durable: true, transactional: 'async', push: true, listing: true, fencing: true },
-    unitMs: 300,
+    unitMs: 800,
     model: { runs: 3 },
     abilities: ['kill', 'endByHand', 'fail', 'begin', 'conflict'],
     ...(driver.skip ? { skip: driver.skip } : {}),
