@@ -382,10 +382,10 @@ describe('the checker of fault trials', () => {
         ['held', 100],
       ]),
     ] as const
-    const by = (who: string) => ({ ...claimed(1, 2, 100), w: who }) as Noted
+    const by = (who: string) => Object.assign(claimed(1, 2, 100), { w: who })
     expect(rulesOf('hold', ...lapsed, lag, by('0.0'))).toEqual(['held: only what nobody knows'])
     // Another process, which did not live to the end, may have been granted it and died; who heard of it did nothing.
-    const heard = { ...claimed(1, 2, 100), w: '0.0', state: 'held', t: 400, sent: 399 } as Noted
+    const heard = Object.assign(claimed(1, 2, 100), { w: '0.0', state: 'held', t: 400, sent: 399 })
     expect(rulesOf('hold', ...lapsed, lag, heard)).toEqual([])
     expect(rulesOf('hold', ...lapsed, lag, by('1.0'))).toEqual([])
   })
