@@ -13,6 +13,7 @@ export default defineConfig({
     globalSetup: ['test-servers/vitest-setup.mjs'],
     testTimeout: 20_000,
     hookTimeout: 30_000,
-    maxWorkers: 2,
+    // Much of a test on a server is waiting for a lease to lapse.
+    maxWorkers: 3,
   },
 })
