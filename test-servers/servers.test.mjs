@@ -40,7 +40,10 @@ const KINDS = [
 
 for (const { name, start, ask, says } of KINDS) {
   await describeWhere(name, name, () => {
-    it('answers, pauses, is killed, comes back at the same place, and leaves nothing', async () => {
+    // Once more where a busy machine lets a server miss its own time limits (an etcd that elects its leader, for one).
+    it('answers, pauses, is killed, comes back at the same place, and leaves nothing', {
+      retry: 1,
+    }, async () => {
       const server = await start()
       expect(server).toMatchObject({ engine: name, version: expect.stringMatching(/^\d+\.\d/) })
       expect(await ask(server.url)).toEqual(says)
