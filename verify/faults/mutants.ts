@@ -161,14 +161,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a claim is taken over, or held, one lease early',
     store: 'redis',
-    file: 'stores/redis/transition-lua.js',
+    file: 'stores/redis/claim-lua.js',
     find: 'st == RUNNING and now >= lease\n',
     replace: 'st == RUNNING and now >= lease - leaseMs\n',
   },
   {
     name: 'a lapsed claim is rerun though it holds',
     store: 'redis',
-    file: 'stores/redis/transition-lua.js',
+    file: 'stores/redis/claim-lua.js',
     find: 'if lapsed and not lapseHolds() then',
     replace: 'if lapsed then',
   },
@@ -196,14 +196,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'fences are those of the attempt',
     store: 'redis',
-    file: 'stores/redis/transition-lua.js',
+    file: 'stores/redis/claim-lua.js',
     find: 'fence = previous + 1\n  if us > fence then fence = us end',
     replace: 'fence = 1',
   },
   {
     name: 'another input is not refused',
     store: 'redis',
-    file: 'stores/redis/transition-lua.js',
+    file: 'stores/redis/claim-lua.js',
     find: 'if lf > 0 and print',
     replace: 'if false and print',
   },

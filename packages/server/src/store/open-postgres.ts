@@ -37,7 +37,11 @@ export async function openPostgresStore(given: string, options: OpenOptions): Pr
   const news = connectionNews(url.shown, options.onConnection)
   // Without a listener a connection that dies while it is idle would end the process.
   pool.on('error', news.lost)
-  pool.on('connect', news.back)
+  pool.on('connect', (client) => {
+    news.back()
+    // The pool tells of idle ones only, and a busy process may have none.
+    client.on('error', news.lost)
+  })
   const { postgresStore } = await import('onceward/postgres')
   const store = postgresStore(pool, {
     ...(schema === undefined ? {} : { schema }),
