@@ -22,6 +22,9 @@ const LOADED_ON_DEMAND = [
 /** Ways into `http` that share the folder but are siblings of each other. */
 const ADAPTERS = ['express', 'fastify', 'koa', 'hono', 'nest', 'fetch', 'node']
 
+/** Capabilities with a port of their own, which their backends import from the folder above. */
+const WITH_BACKENDS = ['locks']
+
 /** An adapter that is another one in different clothes may say so here. */
 const BUILT_ON = /** @type {Record<string, string[]>} */ ({
   nest: ['express', 'fastify', 'node'],
@@ -122,14 +125,17 @@ function refuseInLibrary(file, { specifier, dynamic }, target) {
 function refuseDirection(/** @type {string} */ from, /** @type {string} */ to) {
   const [fromUnit, toUnit] = [unitOf(from), unitOf(to)]
   if (fromUnit === toUnit) return from.startsWith('http/') ? refuseAdapter(from, to) : undefined
-  const allowed =
-    fromUnit === 'core'
-      ? []
-      : ['drivers', 'http', 'testing'].includes(fromUnit)
-        ? ['core']
-        : ['core', 'drivers']
+  const allowed = allowedFor(fromUnit)
   if (allowed.includes(toUnit)) return undefined
   return `${fromUnit} may import ${allowed.length > 0 ? allowed.join(' and ') : 'nothing of ours'}, not ${toUnit}`
+}
+
+function allowedFor(/** @type {string} */ unit) {
+  if (unit === 'core') return []
+  if (unit === 'testing') return ['core', ...WITH_BACKENDS]
+  if (unit === 'drivers' || unit === 'http') return ['core']
+  const [port = ''] = unit.split('/')
+  return WITH_BACKENDS.includes(port) && unit !== port ? ['core', 'drivers', port] : ['core', 'drivers']
 }
 
 function refuseAdapter(/** @type {string} */ from, /** @type {string} */ to) {

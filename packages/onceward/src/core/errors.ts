@@ -36,6 +36,8 @@ export type ErrorCode =
   | 'SCHEMA_NEWER'
   | 'RECORD_CORRUPT'
   | 'REENTRANT'
+  | 'LOCK_LOST'
+  | 'LOCK_TIMEOUT'
   | 'ABORTED'
   | 'CLOSED'
 
@@ -169,6 +171,18 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     retryable: false,
     effect: 'none',
     summary: 'An operation called itself: its own key was run again inside its work.',
+  },
+  LOCK_LOST: {
+    status: 409,
+    retryable: false,
+    effect: 'unknown',
+    summary: 'The lock is not held any more; another may hold it. What was begun under it may have happened.',
+  },
+  LOCK_TIMEOUT: {
+    status: 423,
+    retryable: true,
+    effect: 'none',
+    summary: 'Others held the lock for as long as the caller was willing to wait.',
   },
   ABORTED: {
     status: 499,

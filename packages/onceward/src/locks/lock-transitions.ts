@@ -1,0 +1,219 @@
+import type {
+  AcquireReply,
+  AcquireRequest,
+  ExtendRequest,
+  ForceRequest,
+  HeldLock,
+  LockView,
+  ReleaseReply,
+  Transferred,
+} from './lock-backend.ts'
+import { EMPTY, FORCED_KEPT_MS, type Holder, type LockRecord, MAX_FORCED, type Place } from './lock-record.ts'
+
+/**
+ * What one step makes of a record. `record` is absent where nothing is to be written. `wake` names the tokens whose turn it
+ * may be now.
+ */
+export interface Step<Reply> {
+  readonly reply: Reply
+  readonly record?: LockRecord
+  readonly wake: readonly string[]
+}
+
+/*
+ * The rules of locks, free of any backend. `now` is the backend's clock in ms. What has lapsed by then counts as gone: a
+ * holder at its `until`, a place at its own.
+ */
+
+/** Grants the lock, or keeps a place. A request that is asked again is the same: it keeps its grant, or its place. */
+export function acquire(
+  found: LockRecord | undefined,
+  request: AcquireRequest,
+  now: number,
+): Step<AcquireReply> {
+  const record = pruned(found ?? EMPTY, now)
+  const { token, mode, permits, ttlMs, owner, meta, placeMs, overtake = false, fences = 1 } = request
+  const held = record.holders.find((holder) => holder.token === token)
+  if (held) {
+    const holders = replaced(record.holders, { ...held, until: now + ttlMs })
+    return { reply: grantOf(held.fence, record), record: { ...record, holders }, wake: [] }
+  }
+  const at = record.queue.findIndex((place) => place.token === token)
+  const ahead = overtake ? [] : at < 0 ? record.queue : record.queue.slice(0, at)
+  if (ahead.length === 0 && fits(record.holders, { mode, permits })) {
+    const fence = Math.max(record.fence + 1, Math.floor(now * 1000))
+    const holder: Holder = {
+      token,
+      mode,
+      fence,
+      fences,
+      owner,
+      until: now + ttlMs,
+      ...(meta === undefined ? {} : { meta }),
+    }
+    const next: LockRecord = {
+      ...record,
+      fence: fence + fences - 1,
+      holders: [...record.holders, holder],
+      queue: record.queue.filter((place) => place.token !== token),
+    }
+    return { reply: grantOf(fence, next), record: next, wake: turnOf(next) }
+  }
+  const inTheWay = fits(record.holders, { mode, permits }) ? ahead : record.holders
+  const retryAfterMs = Math.max(1, Math.min(...inTheWay.map(({ until }) => until)) - now)
+  const reply: AcquireReply = { granted: false, retryAfterMs }
+  if (placeMs === undefined) return { reply, wake: [] }
+  const place: Place = { token, mode, permits, until: now + placeMs }
+  const queue = at < 0 ? [...record.queue, place] : replaced(record.queue, place)
+  return { reply, record: { ...record, queue }, wake: [] }
+}
+
+/** Moves the end of a grant that has not lapsed. */
+export function extend(found: LockRecord | undefined, request: ExtendRequest, now: number): Step<boolean> {
+  const record = pruned(found ?? EMPTY, now)
+  const held = record.holders.find((holder) => holder.token === request.token)
+  if (!held) return { reply: false, wake: [] }
+  const moved: Holder = {
+    ...held,
+    until: now + request.ttlMs,
+    ...(request.meta === undefined ? {} : { meta: request.meta }),
+  }
+  return { reply: true, record: { ...record, holders: replaced(record.holders, moved) }, wake: [] }
+}
+
+/** Gives up the grant or the place of a token, and tries `next`. */
+export function release(
+  found: LockRecord | undefined,
+  held: HeldLock,
+  now: number,
+  next?: AcquireRequest,
+): Step<ReleaseReply> {
+  const record = pruned(found ?? EMPTY, now)
+  const released = record.holders.some((holder) => holder.token === held.token)
+  const left = without(record, (token) => token === held.token)
+  if (!next) {
+    const changed = released || left.queue.length < record.queue.length
+    return { reply: { released }, wake: turnOf(left), ...(changed ? { record: left } : {}) }
+  }
+  const asked = acquire(left, next, now)
+  const after = asked.record ?? left
+  return { reply: { released, next: asked.reply }, record: after, wake: turnOf(after) }
+}
+
+/** Gives a grant to another token. Asked again, it answers the same. */
+export function transfer(
+  found: LockRecord | undefined,
+  from: HeldLock,
+  to: Pick<AcquireRequest, 'token' | 'ttlMs' | 'owner' | 'meta'>,
+  now: number,
+): Step<Transferred | undefined> {
+  const record = pruned(found ?? EMPTY, now)
+  const held =
+    record.holders.find((holder) => holder.token === to.token) ??
+    record.holders.find((holder) => holder.token === from.token)
+  if (!held) return { reply: undefined, wake: [] }
+  const { mode, fence, fences } = held
+  const moved: Holder = {
+    token: to.token,
+    mode,
+    fence,
+    fences,
+    owner: to.owner,
+    until: now + to.ttlMs,
+    ...(to.meta === undefined ? {} : { meta: to.meta }),
+  }
+  const holders = record.holders.map((holder) => (holder.token === held.token ? moved : holder))
+  return { reply: { mode, fence }, record: { ...record, holders }, wake: [] }
+}
+
+/** Takes the lock from its holders, or from the one whose grant has the fence. */
+export function forceRelease(
+  found: LockRecord | undefined,
+  request: ForceRequest,
+  now: number,
+): Step<number> {
+  const record = pruned(found ?? EMPTY, now)
+  const { ifFence, by, reason } = request
+  const losers = record.holders.filter(
+    ({ fence, fences }) => ifFence === undefined || (ifFence >= fence && ifFence < fence + fences),
+  )
+  if (losers.length === 0) return { reply: 0, wake: [] }
+  const left = without(record, (token) => losers.some((loser) => loser.token === token))
+  const forced = [...record.forced, ...losers.map(({ fence }) => ({ at: now, by, reason, fence }))]
+  const after = { ...left, forced: forced.slice(-MAX_FORCED) }
+  return { reply: losers.length, record: after, wake: turnOf(after) }
+}
+
+/** Keeps a mark, if the token holds the lock. */
+export function mark(
+  found: LockRecord | undefined,
+  held: HeldLock,
+  text: string,
+  keepMs: number,
+  now: number,
+): Step<boolean> {
+  const record = pruned(found ?? EMPTY, now)
+  if (!record.holders.some((holder) => holder.token === held.token)) return { reply: false, wake: [] }
+  return { reply: true, record: { ...record, mark: { text, until: now + keepMs } }, wake: [] }
+}
+
+/** What people see. */
+export function view(key: string, found: LockRecord, now: number): LockView {
+  const { fence, holders, queue, forced, mark: left } = pruned(found, now)
+  return {
+    key,
+    holders: holders.map(({ owner, mode, fence: own, meta, until }) => ({
+      owner,
+      mode,
+      fence: own,
+      remainingMs: until - now,
+      ...(meta === undefined ? {} : { meta }),
+    })),
+    waiting: queue.length,
+    forced,
+    ...(fence > 0 ? { fence } : {}),
+    ...(left ? { mark: left.text } : {}),
+  }
+}
+
+/** Whether nothing is lost when the record is forgotten: new fences are greater by the clock alone. */
+export function isIdle(record: LockRecord, now: number): boolean {
+  const { holders, queue, forced, mark: left } = pruned(record, now)
+  return holders.length === 0 && queue.length === 0 && forced.length === 0 && !left
+}
+
+/** The record without what has lapsed. */
+function pruned(record: LockRecord, now: number): LockRecord {
+  const lives = ({ until }: { readonly until: number }) => until > now
+  const { mark: left, ...rest } = record
+  return {
+    ...rest,
+    holders: record.holders.filter(lives),
+    queue: record.queue.filter(lives),
+    forced: record.forced.filter(({ at }) => at > now - FORCED_KEPT_MS),
+    ...(left && lives(left) ? { mark: left } : {}),
+  }
+}
+
+function fits(holders: readonly Holder[], { mode, permits }: Pick<Place, 'mode' | 'permits'>): boolean {
+  if (mode === 'exclusive') return holders.length === 0
+  return holders.length < permits && !holders.some((holder) => holder.mode === 'exclusive')
+}
+
+/** The first one who waits, when it would be granted now. A grant wakes the next one, so readers follow each other. */
+function turnOf({ holders, queue: [first] }: LockRecord): readonly string[] {
+  return first && fits(holders, first) ? [first.token] : []
+}
+
+function without(record: LockRecord, leaves: (token: string) => boolean): LockRecord {
+  const stays = ({ token }: { readonly token: string }) => !leaves(token)
+  return { ...record, holders: record.holders.filter(stays), queue: record.queue.filter(stays) }
+}
+
+function replaced<T extends { readonly token: string }>(list: readonly T[], one: T): readonly T[] {
+  return list.map((other) => (other.token === one.token ? one : other))
+}
+
+function grantOf(fence: number, { mark: left }: LockRecord): AcquireReply {
+  return { granted: true, fence, ...(left ? { mark: left.text } : {}) }
+}

@@ -1,0 +1,1 @@
+export { type MemoryLocksOptions, memoryLocks } from './memory-locks.ts'

@@ -1,0 +1,66 @@
+import type { Clock } from '../../core/clock.ts'
+import { OncewardError } from '../../core/errors.ts'
+import { systemClock } from '../../core/system.ts'
+import type { FencingBackend } from '../lock-backend.ts'
+import type { LockRecord } from '../lock-record.ts'
+import * as transitions from '../lock-transitions.ts'
+
+/** Options of {@link memoryLocks}. */
+export interface MemoryLocksOptions {
+  readonly clock?: Clock
+}
+
+/** Locks in the memory of this process, for tests and for work that no other process does. */
+export function memoryLocks(options: MemoryLocksOptions = {}): FencingBackend {
+  const { clock = systemClock } = options
+  const records = new Map<string, LockRecord>()
+  const waiting = new Map<string, Set<() => void>>()
+  let closed = false
+
+  async function step<Reply>(
+    key: string,
+    decide: (found: LockRecord | undefined, now: number) => transitions.Step<Reply>,
+  ): Promise<Reply> {
+    if (closed) throw new OncewardError('CLOSED', 'these locks were closed; make new ones')
+    const now = clock.now()
+    const { reply, record, wake } = decide(records.get(key), now)
+    if (record && transitions.isIdle(record, now)) records.delete(key)
+    else if (record) records.set(key, record)
+    for (const token of wake) for (const call of waiting.get(token) ?? []) queueMicrotask(call)
+    return reply
+  }
+
+  return {
+    where: 'memory',
+    capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: false },
+    minTtlMs: 10,
+    drift: 0,
+    acquire: (request) => step(request.key, (found, now) => transitions.acquire(found, request, now)),
+    extend: (requests) =>
+      Promise.all(
+        requests.map((request) => step(request.key, (found, now) => transitions.extend(found, request, now))),
+      ),
+    release: (held, next) => step(held.key, (found, now) => transitions.release(found, held, now, next)),
+    transfer: (from, to) => step(from.key, (found, now) => transitions.transfer(found, from, to, now)),
+    async inspect(key) {
+      const found = records.get(key)
+      const now = clock.now()
+      return found && !transitions.isIdle(found, now) ? transitions.view(key, found, now) : undefined
+    },
+    forceRelease: (request) =>
+      step(request.key, (found, now) => transitions.forceRelease(found, request, now)),
+    mark: (held, text, keepMs) =>
+      step(held.key, (found, now) => transitions.mark(found, held, text, keepMs, now)),
+    watch({ token }, wake) {
+      const listeners = waiting.get(token) ?? new Set()
+      waiting.set(token, listeners.add(wake))
+      return () => {
+        listeners.delete(wake)
+        if (listeners.size === 0) waiting.delete(token)
+      }
+    },
+    async close() {
+      closed = true
+    },
+  }
+}
