@@ -14,18 +14,13 @@ import {
   rolledBack,
   type TextRow,
 } from './pg-driver.ts'
-import { isConflict, isUnknownStatement } from './pg-errors.ts'
+import { isUnknownStatement } from './pg-errors.ts'
+import { type Emitter, serverMessages } from './server-messages.ts'
 
 /** A `Pool` of `pg`, by the least that tells it from a client. */
 export interface PgPoolHandle {
   connect(): Promise<object>
   readonly totalCount: number
-}
-
-/** The part of an emitter that is used. */
-interface Emitter {
-  on(event: string, listener: (...args: never[]) => void): unknown
-  removeListener(event: string, listener: (...args: never[]) => void): unknown
 }
 
 /** The part of a client of `pg` that is used. */
@@ -151,7 +146,7 @@ export function nodePostgres(given: PgPoolHandle, options: PgDriverOptions): PgD
 
   async function transact<T>(body: (tx: PgTransaction) => Promise<T>): Promise<T> {
     const client = await take()
-    const conflict = conflictSeenOn(client)
+    const heard = serverMessages(client.connection)
     let broken = true
     try {
       await answerWithin(
@@ -161,8 +156,9 @@ export function nodePostgres(given: PgPoolHandle, options: PgDriverOptions): PgD
       )
       const value = await orRollback(client, () => body(transactionOn(client)))
       const status = client.getTransactionStatus?.()
-      if (status === 'I') {
-        broken = false
+      if (status === 'I' || heard.committed()) {
+        // Another transaction that the body has begun goes with the connection.
+        broken = status !== 'I'
         throw endedItself()
       }
       await commit(client)
@@ -172,9 +168,9 @@ export function nodePostgres(given: PgPoolHandle, options: PgDriverOptions): PgD
       broken &&= !(error instanceof Aborted)
       if (!(error instanceof Aborted)) throw error
       // The body has swallowed that the server has undone its transaction for the sake of another one.
-      throw error.isSwallowed ? (conflict.seen() ?? error.cause) : error.cause
+      throw error.isSwallowed ? (heard.conflict() ?? error.cause) : error.cause
     } finally {
-      conflict.stop()
+      heard.stop()
       give(client, broken)
     }
   }
@@ -222,16 +218,6 @@ class Aborted extends Error {
     super('rolled back', { cause })
     this.isSwallowed = isSwallowed
   }
-}
-
-/** Listens to what the server says on a connection: whoever gets an error from it may keep it to himself. */
-function conflictSeenOn({ connection }: Client): { seen(): unknown; stop(): void } {
-  let found: unknown
-  const look = (message: unknown) => {
-    if (isConflict(message)) found ??= message
-  }
-  connection?.on?.('errorMessage', look)
-  return { seen: () => found, stop: () => void connection?.removeListener?.('errorMessage', look) }
 }
 
 async function listen(

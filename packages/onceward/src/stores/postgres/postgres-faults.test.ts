@@ -302,6 +302,17 @@ await describeWhere('postgres', 'the PostgreSQL store when things break', () => 
     client.release()
   })
 
+  it('work that commits its transaction and begins another one is told so', async () => {
+    const store = open()
+    const ended = store.transaction(async (tx) => {
+      claimOf(await store.claimIn(tx, asks(someId())))
+      await (tx as unknown as { query(text: string): Promise<unknown> }).query('COMMIT')
+      await (tx as unknown as { query(text: string): Promise<unknown> }).query('BEGIN')
+    })
+    await expect(ended).rejects.toThrow('the body ended its transaction itself')
+    expect(await store.transaction(async () => 'usable')).toBe('usable')
+  })
+
   it('a key that an open transaction has claimed is told to be running, and no other key waits for it', async () => {
     const [a, b] = [open(), open({ queryTimeoutMs: 2000 })]
     const taken = someId('taken')

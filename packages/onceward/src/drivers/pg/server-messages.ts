@@ -1,0 +1,38 @@
+import { isConflict } from './pg-errors.ts'
+
+/** The part of an emitter that is used. */
+export interface Emitter {
+  on(event: string, listener: (...args: never[]) => void): unknown
+  removeListener(event: string, listener: (...args: never[]) => void): unknown
+}
+
+/** What the server has said on a connection: whoever got an error from it, or ended a transaction, may keep it to himself. */
+export interface ServerMessages {
+  /** The first deadlock or serialization failure. */
+  conflict(): unknown
+  /** Whether a transaction was committed. */
+  committed(): boolean
+  stop(): void
+}
+
+/** Listens to the `connection` of a client of `pg`. The native client has none: nothing is heard there. */
+export function serverMessages(connection: Partial<Emitter> | undefined): ServerMessages {
+  let conflict: unknown
+  let committed = false
+  const onError = (message: unknown) => {
+    if (isConflict(message)) conflict ??= message
+  }
+  const onComplete = (message: { readonly text?: unknown }) => {
+    committed ||= message.text === 'COMMIT'
+  }
+  connection?.on?.('errorMessage', onError)
+  connection?.on?.('commandComplete', onComplete)
+  return {
+    conflict: () => conflict,
+    committed: () => committed,
+    stop() {
+      connection?.removeListener?.('errorMessage', onError)
+      connection?.removeListener?.('commandComplete', onComplete)
+    },
+  }
+}
