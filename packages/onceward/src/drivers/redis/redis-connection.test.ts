@@ -20,6 +20,23 @@ await describeWith('redis', 'a connection to Redis', ({ redis }) => {
     },
   }
 
+  it('waits for a client that is away with one listener, however many calls wait', async () => {
+    const away = new Redis(1, '127.0.0.1', { retryStrategy: () => 60_000 })
+    away.on('error', () => {})
+    const before = away.listenerCount('ready')
+    const connection = redisConnection('the test', away, { timeoutMs: 100 })
+    const calls = Array.from({ length: 50 }, () => connection.command(['PING']))
+    expect(away.listenerCount('ready')).toBe(before + 1)
+    for (const call of await Promise.allSettled(calls))
+      expect(call).toMatchObject({
+        status: 'rejected',
+        reason: { code: 'STORE_UNAVAILABLE', effect: 'none' },
+      })
+    expect(away.listenerCount('ready')).toBe(before)
+    connection.close()
+    away.disconnect()
+  })
+
   for (const [name, connect] of Object.entries(open)) {
     describe(`by ${name}`, () => {
       let connection: RedisConnection

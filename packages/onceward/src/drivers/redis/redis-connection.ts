@@ -85,6 +85,7 @@ export function redisConnection(
   const timeoutMs = options.timeoutMs ?? 5000
   const about: RedisWhere = { where: link.where, topology: link.topology }
   const subscriber = redisSubscriber(link, timers)
+  const becomesReady = readiness(link)
   let closed = false
 
   /** Sends once the client is ready, and gives up after `ms`. */
@@ -119,7 +120,7 @@ export function redisConnection(
         }
       }
       if (link.isReady() || link.closedReason() !== undefined) start()
-      else forget = link.onceReady(start)
+      else forget = becomesReady(start)
     })
   }
   const evalArgs = (
@@ -177,6 +178,28 @@ export function redisConnection(
       subscriber.close()
       link.close()
     },
+  }
+}
+
+/** Calls those who wait once the client is ready, over one listener however many they are; answers how one is forgotten. */
+function readiness(link: RedisLink): (start: () => void) => () => void {
+  const waiting = new Set<() => void>()
+  let forget: (() => void) | undefined
+  const onReady = () => {
+    forget = undefined
+    const all = [...waiting]
+    waiting.clear()
+    for (const start of all) start()
+  }
+  return (start) => {
+    waiting.add(start)
+    forget ??= link.onceReady(onReady)
+    return () => {
+      waiting.delete(start)
+      if (waiting.size > 0) return
+      forget?.()
+      forget = undefined
+    }
   }
 }
 
