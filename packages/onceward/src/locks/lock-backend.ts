@@ -15,6 +15,8 @@ export interface LockCapabilities {
   readonly marks: boolean
   /** Outlives the processes that use it. */
   readonly durable: boolean
+  /** How many {@link AcquireRequest.fences} one grant can be given at most. Absent: any number. 1: no reserve at all. */
+  readonly maxFences?: number
 }
 
 /** Asks for a lock. */
