@@ -1,6 +1,7 @@
 import { runInFrame } from './context.ts'
 import { isOncewardError, OncewardError } from './errors.ts'
-import { keepLease, type LeaseKeeper, type Reading } from './lease-keeper.ts'
+import type { Reading } from './lease-clock.ts'
+import { keepLease, type LeaseKeeper } from './lease-keeper.ts'
 import type { OnError, Operation } from './once-types.ts'
 import type { Claim, Effect, Outcome, StepRecord } from './operation.ts'
 import { operationHandle } from './operation-handle.ts'

@@ -1,12 +1,7 @@
 import { OncewardError } from './errors.ts'
+import { countOnMs, type Reading, readClock, sinceMs } from './lease-clock.ts'
 import type { Claim } from './operation.ts'
 import type { Engine } from './settings.ts'
-
-/** Both clocks at one moment. */
-export interface Reading {
-  readonly now: number
-  readonly monotonic: number
-}
 
 /** Keeps one claim alive while its work runs, and knows when it can no longer be sure of it. */
 export interface LeaseKeeper {
@@ -16,30 +11,6 @@ export interface LeaseKeeper {
   isLost(): boolean
   /** Stops renewing. */
   stop(): void
-}
-
-/** Reads both clocks. */
-export function readClock(engine: Engine): Reading {
-  return { now: engine.clock.now(), monotonic: engine.clock.monotonic() }
-}
-
-/**
- * The part of a lease that is given up to clocks running at different speeds, in ms: 2 % and 2 ms.
- * Clocks of one data centre differ by far less; a virtual machine that is suspended is noticed by the wall clock.
- */
-function driftMs(leaseMs: number): number {
-  return leaseMs * 0.02 + 2
-}
-
-/** How long this process may count on a lease, in ms. */
-function countOnMs(leaseMs: number): number {
-  return leaseMs - driftMs(leaseMs)
-}
-
-/** The time since a reading, in ms, by whichever clock has moved further. */
-function sinceMs(engine: Engine, reading: Reading): number {
-  const { now, monotonic } = readClock(engine)
-  return Math.max(now - reading.now, monotonic - reading.monotonic)
 }
 
 /** Whether a claim that was asked for at `sentAt` may have lapsed before its grant was heard of. */

@@ -1,31 +1,4 @@
-export type {
-  AcquireReply,
-  AcquireRequest,
-  ExtendRequest,
-  FencingBackend,
-  ForcedRelease,
-  ForceRequest,
-  HeldLock,
-  HolderView,
-  LockBackend,
-  LockCapabilities,
-  LockMode,
-  LockView,
-  ReleaseReply,
-  Transferred,
-  UnfencedBackend,
-} from './lock-backend.ts'
-export type {
-  AcquireOptions,
-  HoldOptions,
-  Lease,
-  LeaseGroup,
-  LockEvent,
-  LockMethods,
-  LockObserver,
-  Locks,
-  LocksOptions,
-  Released,
-  Segmented,
-  Semaphore,
-} from './lock-types.ts'
+export { createLocks } from './create-locks.ts'
+export type * from './lock-backend.ts'
+export { LOCKS_CHANNEL } from './lock-events.ts'
+export type * from './lock-types.ts'
