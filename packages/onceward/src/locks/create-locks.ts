@@ -1,6 +1,7 @@
 import { OncewardError } from '../core/errors.ts'
 import { readClock } from '../core/lease-clock.ts'
 import { pause } from '../core/pause.ts'
+import { cronMethods } from './cron.ts'
 import { HeldLease } from './lease.ts'
 import type { FencingBackend, LockBackend, UnfencedBackend } from './lock-backend.ts'
 import type { AcquireSettings } from './lock-options.ts'
@@ -57,8 +58,11 @@ export function createLocks(backend: LockBackend, options: LocksOptions = {}): L
   const later = () => {
     throw new TypeError('this is not there yet')
   }
+  const tryAcquire = async (key: string, given?: HoldOptions) => attempt(key, holdSettings(backend, base, given))
+  const crons = cronMethods({ ...engine, tryAcquire, acquire })
   const locks: Partial<Locks> = {
-    tryAcquire: async (key: string, given?: HoldOptions) => attempt(key, holdSettings(backend, base, given)),
+    ...crons.methods,
+    tryAcquire,
     acquire,
     using,
     inspect: (key: string) => backend.inspect(checkLockKey(key)),
@@ -77,7 +81,10 @@ export function createLocks(backend: LockBackend, options: LocksOptions = {}): L
     attach: later,
     forceRelease: async (key, { by = engine.owner, reason, ...rest }) =>
       (await backend.forceRelease({ key, by, reason, ...rest })) > 0 ? 'released' : 'not-held',
-    close: () => backend.close(),
+    async close() {
+      await crons.stop()
+      await backend.close()
+    },
   }
   return locks as Locks
 }

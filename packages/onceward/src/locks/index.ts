@@ -1,4 +1,20 @@
 export { createLocks } from './create-locks.ts'
+export type * from './cron-types.ts'
+export type { BatchPosition, IdPage } from './delete-batches.ts'
+export {
+  type DeleteCounts,
+  type DeleteProgress,
+  type DeletionInSegments,
+  deleteInSegments,
+} from './delete-in-segments.ts'
 export type * from './lock-backend.ts'
 export { LOCKS_CHANNEL } from './lock-events.ts'
 export type * from './lock-types.ts'
+export {
+  type FiredContext,
+  type OneInstanceOptions,
+  OnOneInstance,
+  type OnOneInstanceOptions,
+  onOneInstance,
+} from './on-one-instance.ts'
+export { type SafeDeleted, type SafeDeletion, safeDelete } from './safe-delete.ts'

@@ -1,4 +1,5 @@
 import type { Clock, Random, Timers } from '../core/clock.ts'
+import type { CronMethods } from './cron-types.ts'
 import type { LockView } from './lock-backend.ts'
 
 /** How a lock is held. Each can be set for an instance and for one call. */
@@ -121,7 +122,7 @@ export interface Segmented {
 }
 
 /** Locks on one backend. */
-export interface Locks<Fence extends number | undefined = number | undefined> {
+export interface Locks<Fence extends number | undefined = number | undefined> extends CronMethods<Fence> {
   /** One attempt: `null` when the key is held. @throws only when the backend failed, or for misuse. */
   tryAcquire(key: string, options?: HoldOptions): Promise<Lease<Fence> | null>
   /**
@@ -176,9 +177,28 @@ export interface LockEvent {
     | 'forced'
     | 'attached'
     | 'expired-hold'
+    /** A tick ran, and its end is recorded. */
+    | 'tick-done'
+    /** `fn` threw. */
+    | 'tick-failed'
+    /** The lock was lost before the end of a run could be recorded. */
+    | 'tick-lost'
+    /** A run was begun somewhere and cut off. */
+    | 'tick-crashed'
+    /** Nothing of this name runs until `resolveTick` decides. */
+    | 'tick-held'
+    | 'tick-resolved'
+    /** No instance could begin it in time. */
+    | 'tick-missed'
+    /** The clock of this machine is far ahead. */
+    | 'tick-refused'
+    /** The backend failed; it is asked again. */
+    | 'tick-delayed'
   readonly key: string
   readonly fence?: number
-  /** How long it was waited for, or held, in ms. */
+  /** The scheduled time that a `tick-…` is about, in ms since the epoch. */
+  readonly tick?: number
+  /** How long it was waited for, or held, or how long a tick ran, in ms. */
   readonly durationMs?: number
   /** For a person. */
   readonly message?: string
