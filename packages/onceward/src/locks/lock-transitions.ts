@@ -41,7 +41,7 @@ export function acquire(
   const at = record.queue.findIndex((place) => place.token === token)
   const ahead = overtake ? [] : at < 0 ? record.queue : record.queue.slice(0, at)
   if (ahead.length === 0 && fits(record.holders, { mode, permits })) {
-    const fence = Math.max(record.fence + 1, Math.floor(now * 1000))
+    const fence = Math.max(record.fence + 1, fenceAt(now))
     const holder: Holder = {
       token,
       mode,
@@ -176,10 +176,21 @@ export function view(key: string, found: LockRecord, now: number): LockView {
   }
 }
 
+/** The tokens whose turn it may be at this moment: what a backend looks for that is not told of every change. */
+export function turns(found: LockRecord, now: number): readonly string[] {
+  return turnOf(pruned(found, now))
+}
+
 /** Whether nothing is lost when the record is forgotten: new fences are greater by the clock alone. */
 export function isIdle(record: LockRecord, now: number): boolean {
-  const { holders, queue, forced, mark: left } = pruned(record, now)
+  const { fence, holders, queue, forced, mark: left } = pruned(record, now)
+  if (fence >= fenceAt(now)) return false
   return holders.length === 0 && queue.length === 0 && forced.length === 0 && !left
+}
+
+/** The least fence of a grant at this time: in µs, so that it is greater than any that nobody remembers. */
+function fenceAt(now: number): number {
+  return Math.floor(now * 1000)
 }
 
 /** The record without what has lapsed. */

@@ -28,6 +28,8 @@ export type {
   HttpTarget,
   StartHttp,
 } from './http-target.ts'
+export { lockConformance } from './lock-conformance.ts'
+export type { LockHarness, OpenedLocks } from './lock-harness.ts'
 export { storeConformance } from './store-conformance.ts'
 export type { OpenedStore, StoreHarness } from './store-harness.ts'
 export {

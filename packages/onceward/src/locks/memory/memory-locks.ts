@@ -24,10 +24,23 @@ export function memoryLocks(options: MemoryLocksOptions = {}): FencingBackend {
     if (closed) throw new OncewardError('CLOSED', 'these locks were closed; make new ones')
     const now = clock.now()
     const { reply, record, wake } = decide(records.get(key), now)
-    if (record && transitions.isIdle(record, now)) records.delete(key)
-    else if (record) records.set(key, record)
+    if (record) {
+      records.set(key, record)
+      forgetIdle(now)
+    }
     for (const token of wake) for (const call of waiting.get(token) ?? []) queueMicrotask(call)
     return reply
+  }
+
+  /** Looks at two of the records at each turn, so that those that are idle go sooner than new ones come. */
+  function forgetIdle(now: number): void {
+    for (let looked = 0; looked < 2; looked++) {
+      const [oldest] = records
+      if (!oldest) return
+      const [key, record] = oldest
+      records.delete(key)
+      if (!transitions.isIdle(record, now)) records.set(key, record)
+    }
   }
 
   return {
