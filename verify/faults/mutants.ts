@@ -136,7 +136,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a transaction whose work throws is committed',
     store: 'sqlite',
-    file: 'stores/sqlite/write-lock.js',
+    file: 'drivers/sqlite/write-lock.js',
     find: '    catch (error) {\n        undo({ connection });\n        throw error;',
     replace:
       '    catch (error) {\n        if (connection.inTransaction()) connection.commit();\n        throw error;',
@@ -211,7 +211,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a claim that finds a record replaces it',
     store: 'postgres',
-    file: 'stores/postgres/migrations/0001-operations.sql',
+    file: 'drivers/pg/migrations/0001-operations.sql',
     find: 'ON CONFLICT (digest) DO NOTHING\n    RETURNING o.digest, o.created_at',
     replace:
       "ON CONFLICT (digest) DO UPDATE SET owner = EXCLUDED.owner, fence = EXCLUDED.fence, state = 'running', detail = NULL\n    RETURNING o.digest, o.created_at",
@@ -219,7 +219,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'anybody may complete a running operation',
     store: 'postgres',
-    file: 'stores/postgres/migrations/0001-operations.sql',
+    file: 'drivers/pg/migrations/0001-operations.sql',
     find: 'AND o.owner = a.owner AND o.fence = a.fence\n      AND o.attempt',
     replace: 'AND o.attempt',
     faults: ['pause-point', 'stop'],
@@ -227,7 +227,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a renewal asks for neither owner nor fence',
     store: 'postgres',
-    file: 'stores/postgres/migrations/0001-operations.sql',
+    file: 'drivers/pg/migrations/0001-operations.sql',
     find: 'AND o.owner = a.owner AND o.fence = a.fence\n    RETURNING o.digest;',
     replace: 'RETURNING o.digest;',
     faults: ['pause-point', 'stop'],

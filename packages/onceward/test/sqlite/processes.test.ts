@@ -11,7 +11,7 @@ describe('several processes on one file', () => {
     await Promise.all(children.map((child) => child.next()))
     for (const child of children) child.go()
     const reports = await Promise.all(children.map((child) => child.next()))
-    expect(reports.flatMap((report) => report['applied'])).toEqual(['0001-operations'])
+    expect(reports.flatMap((report) => report['applied'])).toEqual(['0001-operations', '0002-locks'])
     expect(reports.map((report) => report['reply']).sort()).toEqual([
       'claimed',
       'running',
@@ -20,7 +20,7 @@ describe('several processes on one file', () => {
     ])
     const store = closing(sqliteStore(path))
     expect(await store.migrate()).toEqual([])
-    expect(count(store.database, 'SELECT count(*) FROM onceward_migrations')).toBe(1)
+    expect(count(store.database, 'SELECT count(*) FROM onceward_migrations')).toBe(2)
   })
 
   it('race for the same keys: each key is granted once, and ends with the outcome of its owner', async () => {

@@ -5,6 +5,20 @@ CREATE TABLE onceward_audit (
   entry  TEXT    NOT NULL
 );
 
+CREATE TABLE onceward_locks (
+  key        TEXT    PRIMARY KEY,
+  token      TEXT,
+  fence      INTEGER NOT NULL,
+  fences     INTEGER NOT NULL,
+  until      INTEGER NOT NULL,
+  owner      TEXT,
+  meta       TEXT,
+  state      TEXT,
+  busy_until INTEGER NOT NULL,
+  keep_until INTEGER NOT NULL,
+  touched_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
 CREATE TABLE onceward_migrations (
   number     INTEGER PRIMARY KEY,
   name       TEXT    NOT NULL,

@@ -2,10 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { operationId } from '../../src/core/identity.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
-import { MIGRATIONS } from '../../src/stores/sqlite/sqlite-schema.ts'
+import { MIGRATIONS } from '../../src/drivers/sqlite/schema.ts'
 import { asks, claimed, closing, count, DAY_MS, freshId, opened, temporaryFile, value } from './sqlite-kit.ts'
 
-const FOLDER = new URL('../../src/stores/sqlite/migrations/', import.meta.url)
+const FOLDER = new URL('../../src/drivers/sqlite/migrations/', import.meta.url)
 const DUMP = new URL('./schema.sql', import.meta.url)
 
 describe('the schema', () => {
@@ -64,13 +64,13 @@ describe('the schema', () => {
     const path = temporaryFile()
     const first = closing(sqliteStore(path))
     await first.migrate()
-    first.database.exec("INSERT INTO onceward_migrations VALUES (2, '0002-from-the-future', 0)")
+    first.database.exec("INSERT INTO onceward_migrations VALUES (3, '0003-from-the-future', 0)")
     const store = closing(sqliteStore(path))
     for (const call of [() => store.claim(asks(freshId())), () => store.migrate(), () => store.stats()]) {
       await expect(call()).rejects.toMatchObject({
         code: 'SCHEMA_NEWER',
         effect: 'none',
-        message: expect.stringMatching(/version 2, this program knows 1; upgrade/),
+        message: expect.stringMatching(/version 3, this program knows 2; upgrade/),
       })
     }
     expect(await store.doctor()).toContainEqual(expect.objectContaining({ check: 'schema', level: 'fail' }))

@@ -38,13 +38,18 @@ interface PoolConfig {
 
 const MEND = "give a pool: `mysql.createPool(…)` of 'mysql2/promise' or 'mysql2'"
 
-/** The promise interface of a pool. @throws `TypeError` that names the mend for everything else. */
-export function promisePool(pool: unknown): MysqlPromisePool {
-  if (typeof pool !== 'object' || pool === null) throw new TypeError(`mysqlStore needs a pool; ${MEND}`)
+/**
+ * The promise interface of a pool.
+ *
+ * @param user - Who was given it, for messages.
+ * @throws `TypeError` that names the mend for everything else.
+ */
+export function promisePool(pool: unknown, user = 'mysqlStore'): MysqlPromisePool {
+  if (typeof pool !== 'object' || pool === null) throw new TypeError(`${user} needs a pool; ${MEND}`)
   const shape = pool as Readonly<Record<string, unknown>>
   if (can(shape, 'of') && can(shape, 'add')) {
     throw new TypeError(
-      `mysqlStore was given a cluster of pools, which may read from a replica that lags behind; ${MEND} of the primary`,
+      `${user} was given a cluster of pools, which may read from a replica that lags behind; ${MEND} of the primary`,
     )
   }
   if (can(shape, 'getConnection')) {
@@ -54,11 +59,11 @@ export function promisePool(pool: unknown): MysqlPromisePool {
   }
   if (can(shape, 'execute') && can(shape, 'query')) {
     throw new TypeError(
-      'mysqlStore was given one connection, which cannot carry several statements at a time, and breaks for good; ' +
+      `${user} was given one connection, which cannot carry several statements at a time, and breaks for good; ` +
         `${MEND}. For a transaction that is open on it there is once.within()`,
     )
   }
-  throw new TypeError(`mysqlStore needs a pool; ${MEND}`)
+  throw new TypeError(`${user} needs a pool; ${MEND}`)
 }
 
 /** Which database a pool is for, without user and password, for messages. */

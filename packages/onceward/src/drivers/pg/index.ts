@@ -1,5 +1,7 @@
 export type { PgPoolHandle } from './node-postgres.ts'
+export { type Notifications, notifications } from './notifications.ts'
 export { type PostgresPool, pgDriver } from './open-driver.ts'
+export { backOff, ownTransaction, whileInConflict } from './own-transaction.ts'
 export { plainArray, textArray } from './pg-array.ts'
 export {
   CommitFailed,
@@ -23,3 +25,15 @@ export {
   schemaMissing,
 } from './pg-errors.ts'
 export type { PorsagerHandle } from './porsager.ts'
+export { type PreparedDatabase, prepareDatabase } from './prepare-database.ts'
+export {
+  assertUsable,
+  isTooNew,
+  migrateSchema,
+  type PendingMigration,
+  pendingAfter,
+  SCHEMA_VERSION,
+  type ServerFacts,
+  serverFacts,
+} from './schema.ts'
+export { NOW_MS, named, plain } from './statements.ts'

@@ -9,11 +9,11 @@ export type PostgresPool = PgPoolHandle | PorsagerHandle
 export function pgDriver(pool: unknown, options: PgDriverOptions): PgDriver {
   if (isPgPool(pool)) return nodePostgres(pool, options)
   if (isPorsager(pool)) return porsager(pool, options)
-  throw new TypeError(refusal(pool))
+  throw new TypeError(refusal(pool, options.user ?? 'postgresStore'))
 }
 
-function refusal(given: unknown): string {
-  const wanted = 'postgresStore needs a pool: `new pg.Pool({ connectionString })`, or `postgres(url)`'
+function refusal(given: unknown, user: string): string {
+  const wanted = `${user} needs a pool: \`new pg.Pool({ connectionString })\`, or \`postgres(url)\``
   if (typeof given === 'string') return `${wanted}; it was given a text. Open the pool and pass it`
   if (typeof given === 'function' && 'unsafe' in given) {
     return `${wanted}; it was given the \`sql\` of a transaction. Pass the root \`sql\`, and join a transaction by once.within(tx, …)`

@@ -66,6 +66,8 @@ export interface PgDriver {
 
 /** What a driver is opened with. */
 export interface PgDriverOptions {
+  /** Who was given the pool, for messages. Default `postgresStore`. */
+  readonly user?: string
   readonly timers: Timers
   /** How long a connection or an answer is waited for, in ms. */
   readonly queryTimeoutMs: number

@@ -46,7 +46,7 @@ export function porsager(sql: PorsagerHandle, options: PgDriverOptions): PgDrive
   const { queryTimeoutMs } = options
   if ((sql.options as PorsagerOptions).transform?.row?.from) {
     throw new TypeError(
-      'postgresStore was given a `sql` that transforms rows, also those of the store; give the store one of its own without `transform.row`',
+      `${options.user ?? 'postgresStore'} was given a \`sql\` that transforms rows, also those of ours; give it one of its own without \`transform.row\``,
     )
   }
   let prepare = options.prepare && (sql.options as { prepare?: boolean }).prepare !== false

@@ -1,4 +1,5 @@
-import { CREATION_SLACK_US, JSON_PARAMETER, NOW_MS } from './record-statements.ts'
+import { JSON_PARAMETER, NOW_MS } from '../../drivers/mysql/index.ts'
+import { CREATION_SLACK_US } from './record-statements.ts'
 
 /** Whether a record is remembered; a running one that may be rerun is forgotten when nobody has taken it over. */
 const ALIVE = `(o.expires_at > ${NOW_MS} OR (o.expires_at IS NULL

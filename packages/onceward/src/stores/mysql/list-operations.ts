@@ -2,10 +2,9 @@ import { checkedLimit, type ListPosition, matches, parseCursor, toCursor } from 
 import type { OperationRecord } from '../../core/operation.ts'
 import type { ListPage, ListQuery } from '../../core/store.ts'
 import { isExpired } from '../../core/transitions.ts'
+import { ownStatement, READ_NOW } from '../../drivers/mysql/index.ts'
 import { columnText, fitsColumn, type SqlValue } from '../../drivers/sql/index.ts'
 import { WALK, WALK_OPEN } from './catalog-statements.ts'
-import { ownStatement } from './own-statements.ts'
-import { READ_NOW } from './record-statements.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** How many records the first statement looks at beyond those asked for, and how many each later one. */

@@ -2,9 +2,14 @@ import { checkedLimit, MAX_PAGE, MIN_DIGEST_PREFIX } from '../../core/catalog-qu
 import type { OperationRecord } from '../../core/operation.ts'
 import type { AuditEntry, OperationCatalog } from '../../core/store.ts'
 import { isExpired, sweep } from '../../core/transitions.ts'
-import { failure, type MysqlSession } from '../../drivers/mysql/index.ts'
+import {
+  asciiJson,
+  failure,
+  type MysqlSession,
+  ownStatement,
+  ownTransaction,
+} from '../../drivers/mysql/index.ts'
 import type { Change, Row } from '../../drivers/sql/index.ts'
-import { asciiJson } from './ascii-json.ts'
 import {
   ABANDONED,
   AUDIT,
@@ -17,7 +22,6 @@ import {
   LAPSED,
 } from './catalog-statements.ts'
 import { listOperations } from './list-operations.ts'
-import { ownStatement, ownTransaction } from './own-statements.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** The catalog without what needs no schema (`migrate`, `doctor`). */

@@ -1,8 +1,6 @@
 import type { Finding } from '../../core/store.ts'
-import type { MysqlSession } from '../../drivers/mysql/index.ts'
+import { foundSchema, type MysqlSession, READ_NOW, SCHEMA_VERSION } from '../../drivers/mysql/index.ts'
 import { COUNT_EXPIRED, COUNT_LAPSED } from './catalog-statements.ts'
-import { foundSchema, SCHEMA_VERSION } from './mysql-schema.ts'
-import { READ_NOW } from './record-statements.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** A difference of clocks that is worth a warning, in ms. Leases count on the server's clock all the same. */

@@ -35,7 +35,7 @@ await describeWith('mariadb', 'the schema of the MySQL store', ({ mariadb }) => 
   it('is shown before it is made, and made by the first use where that is asked for', async () => {
     const store = mysqlStore(pool, { autoMigrate: true })
     const plan = await store.plan()
-    expect(plan.map(({ name }) => name)).toEqual(['0001-operations'])
+    expect(plan.map(({ name }) => name)).toEqual(['0001-operations', '0002-locks'])
     expect(plan[0]?.sql).toMatch(/CREATE TABLE IF NOT EXISTS onceward_operations/)
     expect(await failureOf(pool.query('SELECT 1 FROM onceward_operations'))).toMatchObject({ errno: 1146 })
     await doneBy(store, someId())
@@ -46,7 +46,7 @@ await describeWith('mariadb', 'the schema of the MySQL store', ({ mariadb }) => 
   it('is made once by eight that start at the same time, and all of them can work', async () => {
     const stores = Array.from({ length: 8 }, () => mysqlStore(pool))
     const applied = await Promise.all(stores.map((store) => store.migrate()))
-    expect(applied.flat()).toEqual(['0001-operations'])
+    expect(applied.flat()).toEqual(['0001-operations', '0002-locks'])
     await Promise.all(stores.map((store) => doneBy(store, someId())))
   })
 
@@ -56,7 +56,7 @@ await describeWith('mariadb', 'the schema of the MySQL store', ({ mariadb }) => 
     // The first statement was done, and then the process ended.
     await pool.query(plan?.sql.split(/;\s*$/m)[0] ?? '')
     expect(isOncewardError(await failureOf(store.get(someId())), 'SCHEMA_MISSING')).toBe(true)
-    expect(await store.migrate()).toEqual(['0001-operations'])
+    expect(await store.migrate()).toEqual(['0001-operations', '0002-locks'])
     await doneBy(store, someId())
     expect(await store.audit()).toEqual([])
   })
@@ -68,7 +68,7 @@ await describeWith('mariadb', 'the schema of the MySQL store', ({ mariadb }) => 
     await add(1)
     await doneBy(mysqlStore(pool), someId())
     expect(await mysqlStore(pool).migrate()).toEqual([])
-    await add(2)
+    await add(3)
     for (const call of [
       () => mysqlStore(pool).claim(asks(someId())),
       () => mysqlStore(pool).migrate(),
@@ -84,7 +84,7 @@ await describeWith('mariadb', 'the schema of the MySQL store', ({ mariadb }) => 
     const store = mysqlStore(pool)
     await store.migrate()
     await doneBy(store, someId())
-    await pool.query('DROP TABLE onceward_operations, onceward_migrations, onceward_audit')
+    await pool.query('DROP TABLE onceward_operations, onceward_migrations, onceward_audit, onceward_locks')
     expect(isOncewardError(await failureOf(store.claim(asks(someId()))), 'SCHEMA_MISSING')).toBe(true)
     await store.migrate()
     await doneBy(store, someId())

@@ -8,7 +8,20 @@ import type {
 } from '../../core/store.ts'
 import { type Atomically, transitionMethods } from '../../core/transition-port.ts'
 import { isExpired } from '../../core/transitions.ts'
-import { type MysqlPool, mysqlDriver, mysqlFailure, promisePool, whereOf } from '../../drivers/mysql/index.ts'
+import {
+  asciiJson,
+  foundSchema,
+  type MysqlPool,
+  migrateSchema,
+  mysqlDriver,
+  mysqlFailure,
+  ownStatement,
+  ownTransaction,
+  pendingMigrations,
+  prepareDatabase,
+  promisePool,
+  whereOf,
+} from '../../drivers/mysql/index.ts'
 import {
   copyOfOutcome,
   copyOfStep,
@@ -17,18 +30,14 @@ import {
   type Mark,
   pollWatch,
 } from '../../drivers/sql/index.ts'
-import { asciiJson } from './ascii-json.ts'
 import { claimCalls } from './claim-calls.ts'
 import { mysqlCatalog } from './mysql-catalog.ts'
 import { doctorFindings } from './mysql-doctor.ts'
-import { foundSchema, migrateSchema, pendingMigrations } from './mysql-schema.ts'
 import { checkedOptions, type MysqlStoreOptions } from './mysql-store-options.ts'
-import { ownStatement, ownTransaction } from './own-statements.ts'
 import { ownerCalls } from './owner-calls.ts'
 import { READ_MARKS } from './record-statements.ts'
 import { recordTable } from './record-table.ts'
 import type { StoreContext } from './store-context.ts'
-import { prepareStore } from './store-ready.ts'
 import { storeTransactions } from './store-transactions.ts'
 
 /** A {@link mysqlStore}. `Tx` is the type of the handles of transactions. */
@@ -84,7 +93,7 @@ export function mysqlStoreOf<Tx>(
   const where = whereOf(pool)
   const driver = mysqlDriver({ pool, where, timers, queryTimeoutMs })
   const parts = { driver, timers, random }
-  const ready = prepareStore(parts, settings.autoMigrate)
+  const ready = prepareDatabase(parts, settings.autoMigrate)
   const table = recordTable(where, ready.maxPacket)
   let closed = false
   const context: StoreContext = {

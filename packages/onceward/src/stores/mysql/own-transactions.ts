@@ -3,14 +3,15 @@ import { jittered } from '../../core/jittered.ts'
 import type { Claim } from '../../core/operation.ts'
 import { pause } from '../../core/pause.ts'
 import {
+  COMMIT,
   isRefusal,
   isSavepointMissing,
   type MysqlSession,
   mysqlFailure,
+  ROLLBACK,
   type TakenConnection,
 } from '../../drivers/mysql/index.ts'
 import { conflictOf, retrying } from '../../drivers/sql/index.ts'
-import { COMMIT, ROLLBACK } from './own-statements.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** A transaction that the store itself has begun, while it is open. */

@@ -1,5 +1,5 @@
 import { OncewardError } from '../../core/errors.ts'
-import { asciiJson } from './ascii-json.ts'
+import { asciiJson } from '../../drivers/mysql/index.ts'
 
 /** One row for a statement: its fields, and its bytes. */
 export interface Packet {

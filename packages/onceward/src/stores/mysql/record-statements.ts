@@ -1,17 +1,10 @@
+import { JSON_PARAMETER, NOW_MS, NOW_US } from '../../drivers/mysql/index.ts'
+
 /**
  * The statements on records. Each takes its whole batch as one JSON text, whatever its size, so that it is prepared once
  * a connection; `payload` travels beside it as bytes. They are written in what MySQL 8.0 and MariaDB 10.6 have in
  * common, mean the same in every sql_mode, and hold no question mark but their parameters.
  */
-
-/** The time of the server in µs since the epoch, when the statement began. Independent of time zones. */
-const NOW_US = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
-
-/** The same, in whole ms. */
-export const NOW_MS: string = `${NOW_US} DIV 1000`
-
-/** The time of the server at this moment, in ms. Run it when the locks are held: a statement's own time is its beginning. */
-export const READ_NOW: string = `SELECT ${NOW_MS} AS now`
 
 /** The columns of a record as they are read. Text that may be other than ASCII comes as bytes. */
 export const READ_COLUMNS: string = [
@@ -37,9 +30,6 @@ export const READ_COLUMNS: string = [
   'o.history',
   'o.payload',
 ].join(', ')
-
-/** JSON, whatever the character set of the connection: in it MariaDB cannot read escapes of what it does not have. */
-export const JSON_PARAMETER = 'CONVERT(? USING utf8mb4)'
 
 const DIGESTS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (digest VARCHAR(64) CHARACTER SET ascii PATH '$')) AS j`
 

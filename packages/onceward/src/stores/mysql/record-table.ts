@@ -1,5 +1,6 @@
 import type { OperationRecord } from '../../core/operation.ts'
 import type { AuditEntry } from '../../core/store.ts'
+import { asciiJson, READ_NOW, toAsciiJson } from '../../drivers/mysql/index.ts'
 import {
   type Change,
   type Found,
@@ -9,9 +10,8 @@ import {
   type SqlSession,
   toColumns,
 } from '../../drivers/sql/index.ts'
-import { asciiJson, toAsciiJson } from './ascii-json.ts'
 import { assertFits, inPackets, type Packet } from './packets.ts'
-import { CREATE, LOCK, OVERWRITE, READ, READ_NOW, WRITE_AUDIT } from './record-statements.ts'
+import { CREATE, LOCK, OVERWRITE, READ, WRITE_AUDIT } from './record-statements.ts'
 
 /** The records of one database, by any session on it. */
 export interface RecordTable {

@@ -1,9 +1,6 @@
 import { createWaitingRoom } from '../../core/waiting-room.ts'
-import { textArray } from '../../drivers/pg/index.ts'
+import { NOW_MS, notifications, plain, textArray } from '../../drivers/pg/index.ts'
 import type { Ended } from './locked-calls.ts'
-import { notifications } from './notifications.ts'
-import { NOW_MS } from './record-rows.ts'
-import { plain } from './statements.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** The pauses between two looks, in ms: short at first, because most work that is waited for is short. */
@@ -42,7 +39,9 @@ export function changeWatch(context: StoreContext): ChangeWatch {
   const { clock, timers } = context.settings
   const room = createWaitingRoom()
   const waiting = new Map<string, Waiters>()
-  const push = notifications(context, (digest) => room.wake(digest))
+  const push = notifications({ ...context, channel: `onceward_${context.settings.schema}` }, (digest) =>
+    room.wake(digest),
+  )
   let stop: (() => void) | undefined
   let looking = false
   let pause = MIN_PAUSE_MS

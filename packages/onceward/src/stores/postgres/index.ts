@@ -1,4 +1,3 @@
-export type { PgPoolHandle, PorsagerHandle, PostgresPool } from '../../drivers/pg/index.ts'
-export type { PendingMigration } from './postgres-schema.ts'
+export type { PendingMigration, PgPoolHandle, PorsagerHandle, PostgresPool } from '../../drivers/pg/index.ts'
 export { type PostgresStore, postgresStore } from './postgres-store.ts'
 export type { PostgresStoreOptions } from './postgres-store-options.ts'

@@ -3,10 +3,9 @@ import { refuseUnknown } from '../../core/known-fields.ts'
 import type { OperationRecord, OperationState } from '../../core/operation.ts'
 import type { ListPage, ListQuery } from '../../core/store.ts'
 import { isExpired } from '../../core/transitions.ts'
-import type { PgStatement, PgValue } from '../../drivers/pg/index.ts'
+import { NOW_MS, type PgStatement, type PgValue, plain } from '../../drivers/pg/index.ts'
 import { columnText } from '../../drivers/sql/index.ts'
-import { NOW_MS, RECORD, readRecord } from './record-rows.ts'
-import { plain } from './statements.ts'
+import { RECORD, readRecord } from './record-rows.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** The most rows one statement walks over, so that a rare match in a large table does not keep it busy for long. */

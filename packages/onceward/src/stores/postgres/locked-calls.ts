@@ -1,8 +1,8 @@
 import type { Atomically } from '../../core/transition-port.ts'
-import { isLockTimeout } from '../../drivers/pg/index.ts'
+import { isLockTimeout, ownTransaction } from '../../drivers/pg/index.ts'
 import { type Decided, decideLocked, type Undecided } from './decide-locked.ts'
 import { sendBatches } from './send-batches.ts'
-import { ownTransaction, type StoreContext } from './store-context.ts'
+import type { StoreContext } from './store-context.ts'
 
 /** How long a batch waits for a record that somebody's transaction has locked, in ms, before the others go without it. */
 export const BATCH_LOCK_MS = 50

@@ -1,9 +1,9 @@
 import type { Claim } from '../../core/operation.ts'
 import type { ClaimRequest } from '../../core/store.ts'
-import { textArray } from '../../drivers/pg/index.ts'
+import { backOff, textArray } from '../../drivers/pg/index.ts'
 import { claimValues, fitsColumns } from './claim-calls.ts'
 import { readRecord } from './record-rows.ts'
-import { backOff, type StoreContext } from './store-context.ts'
+import type { StoreContext } from './store-context.ts'
 
 /**
  * Finds out what became of a transaction whose COMMIT was not confirmed, by the key of an operation in it.

@@ -1,12 +1,11 @@
 import { checkedLimit, MAX_PAGE, MIN_DIGEST_PREFIX } from '../../core/catalog-query.ts'
 import type { AuditEntry, OperationCatalog } from '../../core/store.ts'
 import { isExpired, sweep } from '../../core/transitions.ts'
-import { failure } from '../../drivers/pg/index.ts'
+import { failure, NOW_MS, ownTransaction, plain } from '../../drivers/pg/index.ts'
 import { listOperations } from './list-operations.ts'
 import type { Ended } from './locked-calls.ts'
-import { NOW_MS, RECORD, readRecord, recordValues } from './record-rows.ts'
-import { plain } from './statements.ts'
-import { ownTransaction, type StoreContext } from './store-context.ts'
+import { RECORD, readRecord, recordValues } from './record-rows.ts'
+import type { StoreContext } from './store-context.ts'
 
 /** The catalog without what needs no schema (`migrate`, `doctor`). */
 export type PostgresCatalog = Omit<OperationCatalog, 'migrate' | 'doctor'>

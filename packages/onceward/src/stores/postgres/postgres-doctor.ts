@@ -1,8 +1,13 @@
 import type { Finding } from '../../core/store.ts'
-import { pgFailure } from '../../drivers/pg/index.ts'
-import { isTooNew, SCHEMA_VERSION, type ServerFacts, serverFacts } from './postgres-schema.ts'
-import { NOW_MS } from './record-rows.ts'
-import { plain } from './statements.ts'
+import {
+  isTooNew,
+  NOW_MS,
+  pgFailure,
+  plain,
+  SCHEMA_VERSION,
+  type ServerFacts,
+  serverFacts,
+} from '../../drivers/pg/index.ts'
 import type { StoreContext } from './store-context.ts'
 
 type Verdict = Pick<Finding, 'level' | 'message'>

@@ -51,7 +51,7 @@ await describeWith('postgres', 'the schema of the PostgreSQL store', ({ postgres
   it('is made once by eight starters at the same time', async () => {
     const schema = fresh()
     const applied = await Promise.all(Array.from({ length: 8 }, () => open(schema).migrate()))
-    expect(applied.flat()).toEqual(['0001-operations'])
+    expect(applied.flat()).toEqual(['0001-operations', '0002-locks'])
     await claimed(open(schema), someId())
   })
 
@@ -67,7 +67,7 @@ await describeWith('postgres', 'the schema of the PostgreSQL store', ({ postgres
     const schema = fresh()
     const store = open(schema)
     const plan = await store.plan()
-    expect(plan.map(({ name }) => name)).toEqual(['0001-operations'])
+    expect(plan.map(({ name }) => name)).toEqual(['0001-operations', '0002-locks'])
     await expect(store.get(someId())).rejects.toMatchObject({ code: 'SCHEMA_MISSING' })
     for (const { sql } of plan) await pool.query(`BEGIN; ${sql}; COMMIT`)
     expect(await store.plan()).toEqual([])
@@ -80,13 +80,13 @@ await describeWith('postgres', 'the schema of the PostgreSQL store', ({ postgres
     const id = someId()
     await open(schema).migrate()
     await pool.query(
-      `INSERT INTO ${schema}.onceward_migrations (number, name, applied_at, compatible_from) VALUES (2, '0002-later', 0, 1)`,
+      `INSERT INTO ${schema}.onceward_migrations (number, name, applied_at, compatible_from) VALUES (3, '0003-later', 0, 1)`,
     )
     const rolling = open(schema)
     await claimed(rolling, id)
     expect(await rolling.migrate()).toEqual([])
     expect(await rolling.doctor()).toContainEqual(expect.objectContaining({ check: 'schema', level: 'ok' }))
-    await pool.query(`UPDATE ${schema}.onceward_migrations SET compatible_from = 2 WHERE number = 2`)
+    await pool.query(`UPDATE ${schema}.onceward_migrations SET compatible_from = 3 WHERE number = 3`)
     const old = open(schema)
     for (const call of [() => old.claim(asks(someId())), () => old.migrate()]) {
       await expect(call()).rejects.toMatchObject({
@@ -101,11 +101,12 @@ await describeWith('postgres', 'the schema of the PostgreSQL store', ({ postgres
   it('that was begun and not finished is finished by the next migration', async () => {
     const schema = fresh()
     await open(schema).migrate()
-    await pool.query(`DROP TABLE ${schema}.onceward_operations CASCADE; DROP TABLE ${schema}.onceward_audit`)
+    await pool.query(`DROP TABLE ${schema}.onceward_operations CASCADE; DROP TABLE ${schema}.onceward_audit, ${schema}.onceward_locks CASCADE`)
     await pool.query(
-      `DROP FUNCTION ${schema}.onceward_claim, ${schema}.onceward_complete, ${schema}.onceward_renew; DELETE FROM ${schema}.onceward_migrations`,
+      `DROP FUNCTION ${schema}.onceward_claim, ${schema}.onceward_complete, ${schema}.onceward_renew,
+        ${schema}.onceward_lock_acquire, ${schema}.onceward_lock_extend, ${schema}.onceward_lock_release; DELETE FROM ${schema}.onceward_migrations`,
     )
-    expect(await open(schema).migrate()).toEqual(['0001-operations'])
+    expect(await open(schema).migrate()).toEqual(['0001-operations', '0002-locks'])
     await claimed(open(schema), someId())
   })
 

@@ -5,7 +5,16 @@ import type {
   TransactionalStore,
 } from '../../core/store.ts'
 import { assertDecidable, transitionMethods } from '../../core/transition-port.ts'
-import { type PostgresPool, pgDriver, pgFailure } from '../../drivers/pg/index.ts'
+import {
+  migrateSchema,
+  type PendingMigration,
+  type PostgresPool,
+  pendingAfter,
+  pgDriver,
+  pgFailure,
+  prepareDatabase,
+  serverFacts,
+} from '../../drivers/pg/index.ts'
 import { copyOfOutcome, copyOfStep } from '../../drivers/sql/index.ts'
 import { changeWatch } from './change-watch.ts'
 import { claimCalls } from './claim-calls.ts'
@@ -13,12 +22,10 @@ import { lockedCalls } from './locked-calls.ts'
 import { completionCalls, renewalCalls } from './owner-calls.ts'
 import { postgresCatalog } from './postgres-catalog.ts'
 import { doctorFindings } from './postgres-doctor.ts'
-import { migrateSchema, type PendingMigration, pendingAfter, serverFacts } from './postgres-schema.ts'
 import { checkedOptions, type PostgresStoreOptions } from './postgres-store-options.ts'
 import { readCalls } from './read-calls.ts'
 import { statementsOf } from './statements.ts'
 import { closedError, type StoreContext } from './store-context.ts'
-import { prepareStore } from './store-ready.ts'
 import { storeTransactions } from './store-transactions.ts'
 import { wholeMs, wholeRequest } from './whole-request.ts'
 
@@ -80,7 +87,7 @@ export function makePostgresStore<Tx>(
 ): PostgresStore<Tx> {
   const settings = checkedOptions(options)
   const driver = pgDriver(pool, settings)
-  const ready = prepareStore(driver, settings)
+  const ready = prepareDatabase({ driver, settings }, settings.autoMigrate)
   const { listen } = settings
   const listener = listen === true ? driver : listen === false ? undefined : pgDriver(listen, settings)
   let closed = false

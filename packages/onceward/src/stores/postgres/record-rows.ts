@@ -8,9 +8,6 @@ import {
   toColumns,
 } from '../../drivers/sql/index.ts'
 
-/** The server's clock in whole ms. Never `now()`, which stands still at the start of a transaction. */
-export const NOW_MS = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
-
 /** A column of the table `o` as text. What is sent as bytes depends on settings of the user; base64 does not. */
 function asText(column: keyof RecordColumns): string {
   return column === 'payload' ? `encode(o.payload, 'base64')` : `o.${column}::text`

@@ -1,7 +1,6 @@
-import type { PgStatement } from '../../drivers/pg/index.ts'
+import { NOW_MS, named, type PgStatement, plain } from '../../drivers/pg/index.ts'
 import { RECORD_COLUMNS } from '../../drivers/sql/index.ts'
-import { NOW_MS, RECORD, RECORD_PARAMETERS, RECORD_SOURCE, writtenColumn } from './record-rows.ts'
-import { statementName } from './statement-name.ts'
+import { RECORD, RECORD_PARAMETERS, RECORD_SOURCE, writtenColumn } from './record-rows.ts'
 
 /** The statements of transitions. Each is one fixed text for one schema. */
 export interface Statements {
@@ -96,13 +95,4 @@ export function statementsOf(schema: string): Statements {
       [],
     ),
   }
-}
-
-/** A statement that is not worth preparing. */
-export function plain(text: string, columns: readonly string[]): PgStatement {
-  return { text, columns }
-}
-
-function named(word: string, text: string, columns: readonly string[]): PgStatement {
-  return { text, columns, name: statementName(word, text) }
 }

@@ -4,6 +4,8 @@ import type { ClaimReply, ClaimRequest, TransactionalStore } from '../../core/st
 import * as transitions from '../../core/transitions.ts'
 import { joining } from '../../drivers/adapt/index.ts'
 import {
+  assertUsable,
+  backOff,
   CommitFailed,
   isConflict,
   isLockTimeout,
@@ -11,6 +13,7 @@ import {
   type PgAnswer,
   pgFailure,
   type Run,
+  serverFacts,
 } from '../../drivers/pg/index.ts'
 import { type SqlSession, sqlStateOf } from '../../drivers/sql/index.ts'
 import { claimValues, fitsColumns } from './claim-calls.ts'
@@ -18,9 +21,8 @@ import { decideLocked, type Undecided } from './decide-locked.ts'
 import type { Ended } from './locked-calls.ts'
 import { becameOf } from './lost-commit.ts'
 import { completionValues } from './owner-calls.ts'
-import { assertUsable, serverFacts } from './postgres-schema.ts'
 import { readRecord } from './record-rows.ts'
-import { backOff, closedError, type StoreContext } from './store-context.ts'
+import { closedError, type StoreContext } from './store-context.ts'
 import { wholeMs, wholeRequest } from './whole-request.ts'
 
 /** What else the transactions of a store need. */

@@ -1,5 +1,5 @@
 import { createWaitingRoom } from '../../core/waiting-room.ts'
-import { CHANGE_MARK } from './change-mark.ts'
+import { CHANGE_MARK } from '../../drivers/sqlite/index.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** The pauses between two looks for what other processes wrote, in ms. */

@@ -1,10 +1,9 @@
 import type { Atomically } from '../../core/transition-port.ts'
-import { isBusy, sqliteFailure } from '../../drivers/sqlite/index.ts'
+import { closedError, isBusy, lockedError, pauseMs, sqliteFailure, undo } from '../../drivers/sqlite/index.ts'
 import { type Decided, decideBatch, type Undecided } from './decide-batch.ts'
 import { recordTable } from './record-table.ts'
 import { rowMemory } from './row-memory.ts'
 import type { StoreContext } from './store-context.ts'
-import { closedError, lockedError, pauseMs, undo } from './write-lock.ts'
 
 /** One transition that waits for its commit. */
 interface Job extends Undecided {

@@ -1,6 +1,5 @@
 import type { OperationRecord } from '../../core/operation.ts'
-import type { SqliteConnection } from '../../drivers/sqlite/index.ts'
-import { CHANGE_MARK } from './change-mark.ts'
+import { CHANGE_MARK, type SqliteConnection } from '../../drivers/sqlite/index.ts'
 import type { Found } from './record-table.ts'
 
 /** The most records that are remembered. */

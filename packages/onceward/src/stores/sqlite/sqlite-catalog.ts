@@ -1,12 +1,11 @@
 import { checkedLimit, MAX_PAGE, MIN_DIGEST_PREFIX } from '../../core/catalog-query.ts'
 import type { AuditEntry, OperationCatalog } from '../../core/store.ts'
 import { isExpired, sweep } from '../../core/transitions.ts'
-import { failure, type SqliteConnection } from '../../drivers/sqlite/index.ts'
+import { failure, type SqliteConnection, writeTransaction } from '../../drivers/sqlite/index.ts'
 import { listOperations } from './list-operations.ts'
 import { COLUMNS, fromRow, type Row } from './record-row.ts'
 import { recordTable } from './record-table.ts'
 import type { StoreContext } from './store-context.ts'
-import { writeTransaction } from './write-lock.ts'
 
 const BY_DIGEST = `SELECT ${COLUMNS} FROM onceward_operations WHERE digest = ?`
 const BY_PREFIX = `SELECT ${COLUMNS} FROM onceward_operations WHERE digest >= ? AND digest < ?

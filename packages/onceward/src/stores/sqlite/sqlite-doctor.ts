@@ -1,7 +1,7 @@
 import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Finding } from '../../core/store.ts'
-import { SCHEMA_VERSION, schemaVersion } from './sqlite-schema.ts'
+import { SCHEMA_VERSION, schemaVersion } from '../../drivers/sqlite/index.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** Less free space than this is worth a warning, in bytes. */

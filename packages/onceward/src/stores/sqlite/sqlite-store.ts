@@ -3,25 +3,27 @@ import { systemClock, systemRandom, systemTimers } from '../../core/system.ts'
 import { type Atomically, transitionMethods } from '../../core/transition-port.ts'
 import { isExpired } from '../../core/transitions.ts'
 import {
+  closedError,
   isSqliteHandle,
+  keptInPlace,
+  migrateSchema,
   openSqlite,
+  type PendingMigration,
+  pendingMigrations,
+  prepareDatabase,
   type SqliteHandle,
   sqliteConnection,
   sqliteFailure,
 } from '../../drivers/sqlite/index.ts'
 import { changeWatch } from './change-watch.ts'
 import { copyOfStep, takenIn } from './copy-of-record.ts'
-import { keptInPlace } from './file-in-place.ts'
 import { groupCommit } from './group-commit.ts'
 import { recordTable } from './record-table.ts'
 import { sqliteCatalog } from './sqlite-catalog.ts'
 import { doctorFindings } from './sqlite-doctor.ts'
-import { migrateSchema, type PendingMigration, pendingMigrations } from './sqlite-schema.ts'
 import { checkedOptions, type SqliteStoreOptions } from './sqlite-store-options.ts'
 import type { StoreContext } from './store-context.ts'
-import { prepareStore } from './store-ready.ts'
 import { type SyncTransactions, storeTransactions } from './store-transactions.ts'
-import { closedError } from './write-lock.ts'
 
 /** A {@link sqliteStore}. `Tx` is the type of the database handle. */
 export interface SqliteStore<Tx extends SqliteHandle = SqliteHandle>
@@ -82,7 +84,7 @@ export function sqliteStore<Tx extends SqliteHandle = SqliteHandle>(
   const waiters = changeWatch(context)
   const group = groupCommit(context, waiters.wake)
   const autoMigrate = options.autoMigrate ?? file !== undefined
-  const ready = prepareStore(context, {
+  const ready = prepareDatabase(context, {
     opened: file !== undefined,
     autoMigrate,
     synchronous,

@@ -4,17 +4,17 @@ import type { TransactionalStore } from '../../core/store.ts'
 import * as transitions from '../../core/transitions.ts'
 import { sqliteHandleOf } from '../../drivers/adapt/index.ts'
 import {
+  assertSchema,
   isSqliteHandle,
   type SqliteConnection,
   type SqliteHandle,
   sqliteConnection,
   sqliteFailure,
+  writeTransaction,
 } from '../../drivers/sqlite/index.ts'
 import { copyOfOutcome } from './copy-of-record.ts'
 import { recordTable } from './record-table.ts'
-import { assertSchema } from './sqlite-schema.ts'
 import type { StoreContext } from './store-context.ts'
-import { writeTransaction } from './write-lock.ts'
 
 /** {@link TransactionalStore} of a synchronous driver: what is called inside a transaction answers at once. */
 export interface SyncTransactions<Tx> extends TransactionalStore<Tx> {

@@ -1,8 +1,14 @@
 import { readFileSync } from 'node:fs'
-import { failure, type PgDriver, type Run, schemaMissing } from '../../drivers/pg/index.ts'
-import { NOW_MS } from './record-rows.ts'
-import { plain } from './statements.ts'
-import { ownTransaction, type StoreContext } from './store-context.ts'
+import { ownTransaction, type Pausing } from './own-transaction.ts'
+import type { PgDriver, Run } from './pg-driver.ts'
+import { failure, schemaMissing } from './pg-errors.ts'
+import { NOW_MS, plain } from './statements.ts'
+
+/** What is migrated: one schema holds the tables of all that this library keeps in a database. */
+export interface SchemaParts {
+  readonly driver: PgDriver
+  readonly settings: Pausing['settings'] & { readonly schema: string }
+}
 
 /** One migration. Never change one that was released. */
 interface Migration {
@@ -12,7 +18,10 @@ interface Migration {
   readonly compatibleFrom: number
 }
 
-const MIGRATIONS: readonly Migration[] = [{ name: '0001-operations', compatibleFrom: 1 }]
+const MIGRATIONS: readonly Migration[] = [
+  { name: '0001-operations', compatibleFrom: 1 },
+  { name: '0002-locks', compatibleFrom: 1 },
+]
 
 /** The version of the schema that this program reads and writes. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length
@@ -137,9 +146,7 @@ CREATE TABLE IF NOT EXISTS "${schema}".onceward_migrations (
  * @returns the names of those applied.
  * @throws `SCHEMA_NEWER`; what the server refuses, such as a missing right to create tables.
  */
-export async function migrateSchema(
-  context: Pick<StoreContext, 'driver' | 'settings'>,
-): Promise<readonly string[]> {
+export async function migrateSchema(context: SchemaParts): Promise<readonly string[]> {
   const { driver, settings } = context
   const { schema } = settings
   const before = await serverFacts(driver.run, schema)

@@ -1,8 +1,10 @@
-import { failure, isTransient, type MysqlSession, mysqlFailure } from '../../drivers/mysql/index.ts'
-import { retrying } from '../../drivers/sql/index.ts'
-import type { StoreContext } from './store-context.ts'
+import type { Random, Timers } from '../../core/clock.ts'
+import { retrying } from '../sql/index.ts'
+import type { MysqlDriver } from './mysql-driver.ts'
+import { failure, isTransient, mysqlFailure } from './mysql-errors.ts'
+import type { MysqlSession } from './mysql-session.ts'
 
-/** How often a statement of the store is tried when it runs into deadlocks and lock timeouts. */
+/** How often a statement of ours is tried when it runs into deadlocks and lock timeouts. */
 const TRIES = 8
 
 /** These end a transaction and the connection goes on outside of one, also where `completion_type` says otherwise. */
@@ -14,11 +16,15 @@ class LeftOpen extends Error {
   override readonly name: string = 'LeftOpen'
 }
 
-/** What running statements of the store's own needs. */
-export type OwnParts = Pick<StoreContext, 'driver' | 'timers' | 'random'>
+/** What running statements of our own needs. */
+export interface OwnParts {
+  readonly driver: MysqlDriver
+  readonly timers: Timers
+  readonly random: Random
+}
 
 /**
- * Runs one statement that commits by itself. A deadlock with another one is part of the game: it is tried again. So is
+ * Runs one statement of ours that commits by itself. A deadlock with another one is part of the game: it is tried again. So is
  * what has written in a transaction that somebody has left open: that connection is thrown away, and the write with it.
  *
  * @throws `OncewardError`s, with effect none: at most a record was written, and asking again finds it.
@@ -42,7 +48,7 @@ export function ownStatement<T>(parts: OwnParts, body: (session: MysqlSession) =
 }
 
 /**
- * Runs `body` in a transaction of the store's own, again after a deadlock or a lost race. It reads what is committed at
+ * Runs `body` in a transaction of our own, again after a deadlock or a lost race. It reads what is committed at
  * each statement (READ COMMITTED), whatever the server's default is, and locks no gaps.
  *
  * @throws as {@link ownStatement} does.

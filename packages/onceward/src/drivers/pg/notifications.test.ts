@@ -1,9 +1,8 @@
 import { expect, it } from 'vitest'
-import type { Listening, PgDriver } from '../../drivers/pg/index.ts'
+import { systemRandom } from '../../core/system.ts'
 import { manualTime } from '../../testing/manual-time.ts'
-import { notifications } from './notifications.ts'
-import { checkedOptions } from './postgres-store-options.ts'
-import type { StoreContext } from './store-context.ts'
+import { type Notifying, notifications } from './notifications.ts'
+import type { Listening, PgDriver } from './pg-driver.ts'
 
 /** Connections that listen, lost and closed by hand. */
 function byHand() {
@@ -16,11 +15,12 @@ function byHand() {
       return { close: async () => void closed.push(listening) }
     },
   } as unknown as PgDriver
-  const context = {
+  const context: Notifying = {
     listener,
-    settings: checkedOptions({ timers: { after: time.after } }),
+    channel: 'onceward_test',
+    settings: { timers: { after: time.after }, random: systemRandom },
     run: async () => ({ rows: [], affected: 0 }),
-  } as unknown as StoreContext
+  }
   return { time, opened, closed, ended: [] as string[], context }
 }
 
@@ -68,7 +68,7 @@ it('follows a lost connection by another one, later, and leaves none behind', as
   expect(closed).toHaveLength(2)
 })
 
-it('tells each digest of a payload, and nothing of its own probe', async () => {
+it('tells each name of a payload, and nothing of its own probe', async () => {
   const { opened, ended, context } = byHand()
   const sent: unknown[] = []
   const push = notifications(

@@ -1,25 +1,25 @@
 import { OncewardError } from '../../core/errors.ts'
 import { jittered } from '../../core/jittered.ts'
 import { pause } from '../../core/pause.ts'
-import { failure, isBusy, sqliteFailure } from '../../drivers/sqlite/index.ts'
-import type { StoreContext } from './store-context.ts'
+import type { SqliteContext } from './sqlite-context.ts'
+import { failure, isBusy, sqliteFailure } from './sqlite-errors.ts'
 
 /** The longest pause between two tries for the write lock, in ms. */
 const MAX_PAUSE_MS = 25
 
 /** How long to wait before try `attempt` (from 0), in ms: growing, with jitter so that processes do not march in step. */
-export function pauseMs(context: StoreContext, attempt: number): number {
+export function pauseMs(context: SqliteContext, attempt: number): number {
   return jittered(context.random, Math.min(MAX_PAUSE_MS, 2 ** Math.min(attempt, 10)))
 }
 
 /**
- * Runs `body` in one transaction of the store's own connection, under the write lock. Waits for the lock between tries,
+ * Runs `body` in one transaction of a connection of our own, under the write lock. Waits for the lock between tries,
  * never inside SQLite, so the event loop goes on.
  *
  * @param body - What it throws undoes everything and is thrown on as it is.
  * @throws `STORE_UNAVAILABLE` when the lock was not to be had within `busyTimeoutMs`.
  */
-export async function writeTransaction<T>(context: StoreContext, body: () => T): Promise<T> {
+export async function writeTransaction<T>(context: SqliteContext, body: () => T): Promise<T> {
   const { connection, clock } = context
   const giveUpAt = clock.monotonic() + context.busyTimeoutMs
   for (let attempt = 0; ; attempt++) {
@@ -31,7 +31,7 @@ export async function writeTransaction<T>(context: StoreContext, body: () => T):
     if (clock.monotonic() >= giveUpAt) throw lockedError(context)
     await pause(context, pauseMs(context, attempt))
   }
-  function tryBegin({ connection: { path } }: StoreContext): boolean {
+  function tryBegin({ connection: { path } }: SqliteContext): boolean {
     try {
       return connection.tryBegin()
     } catch (error) {
@@ -43,7 +43,7 @@ export async function writeTransaction<T>(context: StoreContext, body: () => T):
 /** Only outside WAL: readers of other connections keep a commit from happening for a moment. */
 const BUSY = Symbol('busy')
 
-function insideTransaction<T>({ connection }: StoreContext, body: () => T): T | typeof BUSY {
+function insideTransaction<T>({ connection }: SqliteContext, body: () => T): T | typeof BUSY {
   try {
     const reply = body()
     try {
@@ -61,7 +61,7 @@ function insideTransaction<T>({ connection }: StoreContext, body: () => T): T | 
 }
 
 /** Rolls back; what hinders that must not hide why it was done. */
-export function undo({ connection }: Pick<StoreContext, 'connection'>): void {
+export function undo({ connection }: Pick<SqliteContext, 'connection'>): void {
   try {
     connection.rollback()
   } catch {
@@ -70,7 +70,7 @@ export function undo({ connection }: Pick<StoreContext, 'connection'>): void {
 }
 
 /** Nobody gave up the write lock in time. */
-export function lockedError(context: StoreContext): OncewardError {
+export function lockedError(context: SqliteContext): OncewardError {
   const { connection, busyTimeoutMs } = context
   let own = false
   try {
@@ -88,6 +88,6 @@ export function lockedError(context: StoreContext): OncewardError {
 }
 
 /** The store was closed by its owner. */
-export function closedError({ connection }: StoreContext): OncewardError {
+export function closedError({ connection }: SqliteContext): OncewardError {
   return new OncewardError('CLOSED', `the store on ${connection.path} was closed; make a new one`)
 }

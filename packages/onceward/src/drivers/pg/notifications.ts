@@ -1,6 +1,17 @@
-import { type PgListener, textArray } from '../../drivers/pg/index.ts'
+import type { Pausing } from './own-transaction.ts'
+import { textArray } from './pg-array.ts'
+import type { PgDriver, PgListener, Run } from './pg-driver.ts'
 import { plain } from './statements.ts'
-import type { StoreContext } from './store-context.ts'
+
+/** Where notifications are sent and heard. */
+export interface Notifying extends Pausing {
+  /** What is listened on; absent where nobody is to listen. */
+  readonly listener: PgDriver | undefined
+  /** A fixed word with a checked schema. */
+  readonly channel: string
+  /** Runs one statement by itself. */
+  readonly run: Run
+}
 
 /** For how long a listening connection outlives the last waiter, in ms. */
 const LINGER_MS = 10_000
@@ -14,26 +25,25 @@ export interface Notifications {
   needed(): void
   /** Nobody waits any more. */
   unneeded(): void
-  /** Tells that these records have ended. Nobody is asked to wait for it. */
-  tell(digests: readonly string[]): void
+  /** Tells these names, which have no spaces. Nobody is asked to wait for it. */
+  tell(names: readonly string[]): void
   /** Whether what is told arrives; absent as long as nobody has listened. */
   works(): boolean | undefined
   close(): Promise<void>
 }
 
-/** A digest has 43 characters; a payload may have 8,000 bytes. */
+/** A name has about 43 characters; a payload may have 8,000 bytes. */
 const MAX_TOLD = 150
 
 /**
  * Listens on a connection of its own while somebody waits. NOTIFY takes a lock of the whole server at its commit, so it
- * is sent after the commit of the batch, by itself, and only for records of which a duplicate was counted.
+ * is sent after the commit of what it tells, by itself, and only where somebody may wait for it.
  *
  * Behind a pooler in transaction mode LISTEN is accepted and nothing arrives: a probe tells, and waiters poll then.
  */
-export function notifications(context: StoreContext, onEnded: (digest: string) => void): Notifications {
-  const { listener: source, settings } = context
+export function notifications(parts: Notifying, onTold: (name: string) => void): Notifications {
+  const { listener: source, settings, channel } = parts
   const { timers, random } = settings
-  const channel = `onceward_${settings.schema}`
   const send = plain(`SELECT pg_notify($1::text, told)::text AS sent FROM unnest($2::text[]) AS told`, [
     'sent',
   ])
@@ -49,12 +59,12 @@ export function notifications(context: StoreContext, onEnded: (digest: string) =
         channel,
         onPayload(payload) {
           if (payload === probe) works = true
-          else for (const digest of payload.split(' ')) onEnded(digest)
+          else for (const name of payload.split(' ')) onTold(name)
         },
         onLost: retryLater,
       })
       works = false
-      await context.run(send, [channel, textArray([probe])])
+      await parts.run(send, [channel, textArray([probe])])
       return opened
     } catch {
       // Waiters poll.
@@ -91,14 +101,14 @@ export function notifications(context: StoreContext, onEnded: (digest: string) =
     unneeded() {
       stopLinger ??= timers.after(LINGER_MS, () => void end(), { background: true })
     },
-    tell(digests) {
-      if (!source || closed || digests.length === 0) return
+    tell(names) {
+      if (!source || closed || names.length === 0) return
       const payloads: string[] = []
-      for (let from = 0; from < digests.length; from += MAX_TOLD) {
-        payloads.push(digests.slice(from, from + MAX_TOLD).join(' '))
+      for (let from = 0; from < names.length; from += MAX_TOLD) {
+        payloads.push(names.slice(from, from + MAX_TOLD).join(' '))
       }
       // Lost ones are found by polling.
-      context.run(send, [channel, textArray(payloads)]).catch(() => {})
+      parts.run(send, [channel, textArray(payloads)]).catch(() => {})
     },
     works: () => works,
     async close() {

@@ -1,20 +1,20 @@
 import { pause } from '../../core/pause.ts'
-import { busyError, isBusy, sqliteFailure } from '../../drivers/sqlite/index.ts'
-import { assertSchema, migrateSchema, SCHEMA_VERSION, schemaVersion } from './sqlite-schema.ts'
-import type { Synchronous } from './sqlite-store-options.ts'
-import type { StoreContext } from './store-context.ts'
+import { assertSchema, migrateSchema, SCHEMA_VERSION, schemaVersion } from './schema.ts'
+import type { SqliteContext } from './sqlite-context.ts'
+import { busyError, isBusy, sqliteFailure } from './sqlite-errors.ts'
 import { lockedError, pauseMs } from './write-lock.ts'
 
-/** How a store is brought up. */
-export interface ReadyOptions {
-  /** Whether the store has opened the file itself, so that its journal mode is the store's to choose. */
+/** How a database is brought up. */
+export interface PrepareOptions {
+  /** Whether we have opened the file ourselves, so that its journal mode is ours to choose. */
   readonly opened: boolean
   readonly autoMigrate: boolean
-  readonly synchronous: Synchronous
+  /** When a commit counts as safe; absent: as it is. */
+  readonly synchronous?: 'full' | 'normal'
 }
 
-/** The first use of a store. */
-export interface Ready {
+/** The first use of a database. */
+export interface PreparedDatabase {
   isReady(): boolean
   /** Sets the connection up and sees to the schema. A failure is tried again by the next caller. */
   await(): Promise<void>
@@ -24,12 +24,13 @@ export interface Ready {
 
 const FULL = 2
 
-/** Brings a store up, once, however many callers come at the same time. */
-export function prepareStore(context: StoreContext, options: ReadyOptions): Ready {
+/** Brings a database up, once, however many callers come at the same time. */
+export function prepareDatabase(context: SqliteContext, options: PrepareOptions): PreparedDatabase {
   const { connection } = context
   let ready = false
   const configure = onceAtATime(async () => {
-    const steps = [() => setSynchronous(context, options.synchronous)]
+    const { synchronous } = options
+    const steps = synchronous === undefined ? [] : [() => setSynchronous(context, synchronous)]
     // Changes the file, and cannot be had while others use it: tried until they are gone.
     if (options.opened) steps.unshift(() => void connection.value('PRAGMA journal_mode = WAL'))
     // In KiB. Digests are random, so their index is best kept in memory as a whole.
@@ -53,7 +54,7 @@ export function prepareStore(context: StoreContext, options: ReadyOptions): Read
 }
 
 /** Repeats what other connections hinder, between pauses in which the event loop goes on. */
-async function whileBusy<T>(context: StoreContext, body: () => T): Promise<T> {
+async function whileBusy<T>(context: SqliteContext, body: () => T): Promise<T> {
   const { clock } = context
   const giveUpAt = clock.monotonic() + context.busyTimeoutMs
   for (let attempt = 0; ; attempt++) {
@@ -71,7 +72,7 @@ async function whileBusy<T>(context: StoreContext, body: () => T): Promise<T> {
  * Sets the level even where it seems to be set: a level that was never named falls to the driver's own default for WAL
  * (often NORMAL) as soon as the log is first used. `full` leaves a safer level of a given handle as it is.
  */
-function setSynchronous({ connection }: StoreContext, wanted: Synchronous): void {
+function setSynchronous({ connection }: SqliteContext, wanted: 'full' | 'normal'): void {
   if (wanted === 'full' && Number(connection.value('PRAGMA synchronous')) > FULL) return
   // SQLite refuses to change the level inside a transaction.
   if (connection.inTransaction()) throw busyError('a transaction is open')

@@ -1,9 +1,10 @@
-import { failure, type MysqlSession, mysqlFailure } from '../../drivers/mysql/index.ts'
-import { assertUsable, foundSchema, migrateSchema, SCHEMA_VERSION } from './mysql-schema.ts'
+import { failure, mysqlFailure } from './mysql-errors.ts'
+import type { MysqlSession } from './mysql-session.ts'
 import type { OwnParts } from './own-statements.ts'
+import { assertUsable, foundSchema, migrateSchema, SCHEMA_VERSION } from './schema.ts'
 
-/** The first use of a store. */
-export interface Ready {
+/** The first use of a database. */
+export interface PreparedDatabase {
   isReady(): boolean
   /** Sees to the schema and reads the limits of the server. A failure is tried again by the next caller. */
   await(): Promise<void>
@@ -18,8 +19,8 @@ const LIMITS =
   'SELECT @@max_allowed_packet AS packet, @@autocommit AS autocommit, @@sql_safe_updates AS safe, ' +
   '@@sql_big_selects AS joins, @@sql_select_limit < 1000000 AS limited'
 
-/** Brings a store up, once, however many callers come at the same time. */
-export function prepareStore(parts: OwnParts, autoMigrate: boolean): Ready {
+/** Brings a database up, once, however many callers come at the same time. */
+export function prepareDatabase(parts: OwnParts, autoMigrate: boolean): PreparedDatabase {
   const { driver } = parts
   let ready = false
   let running: Promise<void> | undefined
@@ -44,7 +45,7 @@ export function prepareStore(parts: OwnParts, autoMigrate: boolean): Ready {
       ) {
         throw failure(
           'STORE_MISCONFIGURED',
-          `${driver.where}: the connections of the pool refuse or cut short what the store has to do; leave sql_safe_updates off, sql_big_selects on, and max_join_size and sql_select_limit at their defaults`,
+          `${driver.where}: the connections of the pool refuse or cut short what has to be done; leave sql_safe_updates off, sql_big_selects on, and max_join_size and sql_select_limit at their defaults`,
         )
       }
       maxPacket = Number(limits?.['packet'])

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
-import { failure, type SqliteConnection, schemaMissing } from '../../drivers/sqlite/index.ts'
-import type { StoreContext } from './store-context.ts'
+import type { SqliteConnection } from './sqlite-connection.ts'
+import type { SqliteContext } from './sqlite-context.ts'
+import { failure, schemaMissing } from './sqlite-errors.ts'
 import { writeTransaction } from './write-lock.ts'
 
 /** The migrations in their order; each is a file of this name in `migrations/`. Never change one that was released. */
-export const MIGRATIONS: readonly string[] = ['0001-operations']
+export const MIGRATIONS: readonly string[] = ['0001-operations', '0002-locks']
 
 /** The version of the schema that this program reads and writes. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length
@@ -37,7 +38,7 @@ export function assertSchema(connection: SqliteConnection): void {
  * @returns the names of those applied.
  * @throws `SCHEMA_NEWER`; `STORE_UNAVAILABLE` when the write lock was not to be had in time.
  */
-export async function migrateSchema(context: StoreContext): Promise<readonly string[]> {
+export async function migrateSchema(context: SqliteContext): Promise<readonly string[]> {
   const { connection, clock } = context
   return writeTransaction(context, () => {
     const found = schemaVersion(connection)

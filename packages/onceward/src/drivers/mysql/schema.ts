@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { failure, type MysqlSession, mysqlErrno, schemaMissing } from '../../drivers/mysql/index.ts'
+import { failure, mysqlErrno, schemaMissing } from './mysql-errors.ts'
+import type { MysqlSession } from './mysql-session.ts'
 import { type OwnParts, ownStatement } from './own-statements.ts'
-import { JSON_PARAMETER, NOW_MS } from './record-statements.ts'
+import { JSON_PARAMETER, NOW_MS } from './sql-parts.ts'
 
 /** One numbered change of the schema. */
 export interface Migration {
@@ -14,7 +15,10 @@ export interface Migration {
  * The migrations in their order; each is a file of this name in `migrations/`. Never change one that was released. Its
  * statements end with `;` at the end of a line, and can be repeated: MySQL commits each statement of a schema by itself.
  */
-export const MIGRATIONS: readonly Migration[] = [{ name: '0001-operations', compatibleFrom: 1 }]
+export const MIGRATIONS: readonly Migration[] = [
+  { name: '0001-operations', compatibleFrom: 1 },
+  { name: '0002-locks', compatibleFrom: 1 },
+]
 
 /** The version of the schema that this program reads and writes. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length

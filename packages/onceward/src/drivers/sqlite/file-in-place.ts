@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { failure, type SqliteConnection } from '../../drivers/sqlite/index.ts'
+import type { SqliteConnection } from './sqlite-connection.ts'
+import { failure } from './sqlite-errors.ts'
 
 /**
  * Refuses to begin a transaction once the file was deleted or replaced under the open connection: what is written then

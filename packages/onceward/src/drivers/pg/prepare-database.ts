@@ -1,17 +1,25 @@
-import { isSchemaMissing, type PgDriver, type Run } from '../../drivers/pg/index.ts'
-import { assertServer, assertUsable, migrateSchema, SCHEMA_VERSION, serverFacts } from './postgres-schema.ts'
-import type { Settings } from './postgres-store-options.ts'
+import type { Run } from './pg-driver.ts'
+import { isSchemaMissing } from './pg-errors.ts'
+import {
+  assertServer,
+  assertUsable,
+  migrateSchema,
+  SCHEMA_VERSION,
+  type SchemaParts,
+  serverFacts,
+} from './schema.ts'
 
-/** The first use of a store, and how its statements run from then on. */
-export interface Ready {
+/** The first use of a database, and how statements run on it from then on. */
+export interface PreparedDatabase {
   /** Sees to the schema, once. A failure is tried again by the next caller. */
   await(): Promise<void>
   /** Runs one statement by itself under READ COMMITTED. */
   readonly run: Run
 }
 
-/** Brings a store up, once, however many callers come at the same time. */
-export function prepareStore(driver: PgDriver, settings: Settings): Ready {
+/** Brings a database up, once, however many callers come at the same time. */
+export function prepareDatabase(parts: SchemaParts, autoMigrate: boolean): PreparedDatabase {
+  const { driver, settings } = parts
   let running: Promise<void> | undefined
   let ready = false
   /** Whether a statement by itself runs under READ COMMITTED on this server. */
@@ -20,9 +28,9 @@ export function prepareStore(driver: PgDriver, settings: Settings): Ready {
   const inTransaction: Run = (statement, values) => driver.transaction(({ run }) => run(statement, values))
   const prepare = async () => {
     const facts = await serverFacts(driver.run, settings.schema)
-    if (settings.autoMigrate && facts.schemaVersion < SCHEMA_VERSION) {
+    if (autoMigrate && facts.schemaVersion < SCHEMA_VERSION) {
       assertServer(facts, driver.where)
-      await migrateSchema({ driver, settings })
+      await migrateSchema(parts)
     } else assertUsable(facts, driver.where)
     plainly = facts.isolation === 'read committed'
     ready = true
