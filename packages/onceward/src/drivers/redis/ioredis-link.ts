@@ -34,6 +34,7 @@ export function ioRedisLink(client: IoRedis): RedisLink {
       if (cluster && commands.length > 1) return together(cluster.pipeline(), commands)
       return commands.map((command) => call(client, command))
     },
+    sendPlain: (command, _key, form) => call(client, command, form === 'own' ? 'call' : 'callBuffer'),
     sendToMasters: (command) =>
       (cluster ? cluster.nodes('master') : [client]).map((node) => call(node, command)),
     openSubscriber: (events) =>
@@ -53,20 +54,25 @@ export function ioRedisLink(client: IoRedis): RedisLink {
   }
 }
 
-function call(client: IoRedis, command: readonly RedisArgument[]): Promise<unknown> {
+function call(
+  client: IoRedis,
+  command: readonly RedisArgument[],
+  method: 'call' | 'callBuffer' = 'callBuffer',
+): Promise<unknown> {
   // What `enableAutoPipelining` makes of `callBuffer` ends the process (ioredis 5 and 6); a pipeline of one is left alone.
   if (client.options.enableAutoPipelining === true)
-    return together(client.pipeline(), [command])[0] as Promise<unknown>
+    return together(client.pipeline(), [command], method)[0] as Promise<unknown>
   const [name, ...args] = command
-  return client.callBuffer(String(name), ...args)
+  return client[method](String(name), ...args)
 }
 
 /** Writes commands together; those for a cluster, over the connection of one node of it. */
 function together(
   pipeline: IoRedisPipeline,
   commands: readonly (readonly RedisArgument[])[],
+  method: 'call' | 'callBuffer' = 'callBuffer',
 ): Promise<unknown>[] {
-  for (const [name, ...args] of commands) pipeline.callBuffer(String(name), ...args)
+  for (const [name, ...args] of commands) pipeline[method](String(name), ...args)
   const all = pipeline.exec()
   return commands.map(async (_, index) => {
     const [error, reply] = (await all)?.[index] ?? [new Error('the pipeline was not carried out'), undefined]
@@ -78,7 +84,7 @@ function together(
 function subscriberOn(own: IoRedis, events: SubscriberEvents, tellsDown: boolean): SubscriberLink {
   // Without a listener ioredis writes each error to the console.
   own.on('error', () => {})
-  own.on('message', (channel: string) => events.message(channel))
+  own.on('message', (channel: string, payload: string) => events.message(channel, payload))
   own.on('ready', () => events.ready())
   own.on('close', () => events.down())
   own.connect().catch(() => events.down())

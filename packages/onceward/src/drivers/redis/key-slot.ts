@@ -5,11 +5,15 @@ export const SLOTS = 16_384
  * The hash slot of a key, as Redis Cluster computes it: CRC-16/XMODEM of the hash tag (what is between the first `{`
  * and the next `}`, unless empty), else of the whole key.
  */
-export function slotOf(key: string): number {
-  const open = key.indexOf('{')
-  const close = open < 0 ? -1 : key.indexOf('}', open + 1)
-  return crc16(Buffer.from(close > open + 1 ? key.slice(open + 1, close) : key)) % SLOTS
+export function slotOf(key: string | Uint8Array): number {
+  const bytes = typeof key === 'string' ? Buffer.from(key) : key
+  const open = bytes.indexOf(OPEN)
+  const close = open < 0 ? -1 : bytes.indexOf(CLOSE, open + 1)
+  return crc16(close > open + 1 ? bytes.subarray(open + 1, close) : bytes) % SLOTS
 }
+
+const OPEN = 0x7b
+const CLOSE = 0x7d
 
 function crc16(bytes: Uint8Array): number {
   let crc = 0

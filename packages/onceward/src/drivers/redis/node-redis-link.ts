@@ -7,10 +7,13 @@ import {
   nodeRedisKind,
   type SentinelLease,
 } from './redis-handle.ts'
-import type { RedisLink, SubscriberEvents, SubscriberLink } from './redis-link.ts'
+import type { RedisArgument, RedisLink, SubscriberEvents, SubscriberLink } from './redis-link.ts'
 
 /** Bulk and simple strings as bytes, maps as flat lists; the numbers are the RESP type bytes. */
 const AS_BYTES = { 36: Buffer, 43: Buffer, 37: Array }
+
+/** As ioredis answers bytes: all strings. */
+const BULK_AS_BYTES = { 36: Buffer, 43: Buffer }
 
 type NodeRedis = NodeRedisClient | NodeRedisSentinel | NodeRedisCluster
 
@@ -40,6 +43,12 @@ export function nodeRedisLink(client: NodeRedis): RedisLink {
       return () => void client.off(event, once)
     },
     send,
+    sendPlain(command, key, form, abortSignal) {
+      const options = { abortSignal, ...(form === 'own' ? {} : { typeMapping: BULK_AS_BYTES }) }
+      if (sentinel) return sentinel.sendPlain(command, options)
+      if ('nodeClient' in client) return client.sendCommand(key, false, command, options)
+      return (client as NodeRedisClient).sendCommand(command, options)
+    },
     sendToMasters(command, signal) {
       const options = optionsWith(signal)
       if (!('masters' in client)) return send([command], undefined, signal)
@@ -81,7 +90,11 @@ function sender(client: NodeRedisClient | NodeRedisCluster): RedisLink['send'] {
  * give back its connection with every command: under steady load the second of two callers waits for ever (node-redis
  * 6.3), and what `WAIT` speaks of could have gone over another connection.
  */
-function sentinelLease(client: NodeRedisSentinel): { readonly send: RedisLink['send']; close(): void } {
+function sentinelLease(client: NodeRedisSentinel): {
+  readonly send: RedisLink['send']
+  sendPlain(command: readonly RedisArgument[], options: NodeRedisCommandOptions): Promise<unknown>
+  close(): void
+} {
   let own: NodeRedisSentinel | undefined
   let lease: Promise<SentinelLease> | undefined
   const open = async (): Promise<SentinelLease> => {
@@ -104,6 +117,7 @@ function sentinelLease(client: NodeRedisSentinel): { readonly send: RedisLink['s
       const ready = leased()
       return commands.map(async (command) => (await ready).sendCommand(false, command, options))
     },
+    sendPlain: async (command, options) => (await leased()).sendCommand(false, command, options),
     close() {
       own?.destroy()
       own = undefined
@@ -119,7 +133,7 @@ function optionsWith(abortSignal: AbortSignal): NodeRedisCommandOptions {
 /** A connection of our own, which node-redis keeps up and subscribes again by itself. */
 function ownSubscriber(client: NodeRedisClient, events: SubscriberEvents): SubscriberLink {
   const own = client.duplicate()
-  const onMessage = (_: string, channel: string) => events.message(channel)
+  const onMessage = (payload: string, channel: string) => events.message(channel, payload)
   // Without a listener an error would end the process; what it means for us is told by `reconnecting`.
   own.on('error', () => {})
   own.on('ready', () => events.ready())
@@ -141,7 +155,7 @@ function builtInSubscriber(
   client: NodeRedisSentinel | NodeRedisCluster,
   events: SubscriberEvents,
 ): SubscriberLink {
-  const onMessage = (_: string, channel: string) => events.message(channel)
+  const onMessage = (payload: string, channel: string) => events.message(channel, payload)
   const subscribed = new Set<string>()
   queueMicrotask(() => events.ready())
   return {

@@ -1,10 +1,8 @@
 import type { Timers } from '../../core/clock.ts'
 import { systemTimers } from '../../core/system.ts'
-import { ioRedisLink } from './ioredis-link.ts'
-import { nodeRedisLink } from './node-redis-link.ts'
+import { openLink } from './open-link.ts'
 import { failure, type RedisWhere, redisFailure, replyWord } from './redis-errors.ts'
-import { assertUsable, isIoRedis, type RedisHandle } from './redis-handle.ts'
-import type { RedisArgument, RedisClientKind, RedisLink, RedisReply } from './redis-link.ts'
+import type { RedisArgument, RedisClientKind, RedisReply } from './redis-link.ts'
 import type { RedisScript } from './redis-script.ts'
 import { type ChannelListener, redisSubscriber } from './redis-subscriber.ts'
 
@@ -79,13 +77,11 @@ export function redisConnection(
   client: unknown,
   options: RedisConnectionOptions = {},
 ): RedisConnection {
-  assertUsable(who, client)
-  const link = linkOf(client)
+  const { link, whenReady } = openLink(who, client)
   const timers = options.timers ?? systemTimers
   const timeoutMs = options.timeoutMs ?? 5000
   const about: RedisWhere = { where: link.where, topology: link.topology }
   const subscriber = redisSubscriber(link, timers)
-  const becomesReady = readiness(link)
   let closed = false
 
   /** Sends once the client is ready, and gives up after `ms`. */
@@ -120,7 +116,7 @@ export function redisConnection(
         }
       }
       if (link.isReady() || link.closedReason() !== undefined) start()
-      else forget = becomesReady(start)
+      else forget = whenReady(start)
     })
   }
   const evalArgs = (
@@ -179,30 +175,4 @@ export function redisConnection(
       link.close()
     },
   }
-}
-
-/** Calls those who wait once the client is ready, over one listener however many they are; answers how one is forgotten. */
-function readiness(link: RedisLink): (start: () => void) => () => void {
-  const waiting = new Set<() => void>()
-  let forget: (() => void) | undefined
-  const onReady = () => {
-    forget = undefined
-    const all = [...waiting]
-    waiting.clear()
-    for (const start of all) start()
-  }
-  return (start) => {
-    waiting.add(start)
-    forget ??= link.onceReady(onReady)
-    return () => {
-      waiting.delete(start)
-      if (waiting.size > 0) return
-      forget?.()
-      forget = undefined
-    }
-  }
-}
-
-function linkOf(client: RedisHandle): RedisLink {
-  return isIoRedis(client) ? ioRedisLink(client) : nodeRedisLink(client)
 }

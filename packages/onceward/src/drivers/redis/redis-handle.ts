@@ -22,7 +22,8 @@ interface NodeRedisBase {
 
 /** What is handed to a command of node-redis. */
 export interface NodeRedisCommandOptions {
-  readonly typeMapping: object
+  /** Default: what the user has set. */
+  readonly typeMapping?: object
   readonly abortSignal?: AbortSignal
 }
 
@@ -61,7 +62,7 @@ export interface NodeRedisCluster extends NodeRedisBase {
   readonly slots: readonly { readonly master: object }[]
   nodeClient(node: object): NodeRedisClient | Promise<NodeRedisClient>
   sendCommand(
-    firstKey: string | undefined,
+    firstKey: string | Buffer | undefined,
     isReadonly: boolean | undefined,
     args: readonly (string | Buffer)[],
     options?: NodeRedisCommandOptions,
@@ -74,6 +75,7 @@ export interface IoRedisClient {
   readonly isCluster?: boolean
   readonly mode?: string
   readonly options: IoRedisOptions
+  call(command: string, ...args: (string | Buffer)[]): Promise<unknown>
   callBuffer(command: string, ...args: (string | Buffer)[]): Promise<unknown>
   connect(): Promise<unknown>
   disconnect(): void
@@ -105,6 +107,7 @@ export interface IoRedisCluster extends Omit<IoRedisClient, 'duplicate'> {
 
 /** Commands of ioredis that are written together. */
 export interface IoRedisPipeline {
+  call(command: string, ...args: (string | Buffer)[]): unknown
   callBuffer(command: string, ...args: (string | Buffer)[]): unknown
   exec(): Promise<readonly (readonly [Error | null, unknown])[] | null>
 }

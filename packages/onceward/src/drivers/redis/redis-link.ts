@@ -31,6 +31,16 @@ export interface RedisLink {
     key: string | undefined,
     signal: AbortSignal,
   ): Promise<unknown>[]
+  /**
+   * Sends one command once, and answers in the form of the client itself: as its user has set it up, or with bulk strings
+   * as bytes.
+   */
+  sendPlain(
+    command: readonly RedisArgument[],
+    key: RedisArgument | undefined,
+    form: 'own' | 'bytes',
+    signal: AbortSignal,
+  ): Promise<unknown>
   /** Sends a command to every node that accepts writes. */
   sendToMasters(command: readonly RedisArgument[], signal: AbortSignal): Promise<unknown>[]
   /** Makes the connection on which channels are listened to. */
@@ -41,7 +51,7 @@ export interface RedisLink {
 
 /** What happens on the connection of a {@link SubscriberLink}. */
 export interface SubscriberEvents {
-  message(channel: string): void
+  message(channel: string, payload: string): void
   /** The connection can take subscriptions; those of before may be gone. */
   ready(): void
   /** The connection is lost. */

@@ -3,8 +3,8 @@ import type { RedisLink, SubscriberLink } from './redis-link.ts'
 
 /** What one listener is told. */
 export interface ChannelListener {
-  /** Something was published. */
-  message(): void
+  /** Something was published: this, as UTF-8 text. */
+  message(payload: string): void
   /** From now on nothing is missed; what came before may have been. Told again after each reconnect. */
   up(): void
 }
@@ -81,8 +81,8 @@ export function redisSubscriber(link: RedisLink, timers: Timers): RedisSubscribe
   }
   const open = () =>
     link.openSubscriber({
-      message(name) {
-        for (const listener of [...(channels.get(name)?.listeners ?? [])]) listener.message()
+      message(name, payload) {
+        for (const listener of [...(channels.get(name)?.listeners ?? [])]) listener.message(payload)
       },
       ready() {
         down()

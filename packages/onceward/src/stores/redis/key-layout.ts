@@ -1,11 +1,7 @@
-/** How many buckets the records are spread over: the most nodes of a cluster that can share the work. */
-export const BUCKETS = 16
+import { HASH_TAGS } from '../../drivers/redis/index.ts'
 
-/**
- * Hash tags whose slots lie evenly over the 16,384 slots of a cluster, one near the middle of each 16th, so that any
- * number of nodes gets about the same number of buckets. The nearest of two characters each.
- */
-const TAGS: readonly string[] = '18 5x dj 3r d2 pv uh iy ly h9 uv q6 9s 5f dt ha'.split(' ')
+/** How many buckets the records are spread over, one for each hash tag. */
+export const BUCKETS = 16
 
 const DIGITS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
@@ -30,7 +26,7 @@ export interface KeyLayout {
 
 /** Lays out the keys under a prefix. */
 export function keyLayout(prefix: string): KeyLayout {
-  const buckets = TAGS.map((tag, number): Bucket => {
+  const buckets = HASH_TAGS.map((tag, number): Bucket => {
     const start = `${prefix}:{${tag}}:`
     return {
       number,

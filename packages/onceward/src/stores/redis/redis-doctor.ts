@@ -1,63 +1,24 @@
 import type { Finding } from '../../core/store.ts'
-import {
-  evictionMessage,
-  isTooOld,
-  type ServerInfo,
-  serverInfos,
-  serverSettings,
-  versionOf,
-} from './server-facts.ts'
-import { readIndex, type StoreContext, textOf } from './store-context.ts'
+import { checkServer, checkUp, clockVerdict, ok, type ServerUse, warn } from '../../drivers/redis/index.ts'
+import { readIndex, type StoreContext } from './store-context.ts'
 
-type Verdict = Pick<Finding, 'level' | 'message'>
-type Settings = ReadonlyMap<string, string>
-
-/** More than this difference to the server's clock is told, in ms. */
-const SKEW_MS = 2000
+/** What the store needs a server for, as messages say it. */
+export const STORE_USE: ServerUse = {
+  who: 'the store',
+  thrown: 'records away, and their operations would run again',
+  forgotten: 'those operations would run again',
+}
 
 /** Looks at what would weaken the guarantees. It changes nothing. */
 export async function doctorFindings(
   context: StoreContext,
-  about: { readonly allowEviction: boolean },
+  { allowEviction }: { readonly allowEviction: boolean },
 ): Promise<readonly Finding[]> {
-  const { connection } = context
-  const { where } = connection
-  const findings: Finding[] = []
-  const look = async (check: string, verdict: () => Verdict | Promise<Verdict>) => {
-    try {
-      findings.push({ check, ...(await verdict()) })
-    } catch (error) {
-      findings.push({ check, level: 'fail', message: error instanceof Error ? error.message : String(error) })
-    }
-  }
-  let infos: readonly ServerInfo[] | undefined
-  await look('connection', async () => {
-    const answer = await connection.commandToMasters(['PING'])
-    infos = await serverInfos(connection)
-    return ok(`${where} answers${answer.length > 1 ? ` on ${answer.length} nodes` : ''}.`)
-  })
-  if (findings[0]?.level === 'fail') return findings
-  const settings = await serverSettings(connection, '*').catch(() => undefined)
-  if (infos === undefined) {
-    await look('permission', () =>
-      warn(
-        `This user may not ask ${where} for INFO, so its version, eviction and persistence are unknown; allow it, or check them by hand.`,
-      ),
-    )
-  }
-  for (const [index, info] of (infos ?? []).entries()) {
-    const config = settings?.[index]
-    await look('version', () => version(info))
-    await look('role', () => role(info))
-    await look('eviction', () => eviction(where, info, about.allowEviction))
-    await look('memory', () => memory(info))
-    await look('persistence', () => persistence(info, config))
-    await look('replication', () => replication(info, config))
-  }
-  if (connection.cluster)
-    await look('cluster', async () => clusterState(textOf(await connection.command(['CLUSTER', 'INFO']))))
-  await look('clock', () => skew(context))
-  await look('index', async () => {
+  const check = checkUp()
+  if (!(await checkServer(check, context.connection, { allowEviction, use: STORE_USE })))
+    return check.findings
+  await check.look('clock', async () => clockVerdict(await skewMs(context)))
+  await check.look('index', async () => {
     const counts = await readIndex(context, context.layout.buckets, { what: 'stats' })
     const sum = (place: number) => counts.reduce((total, { entries }) => total + Number(entries[place]), 0)
     const [lapsed, expired] = [sum(5), sum(6)]
@@ -66,101 +27,12 @@ export async function doctorFindings(
       return warn(`${expired} entries of expired records are still in the index; run a purge.`)
     return ok(`No lapsed claim waits to be swept, ${expired} expired entries wait to be purged.`)
   })
-  return findings
+  return check.findings
 }
 
-function ok(message: string): Verdict {
-  return { level: 'ok', message }
-}
-
-function warn(message: string): Verdict {
-  return { level: 'warn', message }
-}
-
-function fail(message: string): Verdict {
-  return { level: 'fail', message }
-}
-
-function version(info: ServerInfo): Verdict {
-  const found = versionOf(info) ?? 'unknown'
-  const name =
-    info.get('server_name') === 'valkey' ? `Valkey ${info.get('valkey_version') ?? ''}` : `Redis ${found}`
-  return isTooOld(found)
-    ? fail(`${name} is too old; upgrade to Redis 6.2 or later, or Valkey.`)
-    : ok(`${name}.`)
-}
-
-function role(info: ServerInfo): Verdict {
-  return info.get('role') === 'slave'
-    ? fail('This is a read-only replica; connect to its primary.')
-    : ok('This is a primary.')
-}
-
-function eviction(where: string, info: ServerInfo, allowed: boolean): Verdict {
-  const policy = info.get('maxmemory_policy')
-  if (policy === undefined)
-    return warn('The server does not tell its maxmemory-policy; it has to be noeviction.')
-  if (policy === 'noeviction') return ok('maxmemory-policy is noeviction.')
-  const message = `${evictionMessage(where, policy)}.`
-  return allowed ? warn(message) : fail(message)
-}
-
-function memory(info: ServerInfo): Verdict {
-  const [used, most] = [Number(info.get('used_memory')), Number(info.get('maxmemory'))]
-  if (!(most > 0))
-    return warn('maxmemory is not set: the server takes what the machine has. Set it below that.')
-  const share = Math.round((used / most) * 100)
-  return share >= 85
-    ? warn(`${share} % of maxmemory is used; at 100 % nothing is accepted any more. Raise it, or purge.`)
-    : ok(`${share} % of maxmemory is used.`)
-}
-
-function persistence(info: ServerInfo, config: Settings | undefined): Verdict {
-  if (info.get('aof_last_write_status') === 'err')
-    return fail('The server cannot write its append-only file; look at its log.')
-  if (info.get('aof_enabled') === '1') {
-    const fsync = config?.get('appendfsync')
-    if (fsync === 'always') return ok('appendfsync is always: what was answered survives a power cut.')
-    return warn(
-      `appendfsync is ${fsync ?? 'not to be read, by default everysec'}: a power cut or crash of the machine may undo about the last ` +
-        `${fsync === 'no' ? '30 seconds' : 'second'} of what was answered, and those operations would run again. Use always.`,
-    )
-  }
-  const saves = config?.get('save')
-  return saves === ''
-    ? warn(
-        'Neither the append-only file nor snapshots are on: a restart forgets everything, and every operation would run again. Set appendonly yes.',
-      )
-    : warn(
-        'The append-only file is off: a restart forgets what came after the last snapshot, and those operations would run again. Set appendonly yes.',
-      )
-}
-
-function replication(info: ServerInfo, config: Settings | undefined): Verdict {
-  const replicas = Number(info.get('connected_slaves') ?? 0)
-  if (replicas === 0) return ok('It has no replicas.')
-  const needed = Number(config?.get('min-replicas-to-write') ?? 0)
-  return needed > 0
-    ? ok(`${replicas} replicas; writes need ${needed} of them in touch.`)
-    : warn(
-        `${replicas} replicas, and min-replicas-to-write is 0: a primary that is cut off goes on accepting what a failover then loses. Set min-replicas-to-write 1.`,
-      )
-}
-
-function clusterState(text: string): Verdict {
-  return text.includes('cluster_state:ok')
-    ? ok('The cluster serves all hash slots.')
-    : fail('The cluster does not serve all hash slots; look at CLUSTER INFO.')
-}
-
-async function skew(context: StoreContext): Promise<Verdict> {
+async function skewMs(context: StoreContext): Promise<number> {
   const before = context.clock.now()
   const [answer] = await readIndex(context, context.layout.buckets.slice(0, 1), { what: 'stats' })
   const after = context.clock.now()
-  const difference = Math.round((answer?.now ?? before) - (before + after) / 2)
-  return Math.abs(difference) > SKEW_MS
-    ? warn(
-        `The server's clock differs by ${difference} ms from this machine's. Leases do not suffer, times in logs do; run NTP on both.`,
-      )
-    : ok(`The server's clock agrees with this machine's to ${Math.abs(difference)} ms.`)
+  return (answer?.now ?? before) - (before + after) / 2
 }

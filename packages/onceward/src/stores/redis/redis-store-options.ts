@@ -1,6 +1,6 @@
 import type { Clock, Random, Timers } from '../../core/clock.ts'
-import { atLeast, refuseUnknown, wholeNumber, written } from '../../core/known-fields.ts'
-import type { ReplicaWait } from '../../drivers/redis/index.ts'
+import { atLeast, refuseUnknown, wholeNumber } from '../../core/known-fields.ts'
+import { checkedPrefix, checkedWait, type ReplicaWait } from '../../drivers/redis/index.ts'
 
 /** Options of `redisStore`. */
 export interface RedisStoreOptions {
@@ -60,20 +60,5 @@ export function checkedOptions(options: RedisStoreOptions): CheckedOptions {
     maxBatch: wholeNumber('maxBatch', options.maxBatch ?? 512, 1, 4096),
     wait: options.wait && checkedWait(options.wait),
     allowEviction: options.allowEviction ?? false,
-  }
-}
-
-function checkedPrefix(prefix: unknown): string {
-  // Braces would be taken for a hash tag, and wildcards for a pattern of an access list.
-  if (typeof prefix === 'string' && /^[\w.:-]{1,64}$/.test(prefix)) return prefix
-  throw new TypeError(`prefix must be 1 to 64 letters, digits, "_", "-", "." or ":", not ${written(prefix)}`)
-}
-
-function checkedWait(wait: ReplicaWait): ReplicaWait {
-  refuseUnknown('wait', wait, ['replicas', 'timeoutMs'])
-  return {
-    replicas: wholeNumber('wait.replicas', wait.replicas, 1, 1000),
-    // For Redis 0 means for ever.
-    timeoutMs: wholeNumber('wait.timeoutMs', wait.timeoutMs, 1, 60_000),
   }
 }

@@ -2,6 +2,7 @@ import type { OperationCatalog, OperationStore, StoreCapabilities } from '../../
 import { systemClock, systemRandom, systemTimers } from '../../core/system.ts'
 import { assertDecidable } from '../../core/transition-port.ts'
 import {
+  assertSafe,
   failure,
   type RedisClient,
   type RedisConnection,
@@ -11,10 +12,9 @@ import { indexScript } from './index-lua.ts'
 import { keyLayout } from './key-layout.ts'
 import { recordWatch } from './record-watch.ts'
 import { redisCatalog } from './redis-catalog.ts'
-import { doctorFindings } from './redis-doctor.ts'
+import { doctorFindings, STORE_USE } from './redis-doctor.ts'
 import { checkedOptions, type RedisStoreOptions } from './redis-store-options.ts'
 import { closedError, scriptBatches } from './script-batches.ts'
-import { assertSafe } from './server-facts.ts'
 import type { StoreContext } from './store-context.ts'
 import {
   checkpointItem,
@@ -104,7 +104,7 @@ export function redisStore(client: RedisClient, options: RedisStoreOptions = {})
 
   /** Looks at the server once, however many callers come; a failure is tried again by the next. */
   const ready = (): Promise<void> => {
-    looking ??= assertSafe(connection, allowEviction).then(
+    looking ??= assertSafe(connection, allowEviction, STORE_USE).then(
       () => {
         safe = true
       },

@@ -1,10 +1,12 @@
-import { failure, type RedisConnection, type RedisReply } from '../../drivers/redis/index.ts'
+import type { RedisConnection } from './redis-connection.ts'
+import { failure } from './redis-errors.ts'
+import type { RedisReply } from './redis-link.ts'
 
 /** What a server tells of itself (`INFO`), by name. */
 export type ServerInfo = ReadonlyMap<string, string>
 
 /** The oldest server that knows every command of the scripts. */
-export const OLDEST = [6, 2] as const
+const OLDEST = [6, 2] as const
 
 /** Reads `INFO` of every node that accepts writes; nothing where this user may not ask. */
 export async function serverInfos(connection: RedisConnection): Promise<readonly ServerInfo[] | undefined> {
@@ -24,28 +26,42 @@ export async function serverSettings(
   return replies?.map(settingsOf)
 }
 
+/** What a server is used for, as messages say it. */
+export interface ServerUse {
+  /** `the store`. */
+  readonly who: string
+  /** What becomes of what the server forgets, after `it throws`: `records away, and their operations would run again`. */
+  readonly thrown: string
+  /** The same after "a restart forgets …": `those operations would run again`. */
+  readonly forgotten: string
+}
+
 /** Refuses a server that would forget what it must remember, or is too old to be asked. */
-export async function assertSafe(connection: RedisConnection, allowEviction: boolean): Promise<void> {
+export async function assertSafe(
+  connection: RedisConnection,
+  allowEviction: boolean,
+  use: ServerUse,
+): Promise<void> {
   for (const info of (await serverInfos(connection)) ?? []) {
     const version = versionOf(info)
     if (version !== undefined && isTooOld(version)) {
       throw failure(
         'STORE_MISCONFIGURED',
-        `${connection.where} runs version ${version}; the store needs Redis ${OLDEST.join('.')} or later, or Valkey`,
+        `${connection.where} runs version ${version}; ${use.who} needs Redis ${OLDEST.join('.')} or later, or Valkey`,
       )
     }
     const policy = info.get('maxmemory_policy')
     if (!allowEviction && policy !== undefined && policy !== 'noeviction') {
-      throw failure('STORE_MISCONFIGURED', evictionMessage(connection.where, policy))
+      throw failure('STORE_MISCONFIGURED', evictionMessage(connection.where, policy, use))
     }
   }
 }
 
 /** What an evicting policy means, and the mend. */
-export function evictionMessage(where: string, policy: string): string {
+export function evictionMessage(where: string, policy: string, { who, thrown }: ServerUse): string {
   return (
-    `${where} has the maxmemory-policy ${policy}: when its memory is full it throws records away, and their operations ` +
-    'would run again; set maxmemory-policy noeviction, or use a server of its own for the store'
+    `${where} has the maxmemory-policy ${policy}: when its memory is full it throws ${thrown}; ` +
+    `set maxmemory-policy noeviction, or use a server of its own for ${who}`
   )
 }
 
@@ -54,7 +70,7 @@ export function versionOf(info: ServerInfo): string | undefined {
   return info.get('redis_version')
 }
 
-/** Whether a version is older than {@link OLDEST}. */
+/** Whether a version is older than the oldest that knows every command of the scripts. */
 export function isTooOld(version: string): boolean {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   return major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])

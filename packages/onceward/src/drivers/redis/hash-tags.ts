@@ -1,0 +1,15 @@
+import { slotOf } from './key-slot.ts'
+
+/**
+ * Hash tags whose slots lie evenly over the 16,384 slots of a cluster, one near the middle of each 16th, so that any
+ * number of nodes gets about the same number of them. The nearest of two characters each. Keys that share a tag can be
+ * part of one call; the number of tags is the most nodes that can share the work.
+ */
+export const HASH_TAGS: readonly string[] = Object.freeze(
+  '18 5x dj 3r d2 pv uh iy ly h9 uv q6 9s 5f dt ha'.split(' '),
+)
+
+/** The tag of a text: always the same, and about as many texts for each. */
+export function hashTagOf(text: string): string {
+  return HASH_TAGS[slotOf(text) % HASH_TAGS.length] as string
+}
