@@ -1,0 +1,13 @@
+export {
+  type EtcdClient,
+  type EtcdCompare,
+  type EtcdEntry,
+  type EtcdOp,
+  type EtcdTxn,
+  etcdClient,
+  type TxnReply,
+} from './etcd-client.ts'
+export { failure } from './etcd-errors.ts'
+export type { EtcdFetch } from './etcd-fetch.ts'
+export { createdIs, get, isAbsent, modifiedIs, put, putsAreBefore, remove } from './etcd-ops.ts'
+export type { EtcdAuth, EtcdTransportOptions } from './etcd-transport.ts'

@@ -1,0 +1,41 @@
+import { afterAll, beforeAll, it } from 'vitest'
+import { describeWhere, startEtcd } from '../../../../../test-servers/index.mjs'
+import { lockConformance, registerCases } from '../../testing/index.ts'
+import { etcdLocks } from './etcd-locks.ts'
+
+await describeWhere('etcd', 'locks in etcd', () => {
+  let server: Awaited<ReturnType<typeof startEtcd>>
+  let opened = 0
+
+  beforeAll(async () => {
+    server = await startEtcd()
+  })
+  afterAll(() => server?.stop())
+
+  registerCases(
+    it,
+    lockConformance({
+      capabilities: {
+        fencing: true,
+        fifo: true,
+        push: true,
+        shared: true,
+        marks: true,
+        durable: true,
+        maxFences: 1024,
+      },
+      // etcd looks for lapsed leases twice a second, and counts whole seconds.
+      slackMs: 1500,
+      async open() {
+        const prefix = `onceward-${++opened}`
+        const backends = [etcdLocks(server.url, { prefix }), etcdLocks(server.url, { prefix })] as const
+        return {
+          backends,
+          async close() {
+            for (const backend of backends) await backend.close()
+          },
+        }
+      },
+    }),
+  )
+})
