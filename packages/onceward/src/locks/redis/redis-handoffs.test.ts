@@ -1,0 +1,90 @@
+import { randomBytes } from 'node:crypto'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { describeWhere, type RedisServer, startRedis } from '../../../../../test-servers/index.mjs'
+import { SINGLE } from '../../../test/redis/redis-suite.ts'
+import type { AcquireRequest } from '../lock-backend.ts'
+import { redisLocks } from './index.ts'
+
+await describeWhere('redis', 'what a handoff costs', () => {
+  let server: RedisServer
+  beforeAll(async () => {
+    server = await startRedis()
+  })
+  afterAll(() => server.stop())
+
+  /** Calls of commands by name, those inside of scripts included. */
+  const counted = async (): Promise<ReadonlyMap<string, number>> => {
+    const text = String(await server.command('INFO', 'commandstats'))
+    return new Map(
+      [...text.matchAll(/cmdstat_([^:]+):calls=(\d+)/g)].map(([, name = '', calls]) => [name, Number(calls)]),
+    )
+  }
+  const request = (over: Partial<AcquireRequest> = {}): AcquireRequest => ({
+    key: 'k',
+    token: randomBytes(18).toString('base64url'),
+    mode: 'exclusive',
+    permits: 1,
+    ttlMs: 30_000,
+    owner: 'one:1',
+    ...over,
+  })
+
+  for (const name of ['node-redis', 'ioredis'] as const) {
+    it(`six commands between two processes that both go on waiting, by ${name}`, async () => {
+      const clients = [await SINGLE[name](server.url)(), await SINGLE[name](server.url)()] as const
+      const prefix = `handoffs-${name}`
+      const [a, b] = clients.map(({ client }) => redisLocks(client, { prefix }))
+      if (a === undefined || b === undefined) return expect.fail()
+      const handoffs = 100
+      let left = handoffs
+      const fences: number[] = []
+      const work = async (backend: typeof a) => {
+        let mine = request({ placeMs: 5000 })
+        const turn = (token: string) => {
+          let wake = () => {}
+          const woken = new Promise<void>((resolve) => {
+            wake = resolve
+          })
+          return { woken, leave: backend.watch({ key: 'k', token }, wake) }
+        }
+        let waits = turn(mine.token)
+        let reply = await backend.acquire(mine)
+        for (;;) {
+          if (!reply.granted) {
+            await waits.woken
+            waits.leave()
+            waits = turn(mine.token)
+            reply = await backend.acquire(mine)
+            continue
+          }
+          waits.leave()
+          fences.push(reply.fence ?? 0)
+          if (left-- <= 0) break
+          const next = request({ placeMs: 5000 })
+          waits = turn(next.token)
+          const answer = await backend.release(mine, next)
+          expect(answer.released).toBe(true)
+          mine = next
+          reply = answer.next ?? { granted: false, retryAfterMs: 1 }
+        }
+        await backend.release(mine)
+      }
+      // The first handoffs connect, subscribe and load the scripts.
+      left = 4
+      await Promise.all([work(a), work(b)])
+      left = handoffs
+      const before = await counted()
+      await Promise.all([work(a), work(b)])
+      const after = await counted()
+      const used = [...after].flatMap(([command, calls]) => {
+        const more = calls - (before.get(command) ?? 0)
+        return more > 0 && command !== 'info' ? [[command, more] as const] : []
+      })
+      const sum = used.reduce((total, [, calls]) => total + calls, 0)
+      expect(sum / handoffs, JSON.stringify(Object.fromEntries(used))).toBeLessThan(6.5)
+      expect(fences).toEqual([...fences].sort((one, other) => one - other))
+      await Promise.all([a.close(), b.close()])
+      for (const { close } of clients) close()
+    })
+  }
+})
