@@ -36,4 +36,5 @@ export {
   type ServerFacts,
   serverFacts,
 } from './schema.ts'
+export { checkedSchema } from './schema-name.ts'
 export { NOW_MS, named, plain } from './statements.ts'

@@ -101,7 +101,9 @@ await describeWith('postgres', 'the schema of the PostgreSQL store', ({ postgres
   it('that was begun and not finished is finished by the next migration', async () => {
     const schema = fresh()
     await open(schema).migrate()
-    await pool.query(`DROP TABLE ${schema}.onceward_operations CASCADE; DROP TABLE ${schema}.onceward_audit, ${schema}.onceward_locks CASCADE`)
+    await pool.query(
+      `DROP TABLE ${schema}.onceward_operations CASCADE; DROP TABLE ${schema}.onceward_audit, ${schema}.onceward_locks CASCADE`,
+    )
     await pool.query(
       `DROP FUNCTION ${schema}.onceward_claim, ${schema}.onceward_complete, ${schema}.onceward_renew,
         ${schema}.onceward_lock_acquire, ${schema}.onceward_lock_extend, ${schema}.onceward_lock_release; DELETE FROM ${schema}.onceward_migrations`,

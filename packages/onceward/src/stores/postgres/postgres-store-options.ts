@@ -1,7 +1,7 @@
 import type { Clock, Random, Timers } from '../../core/clock.ts'
-import { atLeast, refuseUnknown, wholeNumber, written } from '../../core/known-fields.ts'
+import { atLeast, refuseUnknown, wholeNumber } from '../../core/known-fields.ts'
 import { systemClock, systemRandom, systemTimers } from '../../core/system.ts'
-import type { PostgresPool } from '../../drivers/pg/index.ts'
+import { checkedSchema, type PostgresPool } from '../../drivers/pg/index.ts'
 
 /** Options of `postgresStore`. */
 export interface PostgresStoreOptions {
@@ -79,12 +79,4 @@ export function checkedOptions(options: PostgresStoreOptions): Settings {
     timers: options.timers ?? systemTimers,
     random: options.random ?? systemRandom,
   }
-}
-
-/** It becomes part of every statement, so nothing but plain names is let in. */
-function checkedSchema(schema: string): string {
-  if (typeof schema === 'string' && /^[a-z_][a-z0-9_]{0,39}$/.test(schema)) return schema
-  throw new TypeError(
-    `schema must be up to 40 letters, digits and underscores in lower case, not ${written(schema)}`,
-  )
 }

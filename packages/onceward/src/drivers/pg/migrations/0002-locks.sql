@@ -38,19 +38,19 @@ AS $$
 DECLARE
   us bigint := floor(extract(epoch FROM clock_timestamp()) * 1000000)::bigint;
   ms bigint := us / 1000;
-  found onceward_locks;
+  held onceward_locks;
 BEGIN
   PERFORM set_config('lock_timeout', lock_ms::text, true);
   UPDATE onceward_locks AS o SET
     token = nonce, fence = greatest(o.fence + 1, us) + wanted - 1, fences = wanted, until = ms + ttl_ms, owner = called,
     meta = about, touched_at = ms
   WHERE o.key = asked AND o.busy_until <= ms AND (o.token IS NULL OR o.until <= ms)
-  RETURNING o.* INTO found;
+  RETURNING o.* INTO held;
   IF FOUND THEN
-    RETURN QUERY SELECT 'granted', found.fence - found.fences + 1, ms, 0::bigint, found.state;
+    RETURN QUERY SELECT 'granted', held.fence - held.fences + 1, ms, 0::bigint, held.state;
     RETURN;
   END IF;
-  SELECT o.* INTO found FROM onceward_locks AS o WHERE o.key = asked;
+  SELECT o.* INTO held FROM onceward_locks AS o WHERE o.key = asked;
   IF NOT FOUND THEN
     INSERT INTO onceward_locks AS o
       (key, token, fence, fences, until, owner, meta, state, busy_until, keep_until, touched_at)
@@ -61,8 +61,8 @@ BEGIN
       RETURN;
     END IF;
     RETURN QUERY SELECT 'ask', 0::bigint, ms, 0::bigint, NULL::text;
-  ELSIF found.busy_until <= ms AND found.token <> nonce AND found.until > ms THEN
-    RETURN QUERY SELECT 'held', 0::bigint, ms, found.until - ms, NULL::text;
+  ELSIF held.busy_until <= ms AND held.token <> nonce AND held.until > ms THEN
+    RETURN QUERY SELECT 'held', 0::bigint, ms, held.until - ms, NULL::text;
   ELSE
     RETURN QUERY SELECT 'ask', 0::bigint, ms, 0::bigint, NULL::text;
   END IF;
@@ -115,17 +115,17 @@ AS $$
 #variable_conflict use_column
 DECLARE
   ms bigint := floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
-  found onceward_locks;
+  held onceward_locks;
 BEGIN
   PERFORM set_config('lock_timeout', lock_ms::text, true);
   UPDATE onceward_locks AS o SET token = NULL, owner = NULL, meta = NULL, touched_at = ms
   WHERE o.key = asked AND o.token = nonce AND o.busy_until <= ms
-  RETURNING o.* INTO found;
+  RETURNING o.* INTO held;
   IF FOUND THEN
     -- A grant that had lapsed is not given back.
-    RETURN QUERY SELECT CASE WHEN found.until > ms THEN 'released' ELSE 'not-held' END;
+    RETURN QUERY SELECT CASE WHEN held.until > ms THEN 'released' ELSE 'not-held' END;
     RETURN;
   END IF;
-  SELECT o.* INTO found FROM onceward_locks AS o WHERE o.key = asked;
-  RETURN QUERY SELECT CASE WHEN FOUND AND (found.busy_until > ms OR found.token = nonce) THEN 'ask' ELSE 'not-held' END;
+  SELECT o.* INTO held FROM onceward_locks AS o WHERE o.key = asked;
+  RETURN QUERY SELECT CASE WHEN FOUND AND (held.busy_until > ms OR held.token = nonce) THEN 'ask' ELSE 'not-held' END;
 END $$;
