@@ -16,7 +16,7 @@ const SERVER = 'packages/server/src/'
 const LOADED_ON_DEMAND = [
   { folder: 'drivers/', packages: ['@photostructure/sqlite'] },
   { folder: 'stores/sqlite/', packages: ['@photostructure/sqlite'] },
-  { folder: 'locks/', packages: ['croner'] },
+  { folder: 'locks/cron-schedule.ts', packages: ['croner'] },
   { folder: 'testing/', packages: ['fast-check'] },
 ]
 

@@ -4,7 +4,7 @@ import { readMark } from './cron-mark.ts'
 import { type CronHost, type TickPolicy, type TickResult, tickKey, tickRunner } from './cron-run.ts'
 import { tickOf } from './cron-settings.ts'
 import type { CronJob, CronOptions, Schedule, TickRun } from './cron-types.ts'
-import { dueTicks, type MissedPolicy } from './missed-ticks.ts'
+import { type DueTicks, dueTicks, type MissedPolicy } from './missed-ticks.ts'
 
 /**
  * Follows a schedule: one tick after another, never two at once in this process.
@@ -28,11 +28,12 @@ export function followSchedule<T, Fence extends number | undefined>(
   const key = tickKey(name)
   const runner = tickRunner(host, name, policy, fn)
   let cursor = clock.now()
-  let toldMissed = cursor
+  let toldMissed = -Infinity
   let begun = false
   let stopped = false
   let lookAgainAt: number | undefined
   let failures = 0
+  let known = { cursor: Number.NaN, next: Infinity }
   let cancel = () => {}
   /** Wakes and triggered ticks, one after the other. */
   let last: Promise<unknown> = Promise.resolve()
@@ -49,7 +50,8 @@ export function followSchedule<T, Fence extends number | undefined>(
       if (!begun) await begin()
       const looks = lookAgainAt !== undefined && lookAgainAt <= clock.now()
       if (looks) lookAgainAt = undefined
-      const due = dueTicks(schedule, cursor, clock.now(), policy)
+      const none: DueTicks = { ticks: [] }
+      const due = afterCursor() <= clock.now() ? dueTicks(schedule, cursor, clock.now(), policy) : none
       if (due.dropped !== undefined && due.dropped > toldMissed) await tellMissed(due.dropped)
       for (const tick of due.ticks) {
         const settled = await runTick(tick)
@@ -127,12 +129,19 @@ export function followSchedule<T, Fence extends number | undefined>(
     if (stopped) return
     cancel()
     const now = clock.now()
-    const at = Math.min(nextAfter(now) ?? Infinity, lookAgainAt ?? Infinity, now + LONGEST_SLEEP_MS)
+    const at = Math.min(nextAfter(now), lookAgainAt ?? Infinity, now + LONGEST_SLEEP_MS)
     cancel = timers.after(Math.max(1, at - now), () => void inTurn(wake))
   }
 
-  function nextAfter(now: number): number | undefined {
-    return schedule.next(new Date(Math.max(now, cursor)))?.getTime()
+  /** The first tick that is not settled. Asked at every wake, and some schedules take their time to answer. */
+  function afterCursor(): number {
+    if (known.cursor !== cursor) known = { cursor, next: nextIn(schedule, cursor) }
+    return known.next
+  }
+
+  function nextAfter(now: number): number {
+    const next = afterCursor()
+    return next > now ? next : nextIn(schedule, now)
   }
 
   const stop = async (): Promise<void> => {
@@ -149,8 +158,8 @@ export function followSchedule<T, Fence extends number | undefined>(
   const job: CronJob<T> = {
     name,
     next() {
-      const at = stopped ? undefined : nextAfter(clock.now())
-      return at === undefined ? null : new Date(at)
+      const at = stopped ? Infinity : nextAfter(clock.now())
+      return at === Infinity ? null : new Date(at)
     },
     trigger(given) {
       const tick = tickOf(given)
@@ -164,12 +173,15 @@ export function followSchedule<T, Fence extends number | undefined>(
     stop,
     [Symbol.asyncDispose]: stop,
   }
-  if (signal?.aborted) void stop()
-  else {
-    signal?.addEventListener('abort', onAbort, { once: true })
-    void inTurn(wake)
-  }
+  signal?.addEventListener('abort', onAbort, { once: true })
+  // Not before whoever asked has the job.
+  if (signal?.aborted) queueMicrotask(onAbort)
+  void inTurn(wake)
   return job
+}
+
+function nextIn(schedule: Schedule, after: number): number {
+  return schedule.next(new Date(after))?.getTime() ?? Infinity
 }
 
 /** The shortest time between two looks after another instance, in ms. */
