@@ -15,3 +15,4 @@ export { COMMIT, type OwnParts, ownStatement, ownTransaction, ROLLBACK } from '.
 export { type PreparedDatabase, prepareDatabase } from './prepare-database.ts'
 export { assertUsable, foundSchema, migrateSchema, pendingMigrations, SCHEMA_VERSION } from './schema.ts'
 export { JSON_PARAMETER, NOW_MS, NOW_US, READ_NOW } from './sql-parts.ts'
+export { withLockTimeout } from './with-lock-timeout.ts'

@@ -3,7 +3,7 @@ import type { Claim, Outcome } from '../../core/operation.ts'
 import type { ClaimReply, ClaimRequest, TransactionalStore } from '../../core/store.ts'
 import * as transitions from '../../core/transitions.ts'
 import { joining } from '../../drivers/adapt/index.ts'
-import { asciiJson, mysqlFailure } from '../../drivers/mysql/index.ts'
+import { asciiJson, mysqlFailure, withLockTimeout } from '../../drivers/mysql/index.ts'
 import type { SqlSession } from '../../drivers/sql/index.ts'
 import { conflictOf } from '../../drivers/sql/index.ts'
 import { freshRow, granted } from './claim-calls.ts'
@@ -118,21 +118,6 @@ async function completeOn(
   const { write, reply } = transitions.complete(at.record, claim, outcome, retentionMs, await records.now())
   if (write) await records.write([{ before: at.record, after: write }])
   return reply
-}
-
-/** Bounds how long a statement waits for locks in a transaction that is not ours, and leaves its own bound as it was. */
-async function withLockTimeout<T>(session: SqlSession, ms: number, body: () => Promise<T>): Promise<T> {
-  const seconds = Math.max(1, Math.ceil(ms / 1000))
-  await session.query(
-    `SET @onceward_lock_wait = @@SESSION.innodb_lock_wait_timeout, SESSION innodb_lock_wait_timeout = ${seconds}`,
-    [],
-  )
-  try {
-    return await body()
-  } finally {
-    // Where this fails the connection is broken, and the error of the body tells so.
-    await session.query('SET SESSION innodb_lock_wait_timeout = @onceward_lock_wait', []).catch(() => {})
-  }
 }
 
 /** What an error inside a transaction means. One that waited in vain for another transaction may ask again. */
