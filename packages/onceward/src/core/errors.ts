@@ -38,6 +38,8 @@ export type ErrorCode =
   | 'REENTRANT'
   | 'LOCK_LOST'
   | 'LOCK_TIMEOUT'
+  | 'COMMAND_REFUSED'
+  | 'AMBIGUOUS_RESULT'
   | 'ABORTED'
   | 'CLOSED'
 
@@ -183,6 +185,18 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     retryable: true,
     effect: 'none',
     summary: 'Others held the lock for as long as the caller was willing to wait.',
+  },
+  COMMAND_REFUSED: {
+    status: 400,
+    retryable: false,
+    effect: 'none',
+    summary: 'The server answered the command with an error: it was not executed.',
+  },
+  AMBIGUOUS_RESULT: {
+    status: 503,
+    retryable: false,
+    effect: 'unknown',
+    summary: 'The command was sent and its reply was lost: nobody can tell whether it was executed.',
   },
   ABORTED: {
     status: 499,

@@ -1,0 +1,113 @@
+import type { Timers } from '../core/clock.ts'
+import { failure } from '../drivers/redis/index.ts'
+import type { OpenLink } from '../drivers/redis/open-link.ts'
+import type { RedisArgument } from '../drivers/redis/redis-link.ts'
+
+/** How one attempt ended. */
+export type Attempt<T> =
+  | { readonly kind: 'replied'; readonly reply: T }
+  /** The server answered an error. */
+  | { readonly kind: 'refused'; readonly text: string; readonly error: unknown }
+  /** Nothing came back. `sent`: the command may have been executed, or may still be. */
+  | { readonly kind: 'failed'; readonly error: Error; readonly sent: boolean; readonly closed?: boolean }
+
+/** Makes single attempts: a command is given to the client at most once for each. */
+export interface Attempts {
+  /** Waits for the client and hands the command over, for at most `ms` altogether. Never rejects. */
+  make<T>(ms: number, run: (signal: AbortSignal) => Promise<T>): Promise<Attempt<T>>
+  /** Resolves when the client is ready, or after `ms`. */
+  untilReady(ms: number): Promise<void>
+}
+
+/** Words of the clients for a command that they have not sent. */
+const NEVER_SENT =
+  /^The client is (?:offline|closed)|enableOfflineQueue options is false|^The command was aborted|^The queue is full/
+
+/** Makes attempts over one client. */
+export function attempts({ link, whenReady }: OpenLink, timers: Timers): Attempts {
+  return {
+    make: (ms, run) =>
+      new Promise((resolve) => {
+        const stop = new AbortController()
+        let sent = false
+        let forget = () => {}
+        const cancel = timers.after(ms, () => {
+          forget()
+          stop.abort()
+          const error = failure(
+            'STORE_UNAVAILABLE',
+            `${link.where} did not answer within ${Math.ceil(ms)} ms`,
+          )
+          resolve({ kind: 'failed', error, sent })
+        })
+        const end = (thrown: unknown) => {
+          cancel()
+          resolve(ended(thrown, link.where))
+        }
+        const start = () => {
+          const reason = link.closedReason()
+          if (reason !== undefined) {
+            cancel()
+            return resolve({
+              kind: 'failed',
+              error: failure('STORE_UNAVAILABLE', reason),
+              sent: false,
+              closed: true,
+            })
+          }
+          sent = true
+          try {
+            run(stop.signal).then((reply) => {
+              cancel()
+              resolve({ kind: 'replied', reply })
+            }, end)
+          } catch (thrown) {
+            end(thrown)
+          }
+        }
+        if (link.isReady() || link.closedReason() !== undefined) start()
+        else forget = whenReady(start)
+      }),
+    untilReady: (ms) =>
+      new Promise((resolve) => {
+        if (link.isReady()) return resolve()
+        const forget = whenReady(() => {
+          cancel()
+          resolve()
+        })
+        const cancel = timers.after(ms, () => {
+          forget()
+          resolve()
+        })
+      }),
+  }
+}
+
+function ended(thrown: unknown, where: string): Attempt<never> {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+  if (isErrorReply(error)) return { kind: 'refused', text: error.message, error }
+  return {
+    kind: 'failed',
+    error: failure('STORE_UNAVAILABLE', `${where} cannot be reached: ${error.message}`, error),
+    sent: !NEVER_SENT.test(error.message),
+  }
+}
+
+/** Whether an error is a reply of the server: by its class, and for clients of other makes by how servers word them. */
+function isErrorReply(error: Error): boolean {
+  if (error.name === 'ReplyError') return true
+  for (let at: object | null = error; at !== null; at = Object.getPrototypeOf(at) as object | null) {
+    if (/^(?:ErrorReply|ReplyError)$/.test(at.constructor.name)) return true
+  }
+  return /^[A-Z]{2,}(?: |$)/.test(error.message)
+}
+
+/** The words that run a script by its digest, or by its text. */
+export function evalWords(
+  script: { readonly text: string; readonly sha: string },
+  whole: boolean,
+  keys: readonly RedisArgument[],
+  args: readonly RedisArgument[],
+): readonly RedisArgument[] {
+  return [whole ? 'EVAL' : 'EVALSHA', whole ? script.text : script.sha, String(keys.length), ...keys, ...args]
+}

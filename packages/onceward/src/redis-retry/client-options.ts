@@ -1,0 +1,180 @@
+import type { Finding } from '../core/store.ts'
+import type { RedisClient } from '../drivers/redis/index.ts'
+import { assertUsable, isIoRedis, nodeRedisKind } from '../drivers/redis/redis-handle.ts'
+
+type Options = Readonly<Record<string, unknown>>
+
+/**
+ * Looks at the options of a client for what sends commands again behind the back of their caller, or keeps them back and
+ * sends them late. One line for each option, as the doctor prints them; `fail` is what `safeRedis` refuses. It sends
+ * nothing.
+ *
+ * @throws `TypeError` for what is no usable client.
+ * @example
+ * import { inspectClient } from 'onceward/redis-retry'
+ * import { Redis } from 'ioredis'
+ *
+ * for (const { level, message } of inspectClient(new Redis())) console.log(level, message)
+ */
+export function inspectClient(client: RedisClient): readonly Finding[] {
+  assertUsable('inspectClient', client)
+  if (!isIoRedis(client)) return nodeRedisFindings(client.options as Options, nodeRedisKind(client))
+  const options = client.options as unknown as Options
+  return client.isCluster === true ? ioRedisClusterFindings(options) : ioRedisFindings(options, '')
+}
+
+/** Refuses a client that would send again, naming each option and its mend. */
+export function assertSendsOnce(client: RedisClient): void {
+  const wrong = inspectClient(client).filter(({ level }) => level === 'fail')
+  if (wrong.length === 0) return
+  throw new TypeError(
+    `safeRedis was given a client that is set up for what it must not do: ${wrong.map(({ message }) => message).join(' ')}`,
+  )
+}
+
+/**
+ * ioredis 5 and 6: `event_handler.js` keeps what was sent and not answered, and sends it again once it is connected
+ * again, unless it gives it up on every loss (`maxRetriesPerRequest: 0`).
+ */
+function ioRedisFindings(options: Options, within: string): readonly Finding[] {
+  const at = (name: string) => `${within}${name}`
+  return [
+    judged(
+      'resend',
+      options['autoResendUnfulfilledCommands'] === false,
+      `${at('autoResendUnfulfilledCommands')} is not false: after a lost connection ioredis sends commands again that may have been executed. Set it to false.`,
+      `${at('autoResendUnfulfilledCommands')} is false.`,
+    ),
+    judged(
+      'retries',
+      options['maxRetriesPerRequest'] === 0,
+      `${at('maxRetriesPerRequest')} is ${shown(options['maxRetriesPerRequest'])}: ioredis keeps commands of a lost connection back and does not tell. Set it to 0.`,
+      `${at('maxRetriesPerRequest')} is 0: a loss is told at once.`,
+    ),
+    ...(within === '' ? [offlineQueue(options), reconnects(options['retryStrategy'], 'retryStrategy')] : []),
+    ...commandTimeout(options, within),
+    ...reconnectOnError(options, within),
+  ]
+}
+
+/** In a cluster `Connection is closed.` makes ioredis send again, after `retryDelayOnFailover` (`cluster/index.js`). */
+function ioRedisClusterFindings(options: Options): readonly Finding[] {
+  const nodes = (options['redisOptions'] ?? {}) as Options
+  const reconnecting = typeof options['clusterNodeRetryStrategy'] === 'function'
+  return [
+    judged(
+      'failover',
+      options['retryDelayOnFailover'] === 0,
+      `retryDelayOnFailover is ${shown(options['retryDelayOnFailover'])}: when a node is lost ioredis sends commands again that may have been executed. Set it to 0.`,
+      'retryDelayOnFailover is 0.',
+    ),
+    offlineQueue(options),
+    reconnects(options['clusterRetryStrategy'], 'clusterRetryStrategy'),
+    {
+      check: 'redirections',
+      level: 'ok',
+      message:
+        'maxRedirections may stay: MOVED, ASK, TRYAGAIN and CLUSTERDOWN say that a command was not executed.',
+    },
+    // A node is connected again only with a strategy of its own; without one, what it had is rejected.
+    ...(reconnecting
+      ? ioRedisFindings(nodes, 'redisOptions.')
+      : [...commandTimeout(nodes, 'redisOptions.'), ...reconnectOnError(nodes, 'redisOptions.')]),
+  ]
+}
+
+function offlineQueue(options: Options): Finding {
+  return judged(
+    'offline-queue',
+    options['enableOfflineQueue'] === false,
+    'enableOfflineQueue is not false: ioredis sends commands later than their caller waits for them. Set it to false; safeRedis waits for the connection itself.',
+    'enableOfflineQueue is false.',
+  )
+}
+
+function commandTimeout(options: Options, within: string): readonly Finding[] {
+  const given = options['commandTimeout']
+  return [
+    judged(
+      'timeout',
+      given === undefined,
+      `${within}commandTimeout is ${shown(given)}: ioredis gives a command up that may be executed, and that cannot be told from one that was not. Leave it out and use attemptTimeoutMs.`,
+      `${within}commandTimeout is not set.`,
+    ),
+  ]
+}
+
+function reconnectOnError(options: Options, within: string): readonly Finding[] {
+  if (typeof options['reconnectOnError'] !== 'function') return []
+  return [
+    {
+      check: 'reconnect-on-error',
+      level: 'warn',
+      message: `${within}reconnectOnError is a function: where it answers 2, ioredis sends a command again that was answered an error. Have it answer 1 or true.`,
+    },
+  ]
+}
+
+function reconnects(strategy: unknown, name: string): Finding {
+  return judged(
+    'reconnect',
+    typeof strategy === 'function',
+    `${name} is ${shown(strategy)}: the client is closed for good by the first lost connection. Leave it out, or give it a function that answers a delay.`,
+    `${name} connects again.`,
+  )
+}
+
+/** node-redis 5 and 6 reject what was sent when its connection is lost, and send nothing twice (`commands-queue.js`). */
+function nodeRedisFindings(given: Options | undefined, kind: string | undefined): readonly Finding[] {
+  const options = given ?? {}
+  const own = (
+    kind === 'cluster'
+      ? (options['defaults'] ?? {})
+      : kind === 'sentinel'
+        ? (options['nodeClientOptions'] ?? {})
+        : options
+  ) as Options
+  const socket = (own['socket'] ?? {}) as Options
+  const queued = own['disableOfflineQueue'] !== true
+  return [
+    {
+      check: 'resend',
+      level: 'ok',
+      message: 'node-redis sends nothing twice: what was on its way is rejected with its connection.',
+    },
+    {
+      check: 'offline-queue',
+      level: 'ok',
+      message: queued
+        ? 'disableOfflineQueue may stay off: what waits has never been sent, and is taken back when its time is over.'
+        : 'disableOfflineQueue is on.',
+    },
+    judged(
+      'reconnect',
+      socket['reconnectStrategy'] !== false,
+      'socket.reconnectStrategy is false: the client is closed for good by the first lost connection. Leave it out.',
+      'socket.reconnectStrategy connects again.',
+    ),
+    judged(
+      'queue-length',
+      options['commandsQueueMaxLength'] === undefined,
+      `commandsQueueMaxLength is ${shown(options['commandsQueueMaxLength'])}: beyond it commands are refused. Use maxInFlight instead.`,
+      'commandsQueueMaxLength is not set.',
+      'warn',
+    ),
+  ]
+}
+
+function judged(
+  check: string,
+  good: boolean,
+  wrong: string,
+  right: string,
+  level: 'fail' | 'warn' = 'fail',
+): Finding {
+  return good ? { check, level: 'ok', message: right } : { check, level, message: wrong }
+}
+
+function shown(value: unknown): string {
+  return value === undefined ? 'not set' : typeof value === 'function' ? 'a function' : String(value)
+}

@@ -1,0 +1,130 @@
+import type { RedisArgument } from '../drivers/redis/redis-link.ts'
+import { CONNECTION_COMMANDS, ONCE_COMMANDS } from './other-commands.ts'
+import { READ_COMMANDS } from './read-commands.ts'
+import { OTHER_REPLY_COMMANDS, SAME_COMMANDS, UNREPEATABLE_COMMANDS } from './write-commands.ts'
+
+/**
+ * What a second execution of a command would do: nothing (`read`), the same again (`same`), the same state with
+ * `another-reply`, something else (`unrepeatable`); or why that is not asked: it is sent `once`, or would change what the
+ * `connection` is.
+ */
+export type CommandClass = 'read' | 'same' | 'another-reply' | 'unrepeatable' | 'once' | 'connection'
+
+/** A row of the table. */
+export interface CommandEntry {
+  /** In capitals; a subcommand after a bar: `XGROUP|CREATE`. */
+  readonly name: string
+  readonly class: CommandClass
+  /**
+   * Where the keys are among the words, the name being word 0: `1`, `1,2`, `1..-1`, `1..-1/2` (every second), `#2` (as
+   * many as word 2 says, after it), `1+#2`, `streams`, `sort` (word 1 and what follows `STORE`), `-` (none).
+   */
+  readonly keys: string
+  /** For writes how RESP 3 answers differently, for waiting commands where the time is. Empty for most. */
+  readonly note: string
+}
+
+/** All commands that are known. */
+export interface CommandTable {
+  readonly entries: readonly CommandEntry[]
+  /** The row of a command; nothing for one that is not known. */
+  find(words: readonly RedisArgument[]): CommandEntry | undefined
+}
+
+const GROUPS: readonly (readonly [CommandClass, string])[] = [
+  ['read', READ_COMMANDS],
+  ['same', SAME_COMMANDS],
+  ['another-reply', OTHER_REPLY_COMMANDS],
+  ['unrepeatable', UNREPEATABLE_COMMANDS],
+  ['once', ONCE_COMMANDS],
+  ['connection', CONNECTION_COMMANDS],
+]
+
+/** Reads the table. */
+export function commandTable(): CommandTable {
+  const byName = new Map<string, CommandEntry>()
+  const containers = new Set<string>()
+  for (const [kind, text] of GROUPS) {
+    for (const line of text.split('\n')) {
+      const [name = '', keys = '-', note = ''] = line.trim().split(/ +/)
+      if (name === '') continue
+      byName.set(name, { name, class: kind, keys, note })
+      if (name.includes('|')) containers.add(name.slice(0, name.indexOf('|')))
+    }
+  }
+  return {
+    entries: [...byName.values()],
+    find(words) {
+      const name = String(words[0]).toUpperCase()
+      if (!containers.has(name) || words.length < 2) return byName.get(name)
+      return byName.get(`${name}|${String(words[1]).toUpperCase()}`)
+    },
+  }
+}
+
+/** The keys among the words of a command. What does not fit the command answers fewer; the server will refuse it. */
+export function keysOf(spec: string, words: readonly RedisArgument[]): readonly RedisArgument[] {
+  if (spec === '-') return []
+  if (spec === 'streams') return streamKeys(words)
+  if (spec === 'sort') return sortKeys(words)
+  return spec.split(/[,+]/).flatMap((part) => {
+    const [range = '', step = '1'] = part.split('/')
+    if (range.startsWith('#')) {
+      const at = Number(range.slice(1))
+      return everyNth(words.slice(at + 1, at + 1 + Number(words[at]) * Number(step)), Number(step))
+    }
+    const [first = 0, last = first] = range.split('..').map(Number)
+    return everyNth(words.slice(first, (last < 0 ? words.length + last : last) + 1), Number(step))
+  })
+}
+
+/** Whether a second execution of these very words leaves the same state and answers the same. */
+export function repeatsAsIt(entry: CommandEntry, words: readonly RedisArgument[]): boolean {
+  if (entry.class !== 'same') return false
+  if (entry.name === 'SET') return words.slice(3).every((word, at, all) => isTimeless(word, all[at - 1]))
+  // A destination among the sources is changed again by a second execution.
+  const keys = keysOf(entry.keys, words).map(String)
+  return !/STORE$|BITOP/.test(entry.name) || !keys.slice(1).includes(keys[0] as string)
+}
+
+/** Options of `SET` that neither ask for what was there nor count a time from now. */
+function isTimeless(word: RedisArgument, before: RedisArgument | undefined): boolean {
+  const option = String(word).toUpperCase()
+  return /^(?:KEEPTTL|EXAT|PXAT)$/.test(option) || /^(?:EXAT|PXAT)$/i.test(String(before ?? ''))
+}
+
+function everyNth(words: readonly RedisArgument[], step: number): readonly RedisArgument[] {
+  return step === 1 ? words : words.filter((_, place) => place % step === 0)
+}
+
+function streamKeys(words: readonly RedisArgument[]): readonly RedisArgument[] {
+  const at = words.findIndex((word) => String(word).toUpperCase() === 'STREAMS')
+  return at < 0 ? [] : words.slice(at + 1, at + 1 + Math.floor((words.length - at - 1) / 2))
+}
+
+function sortKeys(words: readonly RedisArgument[]): readonly RedisArgument[] {
+  const stored = words.flatMap((word, at) => {
+    const target = at > 1 && /^STORE(?:DIST)?$/i.test(String(word)) ? words[at + 1] : undefined
+    return target === undefined ? [] : [target]
+  })
+  return [...words.slice(1, 2), ...stored]
+}
+
+/** How long a waiting command may wait by its own words, in ms; nothing for one that does not wait. `Infinity` for ever. */
+export function waitsMs(
+  entry: CommandEntry | undefined,
+  words: readonly RedisArgument[],
+): number | undefined {
+  if (entry?.keys === 'streams') {
+    const at = words.findIndex((word) => String(word).toUpperCase() === 'BLOCK')
+    return at < 0 ? undefined : forEver(Number(words[at + 1]))
+  }
+  const [place, unit] = entry?.class === 'once' ? entry.note.split(':') : []
+  if (place === undefined || place === '') return undefined
+  const given = Number(words[place === 'last' ? words.length - 1 : Number(place)])
+  return forEver(unit === 's' ? given * 1000 : given)
+}
+
+function forEver(ms: number): number {
+  return ms === 0 || Number.isNaN(ms) ? Infinity : ms
+}

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto'
+import { written } from '../core/known-fields.ts'
+import type { RedisArgument } from '../drivers/redis/redis-link.ts'
+import { DIGEST_BYTES } from './guard-lua.ts'
+
+/** Lua hands at most about 8,000 words on. */
+const MOST_WORDS = 7000
+
+/**
+ * Checks the words of a command, and makes what is sent of them. Bytes are copied: what is sent again is what was given.
+ *
+ * @throws `TypeError` that names the word: for what is neither text, bytes, a finite number nor a bigint.
+ */
+export function wordsOf(where: string, command: unknown, args: unknown): readonly RedisArgument[] {
+  if (typeof command !== 'string' || !/^[!-~]{1,64}$/.test(command)) {
+    throw new TypeError(`${where} needs the name of a command, such as "INCR", not ${written(command)}`)
+  }
+  if (!Array.isArray(args)) {
+    throw new TypeError(`${where} needs the arguments of ${command} as a list, not ${written(args)}`)
+  }
+  if (args.length >= MOST_WORDS) {
+    throw new TypeError(
+      `${where} takes at most ${MOST_WORDS - 1} arguments, not ${args.length}; split ${command}`,
+    )
+  }
+  return [command, ...args.map((arg: unknown, place) => wordOf(`argument ${place + 1} of ${command}`, arg))]
+}
+
+function wordOf(what: string, arg: unknown): RedisArgument {
+  if (typeof arg === 'string') return arg
+  if (arg instanceof Uint8Array) return Buffer.from(arg)
+  if (typeof arg === 'bigint' || (typeof arg === 'number' && Number.isFinite(arg))) return String(arg)
+  throw new TypeError(`${what} must be text, bytes, a finite number or a bigint, not ${written(arg)}`)
+}
+
+/** Checks the name of an operation. @throws `TypeError` naming what it must be. */
+export function checkedOpId(opId: unknown): string | undefined {
+  if (opId === undefined) return undefined
+  if (typeof opId === 'string' && opId !== '' && Buffer.byteLength(opId) <= 200) return opId
+  throw new TypeError(`opId must be a text of 1 to 200 bytes, not ${written(opId)}`)
+}
+
+/** A digest of commands: other words have another one. The name of a command counts in capitals. */
+export function digestOf(commands: readonly (readonly RedisArgument[])[]): Buffer {
+  const hash = createHash('sha256')
+  for (const words of commands) {
+    hash.update(`*${words.length};`)
+    for (const [place, word] of words.entries()) {
+      const bytes = typeof word === 'string' ? Buffer.from(place === 0 ? word.toUpperCase() : word) : word
+      hash.update(`${bytes.length}:`).update(bytes)
+    }
+  }
+  return hash.digest().subarray(0, DIGEST_BYTES)
+}

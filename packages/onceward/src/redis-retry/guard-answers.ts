@@ -1,0 +1,92 @@
+import { OncewardError } from '../core/errors.ts'
+import { failure } from '../drivers/redis/index.ts'
+import { commandRefused, scriptFailure } from './command-errors.ts'
+import type { GuardContext, GuardedOperation } from './guarded-calls.ts'
+
+/** What an answer of the guarding script means. */
+export type Verdict =
+  /** Executed, now or before. The reply begins at byte 1. */
+  | { readonly kind: 'done'; readonly reply: Buffer; readonly replayed: boolean }
+  /** Never executed, and never will be under this deadline. */
+  | { readonly kind: 'late'; readonly serverMs: number }
+  | { readonly kind: 'over'; readonly error: Error }
+
+/** Reads an answer. `sentBefore`: whether an earlier attempt may have been executed. */
+export function answerOf(
+  context: GuardContext,
+  operation: GuardedOperation,
+  answer: unknown,
+  sentBefore: boolean,
+): Verdict {
+  const { where } = context.open.link
+  const bytes = Buffer.isBuffer(answer) ? answer : Buffer.from(String(answer))
+  const maybe = sentBefore || operation.named
+  switch (String.fromCharCode(bytes[0] ?? 0)) {
+    case 'd':
+      return { kind: 'done', reply: bytes, replayed: false }
+    case 'r':
+      return { kind: 'done', reply: bytes, replayed: true }
+    case 'x':
+      return { kind: 'late', serverMs: Number(bytes.toString('latin1', 1)) }
+    case 'e':
+      return over(refusedByScript(context, operation, bytes.toString('utf8', 1)))
+    case 'n':
+      return over(
+        new OncewardError(
+          'OUTCOME_NOT_REPLAYABLE',
+          `${operation.name} was executed, and its reply cannot be told again: it was larger than ${context.options.maxReplyBytes} bytes, or a number that could not be read exactly`,
+        ),
+      )
+    case 'k':
+      return over(
+        new OncewardError(
+          'KEY_REUSED',
+          'this opId was used for another command or other arguments; nothing was executed now. Use a new opId for a new operation',
+        ),
+      )
+    case 'f':
+      return over(
+        new OncewardError(
+          'STORE_CORRUPT',
+          `${where} holds something else under ${operation.marker}, where the operation is remembered; nothing was executed now. Give the wrapper a prefix of its own and delete that key`,
+          { effect: maybe ? 'unknown' : 'none' },
+        ),
+      )
+    case '?':
+      return over(
+        maybe
+          ? ambiguous(context, operation, undefined)
+          : failure('STORE_UNAVAILABLE', `${where} was asked too late, and executed nothing`),
+      )
+    default:
+      return over(ambiguous(context, operation, undefined))
+  }
+}
+
+/** The end of what nobody can tell. */
+export function ambiguous(
+  { open, options }: Pick<GuardContext, 'open' | 'options'>,
+  { name, named }: Pick<GuardedOperation, 'name' | 'named'>,
+  cause: unknown,
+): OncewardError {
+  const mend = named
+    ? `repeat it under the same opId within ${options.retentionMs} ms to learn it`
+    : 'look at what it would have changed before you send it again'
+  return new OncewardError(
+    'AMBIGUOUS_RESULT',
+    `${name} was sent to ${open.link.where} and no reply came back: it may have been executed; ${mend}`,
+    cause === undefined ? {} : { cause },
+  )
+}
+
+/** What the server says of commands in scripts differs from what it says of the same commands alone. */
+function refusedByScript(context: GuardContext, { name }: GuardedOperation, text: string): Error {
+  if (/wrong number of args/i.test(text))
+    return commandRefused(`ERR wrong number of arguments for '${name.toLowerCase()}' command`)
+  if (/Unknown Redis command/i.test(text)) return commandRefused(`ERR unknown command '${name}'`)
+  return scriptFailure(context.open, text)
+}
+
+function over(error: Error): Verdict {
+  return { kind: 'over', error }
+}

@@ -1,0 +1,250 @@
+import type { Clock, Random, Timers } from '../core/clock.ts'
+import type { OncewardError } from '../core/errors.ts'
+import { jittered } from '../core/jittered.ts'
+import { pause } from '../core/pause.ts'
+import { failure, type RedisScript } from '../drivers/redis/index.ts'
+import type { OpenLink } from '../drivers/redis/open-link.ts'
+import type { RedisArgument } from '../drivers/redis/redis-link.ts'
+import { type Attempt, type Attempts, evalWords } from './attempts.ts'
+import { passes, scriptFailure } from './command-errors.ts'
+import { ambiguous, answerOf, type Verdict } from './guard-answers.ts'
+import type { RetryEvents } from './retry-events.ts'
+import type { CheckedRetryOptions } from './retry-options.ts'
+import type { ServerFacts } from './server-facts.ts'
+
+/** What is executed once. */
+export interface GuardedOperation {
+  /** For events and messages. */
+  readonly name: string
+  readonly commands: readonly GuardedCommand[]
+  /** Whether the reply is a list with one reply for each command. */
+  readonly atomic: boolean
+  /** Where it is remembered. */
+  readonly marker: string
+  /** All keys of the commands. */
+  readonly keys: readonly RedisArgument[]
+  /** Of the words; zeros where nobody else knows the name of the operation. */
+  readonly digest: Buffer
+  /** Whether the caller named the operation, so that earlier calls may have sent it. */
+  readonly named: boolean
+}
+
+/** A command as the script takes it. */
+export interface GuardedCommand {
+  readonly words: readonly RedisArgument[]
+  /** How a large integer is read exactly: `i` by `GET`, `h` by `HGET`. */
+  readonly exactly: '' | 'i' | 'h'
+}
+
+/** What the guarded calls of one wrapper share. */
+export interface GuardContext {
+  readonly open: OpenLink
+  readonly attempts: Attempts
+  readonly facts: ServerFacts
+  readonly script: RedisScript
+  readonly options: CheckedRetryOptions
+  readonly events: RetryEvents
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+}
+
+/** The first pause before another attempt, in ms; it doubles up to the longest. */
+const FIRST_PAUSE_MS = 10
+const LONGEST_PAUSE_MS = 500
+
+/** What was executed answered. */
+export interface GuardedReply {
+  /** The encoded reply, from byte 1 on. */
+  readonly encoded: Buffer
+  /** Why it may not survive a failover, where replicas were to acknowledge it and did not. */
+  readonly unacknowledged?: unknown
+}
+
+/**
+ * Executes an operation at most once, and answers its reply.
+ *
+ * ```
+ *   begun           attempts, each with the same marker and deadline       deadline      + 2 attempts
+ *     ├── sent ✕ lost ── sent ✕ lost ── sent ─▶ reply (first or replayed)    │                │
+ *     └── sent ✕ lost ── … nothing comes back ──────────────────────────────▶│ settle: ask    │ ambiguous
+ *                                                     the marker, or leave a tombstone there  │
+ * ```
+ */
+export async function guardedCall(context: GuardContext, operation: GuardedOperation): Promise<GuardedReply> {
+  const { options, clock, timers, random, events, facts, open } = context
+  const begun = clock.monotonic()
+  const until = begun + options.deadlineMs
+  const giveUp = until + 2 * options.attemptTimeoutMs
+  const retentionMs = operation.named ? options.retentionMs : options.unnamedRetentionMs
+  let deadline = 0
+  let proofUntil = 0
+  let sentBefore = false
+  let settling = false
+  let last: unknown
+  let unacknowledged: Buffer | undefined
+
+  for (let attempt = 1; ; attempt++) {
+    const now = clock.monotonic()
+    if (!settling && now >= until) {
+      if (!sentBefore) throw last ?? tooLate(context)
+      settling = true
+    }
+    if (settling && now >= giveUp) break
+    const leftMs = Math.max(1, Math.min(options.attemptTimeoutMs, (settling ? giveUp : until) - now))
+    if (attempt > 1) events.retry(operation.name, attempt, last)
+
+    const ready = await facts.within(leftMs)
+    if (ready.kind === 'failed') {
+      last = ready.error
+      if (!ready.retryable) {
+        if (!sentBefore) throw last
+        settling = true
+        if (open.link.closedReason() !== undefined) break
+      }
+      await backOff(attempt)
+      continue
+    }
+    if (deadline === 0) aim()
+    const sentAt = clock.monotonic()
+    const ended = await send(context, operation, {
+      ms: leftMs,
+      settling,
+      again: attempt > 1,
+      deadline,
+      proofUntil,
+      retentionMs,
+    })
+    if (ended.kind === 'failed') {
+      last = ended.error
+      facts.clock.doubt()
+      if (ended.sent && !settling) sentBefore = true
+      if (ended.closed === true) {
+        if (!sentBefore) throw last
+        break
+      }
+    } else if (ended.kind === 'refused') {
+      last = scriptFailure(open, ended.text, ended.error)
+      if (!passes(ended.text, open.link.topology)) {
+        if (!sentBefore) throw last
+        settling = true
+      }
+    } else {
+      const { acknowledged } = ended.reply
+      const verdict: Verdict = answerOf(context, operation, ended.reply.bytes, sentBefore)
+      if (verdict.kind === 'done') {
+        if (verdict.replayed) events.replay(operation.name, attempt)
+        if (options.wait === undefined || acknowledged >= options.wait.replicas)
+          return { encoded: verdict.reply }
+        unacknowledged = verdict.reply
+        last = unacknowledgedError(context, acknowledged)
+        if (settling) break
+      } else if (verdict.kind === 'late') {
+        facts.clock.learn(verdict.serverMs, sentAt)
+        const before = deadline
+        aim()
+        // Our idea of the server's clock was wrong: nothing has been executed, so there may be another deadline.
+        if (settling || deadline <= before || clock.monotonic() >= until) throw tooLate(context)
+        sentBefore = false
+      } else throw verdict.error
+    }
+    await backOff(attempt)
+  }
+  if (unacknowledged !== undefined) return { encoded: unacknowledged, unacknowledged: last }
+  throw ambiguous(context, operation, last)
+
+  function aim(): void {
+    const ahead = facts.clock.known()
+    deadline = Math.max(deadline, Math.ceil(begun + (ahead?.mostMs ?? 0) + options.deadlineMs))
+    proofUntil = Math.floor(begun + (ahead?.leastMs ?? 0) + retentionMs) - 1
+  }
+
+  function backOff(attempt: number): Promise<void> {
+    const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempt - 1, 10))
+    const left = (settling ? giveUp : until) - clock.monotonic()
+    return left <= 0 ? Promise.resolve() : pause({ timers }, Math.min(jittered(random, longest), left))
+  }
+}
+
+/** How one attempt is made. */
+interface Sending {
+  readonly ms: number
+  readonly settling: boolean
+  readonly again: boolean
+  readonly deadline: number
+  readonly proofUntil: number
+  readonly retentionMs: number
+}
+
+interface Answer {
+  readonly bytes: unknown
+  readonly acknowledged: number
+}
+
+function send(
+  { open, attempts, script, options }: GuardContext,
+  { commands, atomic, marker, keys, digest, named }: GuardedOperation,
+  { ms, settling, again, deadline, proofUntil, retentionMs }: Sending,
+): Promise<Attempt<Answer>> {
+  const { wait } = options
+  // A replay writes nothing, so WAIT would speak of something else.
+  const touch = wait !== undefined && (again || named) ? 'w' : ''
+  const args: RedisArgument[] = [
+    (settling ? 's' : atomic ? 'a' : 'c') + touch,
+    String(deadline),
+    String(proofUntil),
+    String(retentionMs),
+    digest,
+    String(options.maxReplyBytes),
+    String(commands.length),
+  ]
+  if (!settling) {
+    for (const { words, exactly } of commands) {
+      args.push(String(words.length), exactly)
+      for (const word of words) args.push(word)
+    }
+  }
+  const all = settling ? [marker] : [marker, ...keys]
+  if (wait === undefined) {
+    const run = (whole: boolean, signal: AbortSignal) =>
+      open.link.send([evalWords(script, whole, all, args)], marker, signal)[0] as Promise<unknown>
+    return attempts.make(ms, async (signal) => {
+      try {
+        return { bytes: await run(false, signal), acknowledged: 0 }
+      } catch (error) {
+        if (!isNoScript(error)) throw error
+        return { bytes: await run(true, signal), acknowledged: 0 }
+      }
+    })
+  }
+  return attempts.make(ms + wait.timeoutMs, async (signal) => {
+    const asks = ['WAIT', String(wait.replicas), String(wait.timeoutMs)]
+    const run = (whole: boolean) =>
+      Promise.allSettled(open.link.send([evalWords(script, whole, all, args), asks], marker, signal))
+    let [reply, acknowledged] = await run(false)
+    if (reply?.status === 'rejected' && isNoScript(reply.reason)) [reply, acknowledged] = await run(true)
+    if (reply?.status !== 'fulfilled') throw reply?.reason
+    return {
+      bytes: reply.value,
+      acknowledged: acknowledged?.status === 'fulfilled' ? Number(acknowledged.value) : 0,
+    }
+  })
+}
+
+function isNoScript(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT')
+}
+
+function tooLate({ open, options }: GuardContext): OncewardError {
+  return failure(
+    'STORE_UNAVAILABLE',
+    `${open.link.where} did not execute the command within its ${options.deadlineMs} ms, and never will; send it again if it is still wanted`,
+  )
+}
+
+function unacknowledgedError({ open, options }: GuardContext, acknowledged: number): OncewardError {
+  return failure(
+    'STORE_UNAVAILABLE',
+    `${acknowledged} of ${options.wait?.replicas} replicas of ${open.link.where} acknowledged the command in time; bring them back`,
+  )
+}

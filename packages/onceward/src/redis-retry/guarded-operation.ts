@@ -1,0 +1,76 @@
+import type { Random } from '../core/clock.ts'
+import { slotOf } from '../drivers/redis/key-slot.ts'
+import type { RedisArgument } from '../drivers/redis/redis-link.ts'
+import { commandRefused } from './command-errors.ts'
+import { type CommandEntry, keysOf } from './command-table.ts'
+import { digestOf } from './command-words.ts'
+import { DIGEST_BYTES } from './guard-lua.ts'
+import type { GuardedCommand, GuardedOperation } from './guarded-calls.ts'
+import type { SlotTags } from './slot-tags.ts'
+
+/** Where operations are remembered. */
+export interface MarkerPlace {
+  readonly prefix: string
+  /** In a cluster the marker has to lie in the slot of the keys. */
+  readonly tags: SlotTags | undefined
+  readonly random: Random
+}
+
+/** What an operation that nobody else can name is compared by: nothing. */
+const NO_DIGEST = Buffer.alloc(DIGEST_BYTES)
+
+const EXACTLY: Readonly<Record<string, GuardedCommand['exactly']>> = {
+  INCR: 'i',
+  DECR: 'i',
+  INCRBY: 'i',
+  DECRBY: 'i',
+  HINCRBY: 'h',
+}
+
+/**
+ * Makes an operation of commands.
+ *
+ * @throws `COMMAND_REFUSED` (effect none) for keys in several hash slots of a cluster, as the server would; `TypeError`
+ * for a `BITFIELD` whose numbers a script cannot hand on exactly.
+ */
+export function guardedOperation(
+  { prefix, tags, random }: MarkerPlace,
+  lines: readonly {
+    readonly words: readonly RedisArgument[]
+    readonly name: string
+    readonly entry: CommandEntry | undefined
+  }[],
+  atomic: boolean,
+  opId: string | undefined,
+): GuardedOperation {
+  const keys = lines.flatMap(({ entry, words }) => (entry === undefined ? [] : keysOf(entry.keys, words)))
+  const id = opId ?? random.nonce()
+  for (const { name, words } of lines) if (name === 'BITFIELD') refuseWideFields(words)
+  return {
+    name: atomic ? 'ATOMIC' : (lines[0]?.name ?? ''),
+    commands: lines.map(({ name, words }) => ({ words, exactly: EXACTLY[name] ?? '' })),
+    atomic,
+    marker: tags === undefined ? `${prefix}:${id}` : `${prefix}:{${tags.tagOf(slotFor(keys, id))}}:${id}`,
+    keys,
+    digest: opId === undefined ? NO_DIGEST : digestOf(lines.map(({ words }) => words)),
+    named: opId !== undefined,
+  }
+}
+
+/** The slot of all keys; of the operation's name where there are none. */
+function slotFor(keys: readonly RedisArgument[], id: string): number {
+  const [slot, ...others] = new Set(keys.map(slotOf))
+  if (others.length > 0) throw commandRefused("CROSSSLOT Keys in request don't hash to the same slot")
+  return slot ?? slotOf(id)
+}
+
+/** Scripts count in doubles: a field may be as wide as those are exact. */
+function refuseWideFields(words: readonly RedisArgument[]): void {
+  for (const word of words.slice(2)) {
+    const [, sign, bits] = /^([iu])(\d{1,3})$/i.exec(String(word)) ?? []
+    if (bits === undefined || Number(bits) <= (sign?.toLowerCase() === 'u' ? 53 : 54)) continue
+    throw new TypeError(
+      `BITFIELD cannot be guarded with fields as wide as ${String(word)}: numbers beyond 2^53 would be rounded. Use fields of at most 53 bits`,
+    )
+  }
+}

@@ -1,0 +1,70 @@
+import { jittered } from '../core/jittered.ts'
+import { pause } from '../core/pause.ts'
+import type { RedisArgument } from '../drivers/redis/redis-link.ts'
+import { commandRefused, passes, scriptFailure } from './command-errors.ts'
+import { ambiguous } from './guard-answers.ts'
+import type { GuardContext } from './guarded-calls.ts'
+
+/** A command that is sent as it is. */
+export interface PlainCommand {
+  readonly name: string
+  readonly words: readonly RedisArgument[]
+  /** In a cluster: a key of the node that is to be asked. */
+  readonly key: RedisArgument | undefined
+  readonly form: 'own' | 'bytes'
+  /** How long it waits by its own words, in ms, if it does. */
+  readonly waitsMs: number | undefined
+}
+
+const FIRST_PAUSE_MS = 10
+const LONGEST_PAUSE_MS = 500
+
+/** The most that timers take, in ms. */
+const FOR_EVER_MS = 2 ** 31 - 1
+
+/** Sends a command until it is answered or its deadline has passed: one that may be executed any number of times. */
+export async function repeatedCall(context: GuardContext, command: PlainCommand): Promise<unknown> {
+  const { attempts, clock, events, open, options, random, timers } = context
+  const until = clock.monotonic() + options.deadlineMs
+  for (let attempt = 1; ; attempt++) {
+    const left = until - clock.monotonic()
+    const ended = await attempts.make(Math.max(1, Math.min(options.attemptTimeoutMs, left)), (signal) =>
+      open.link.sendPlain(command.words, command.key, command.form, signal),
+    )
+    if (ended.kind === 'replied') return ended.reply
+    let error: Error
+    if (ended.kind === 'failed') {
+      error = ended.error
+      if (ended.closed === true) throw error
+    } else {
+      if (!passes(ended.text, open.link.topology)) throw commandRefused(ended.text, ended.error)
+      error = scriptFailure(open, ended.text, ended.error)
+    }
+    const still = until - clock.monotonic()
+    if (still <= 0) throw error
+    const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempt - 1, 10))
+    await pause({ timers }, Math.min(jittered(random, longest), still))
+    events.retry(command.name, attempt + 1, error)
+  }
+}
+
+/** Sends a command once. When its reply is lost nobody knows what became of it. */
+export async function singleCall(context: GuardContext, command: PlainCommand): Promise<unknown> {
+  const { attempts, open, options } = context
+  const ms =
+    command.waitsMs === undefined
+      ? options.deadlineMs
+      : Math.min(command.waitsMs + options.attemptTimeoutMs, FOR_EVER_MS)
+  const ended = await attempts.make(ms, (signal) =>
+    open.link.sendPlain(command.words, command.key, command.form, signal),
+  )
+  if (ended.kind === 'replied') return ended.reply
+  if (ended.kind === 'failed') {
+    if (!ended.sent) throw ended.error
+    throw ambiguous(context, { name: command.name, named: false }, ended.error)
+  }
+  // A script can have written before it failed.
+  const ran =
+    /^(?:EVAL|EVALSHA|FCALL)$/.test(command.name) && !/^(?:NOSCRIPT|NOPERM|OOM|READONLY) /.test(ended.text)
+  throw commandRefused(ended.text, ended.error, ran ? 'unknown' : 'none')
+}

@@ -1,0 +1,93 @@
+import type { Clock, Timers } from '../core/clock.ts'
+import { isOncewardError } from '../core/errors.ts'
+import { assertSafe, failure, type RedisConnection, type ServerUse } from '../drivers/redis/index.ts'
+import { type ServerClock, serverClock } from './server-clock.ts'
+
+/** What has to be known of the server before anything is guarded. */
+export interface ServerFacts {
+  readonly clock: ServerClock
+  /** Whether replies come in RESP 3; known once `within` has answered `known`. */
+  readonly resp3: boolean
+  /** Asks the server once, however many calls come; a failure is tried again by the next. Never rejects. */
+  within(ms: number): FactsAnswer | Promise<FactsAnswer>
+}
+
+/** Whether the facts are known. */
+export type FactsAnswer =
+  | { readonly kind: 'known' }
+  | { readonly kind: 'failed'; readonly error: Error; readonly retryable: boolean }
+
+const USE: ServerUse = {
+  who: 'safeRedis',
+  thrown: 'away what was executed already, and a repeated command would be executed again',
+  forgotten: 'a repeated command would be executed again',
+}
+
+const KNOWN: FactsAnswer = { kind: 'known' }
+
+/** Asks a server for what has to be known of it. */
+export function serverFacts(
+  connection: RedisConnection,
+  allowEviction: boolean,
+  { clock, timers }: { readonly clock: Clock; readonly timers: Timers },
+): ServerFacts {
+  const serversClock = serverClock(connection, clock)
+  let known = false
+  let resp3 = false
+  let asking: Promise<FactsAnswer> | undefined
+
+  const ask = async (): Promise<FactsAnswer> => {
+    try {
+      await assertSafe(connection, allowEviction, USE)
+      resp3 = await speaksResp3(connection)
+      await serversClock.ahead()
+      known = true
+      return KNOWN
+    } catch (thrown) {
+      asking = undefined
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+      return { kind: 'failed', error, retryable: isOncewardError(error) && error.retryable }
+    }
+  }
+  return {
+    clock: serversClock,
+    get resp3() {
+      return resp3
+    },
+    within(ms) {
+      if (known) {
+        // What is old is asked again beside.
+        serversClock.refresh()
+        return KNOWN
+      }
+      asking ??= ask()
+      const asked = asking
+      return new Promise((resolve) => {
+        const cancel = timers.after(ms, () =>
+          resolve({
+            kind: 'failed',
+            error: failure(
+              'STORE_UNAVAILABLE',
+              `${connection.where} did not answer within ${Math.ceil(ms)} ms`,
+            ),
+            retryable: true,
+          }),
+        )
+        void asked.then((answer) => {
+          cancel()
+          resolve(answer)
+        })
+      })
+    },
+  }
+}
+
+/** Whether the connection speaks RESP 3: `HELLO` without a version changes nothing and tells it. */
+async function speaksResp3(connection: RedisConnection): Promise<boolean> {
+  const reply = await connection.command(['HELLO']).catch((error: unknown) => {
+    if (isOncewardError(error, 'STORE_UNAVAILABLE')) throw error
+    return []
+  })
+  const flat = (Array.isArray(reply) ? reply : Object.entries(reply ?? {})).flat().map(String)
+  return flat[flat.indexOf('proto') + 1] === '3'
+}
