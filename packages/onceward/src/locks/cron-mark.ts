@@ -21,7 +21,7 @@ const STATES: readonly string[] = [
 ] satisfies TickState[]
 
 /** How long a mark is kept, in ms: a job that runs once a year finds its last one. */
-export const MARK_KEPT_MS = 400 * 86_400_000
+export const MARK_KEPT_MS: number = 400 * 86_400_000
 
 /** Writes a mark as text. */
 export function writeMark({ tick, attempt, state }: TickMark): string {

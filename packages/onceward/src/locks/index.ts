@@ -7,6 +7,15 @@ export {
   type DeletionInSegments,
   deleteInSegments,
 } from './delete-in-segments.ts'
+export {
+  type FenceableResource,
+  type Fenced,
+  type FencedState,
+  type FencedWrite,
+  fenced,
+} from './fenced.ts'
+export { type FencedRedis, type FencedRedisOptions, fencedRedis } from './fenced-redis.ts'
+export { type ColumnValue, type FencedRowUpdate, fencedRow } from './fenced-row.ts'
 export type * from './lock-backend.ts'
 export { LOCKS_CHANNEL } from './lock-events.ts'
 export type * from './lock-types.ts'
