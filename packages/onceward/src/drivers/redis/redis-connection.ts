@@ -1,6 +1,6 @@
 import type { Timers } from '../../core/clock.ts'
 import { systemTimers } from '../../core/system.ts'
-import { openLink } from './open-link.ts'
+import { type OpenLink, openLink } from './open-link.ts'
 import { failure, type RedisWhere, redisFailure, replyWord } from './redis-errors.ts'
 import type { RedisArgument, RedisClientKind, RedisReply } from './redis-link.ts'
 import type { RedisScript } from './redis-script.ts'
@@ -59,6 +59,8 @@ export interface RedisConnectionOptions {
   /** How long a call may take, in ms. Default 5,000. */
   readonly timeoutMs?: number
   readonly timers?: Timers
+  /** The client as it was recognised already; then it is not looked at. */
+  readonly open?: OpenLink
 }
 
 /**
@@ -77,7 +79,7 @@ export function redisConnection(
   client: unknown,
   options: RedisConnectionOptions = {},
 ): RedisConnection {
-  const { link, whenReady } = openLink(who, client)
+  const { link, whenReady } = options.open ?? openLink(who, client)
   const timers = options.timers ?? systemTimers
   const timeoutMs = options.timeoutMs ?? 5000
   const about: RedisWhere = { where: link.where, topology: link.topology }
