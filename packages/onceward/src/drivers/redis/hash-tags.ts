@@ -13,3 +13,23 @@ export const HASH_TAGS: readonly string[] = Object.freeze(
 export function hashTagOf(text: string): string {
   return HASH_TAGS[slotOf(text) % HASH_TAGS.length] as string
 }
+
+/** The places of keys that can be part of one call: at most `most`, and in a cluster only those with one tag. */
+export function callGroups(
+  keys: readonly string[],
+  { cluster, most }: { readonly cluster: boolean; readonly most: number },
+): readonly (readonly number[])[] {
+  const groups: number[][] = []
+  const open = new Map<string, number[]>()
+  for (const [place, key] of keys.entries()) {
+    const tag = cluster ? hashTagOf(key) : ''
+    let group = open.get(tag)
+    if (group === undefined || group.length >= most) {
+      group = []
+      groups.push(group)
+      open.set(tag, group)
+    }
+    group.push(place)
+  }
+  return groups
+}

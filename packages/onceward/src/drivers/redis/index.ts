@@ -1,4 +1,5 @@
-export { HASH_TAGS, hashTagOf } from './hash-tags.ts'
+export { corruptKey, type GuardedCalls, guardedCalls } from './guarded-calls.ts'
+export { callGroups, HASH_TAGS, hashTagOf } from './hash-tags.ts'
 export { slotOf } from './key-slot.ts'
 export { type RedisConnection, type ReplicaWait, redisConnection } from './redis-connection.ts'
 export { failure, replyFailure } from './redis-errors.ts'

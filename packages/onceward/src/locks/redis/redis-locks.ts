@@ -1,9 +1,12 @@
 import type { Finding } from '../../core/store.ts'
 import { systemClock, systemRandom, systemTimers } from '../../core/system.ts'
 import {
+  callGroups,
   checkServer,
   checkUp,
   clockVerdict,
+  corruptKey,
+  guardedCalls,
   hashTagOf,
   type RedisClient,
   type RedisConnection,
@@ -18,8 +21,8 @@ import type {
   LockBackend,
 } from '../lock-backend.ts'
 import { MAX_FORCED } from '../lock-record.ts'
+import { LOCKS_USE } from '../lock-server-use.ts'
 import { isIdle, view } from '../lock-transitions.ts'
-import { corruptKey, LOCKS_USE, lockCalls } from './lock-calls.ts'
 import { lockScripts } from './lock-scripts.ts'
 import { modeOf, readRecord, writeMode } from './record-text.ts'
 import { checkedOptions, type RedisLocksOptions } from './redis-locks-options.ts'
@@ -46,6 +49,8 @@ const CAPABILITIES: RedisLocks['capabilities'] = {
   marks: true,
   durable: true,
 }
+
+const WHAT = 'a lock'
 
 /** So many locks are extended by one call: the server is held up for about two milliseconds. */
 const MOST_EXTENDED = 500
@@ -78,7 +83,7 @@ export function redisLocks(client: RedisClient, options: RedisLocksOptions = {})
   const { prefix, commandTimeoutMs, wait, allowEviction } = checkedOptions(options)
   const { clock = systemClock, timers = systemTimers, random = systemRandom } = options
   const connection = redisConnection('redisLocks', client, { timeoutMs: commandTimeoutMs, timers })
-  const calls = lockCalls({ connection, wait, allowEviction })
+  const calls = guardedCalls({ connection, wait, allowEviction, use: LOCKS_USE, what: WHAT })
   const scripts = lockScripts()
   const channels = `${prefix}:wake:`
   const channel = random.nonce()
@@ -140,7 +145,10 @@ export function redisLocks(client: RedisClient, options: RedisLocksOptions = {})
     },
     async extend(requests) {
       const kept: boolean[] = requests.map(() => false)
-      const groups = groupsOf(requests, connection.cluster)
+      const groups = callGroups(
+        requests.map(({ key }) => key),
+        { cluster: connection.cluster, most: MOST_EXTENDED },
+      )
       await Promise.all(
         groups.map(async (places) => {
           const replies = await extendSome(places.map((place) => requests[place] as ExtendRequest))
@@ -184,7 +192,7 @@ export function redisLocks(client: RedisClient, options: RedisLocksOptions = {})
         const record = readRecord(String(text))
         return isIdle(record, Number(now)) ? undefined : view(key, record, Number(now))
       } catch (error) {
-        throw corruptKey(connection.where, keyOf(key), error)
+        throw corruptKey({ where: connection.where, what: WHAT }, keyOf(key), error)
       }
     },
     async forceRelease({ key, ifFence, by, reason }) {
@@ -216,23 +224,6 @@ export function redisLocks(client: RedisClient, options: RedisLocksOptions = {})
       calls.close()
     },
   }
-}
-
-/** The places of requests that can be part of one call: in a cluster those of one hash slot. */
-function groupsOf(requests: readonly ExtendRequest[], cluster: boolean): readonly (readonly number[])[] {
-  const groups: number[][] = []
-  const open = new Map<string, number[]>()
-  for (const [place, { key }] of requests.entries()) {
-    const tag = cluster ? hashTagOf(key) : ''
-    let group = open.get(tag)
-    if (group === undefined || group.length >= MOST_EXTENDED) {
-      group = []
-      groups.push(group)
-      open.set(tag, group)
-    }
-    group.push(place)
-  }
-  return groups
 }
 
 /** A time in whole ms: never shorter than was asked for. */

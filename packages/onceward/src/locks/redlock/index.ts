@@ -1,0 +1,3 @@
+export type { RedisClient } from '../../drivers/redis/index.ts'
+export { redlock } from './redlock.ts'
+export type { RedlockOptions } from './redlock-options.ts'
