@@ -23,7 +23,7 @@ export interface CronMethodsHost<Fence extends number | undefined> extends CronH
 /** The methods, and how the jobs that they have started are stopped. */
 export interface CronParts<Fence extends number | undefined> {
   readonly methods: CronMethods<Fence>
-  /** Stops every job and waits for what runs. */
+  /** Stops every job, and waits ten seconds at most for what runs: work that hangs must not keep a process from ending. */
   stop(): Promise<void>
 }
 
@@ -87,8 +87,15 @@ export function cronMethods<Fence extends number | undefined>(
 
   return {
     methods: { cron: cron as CronMethods<Fence>['cron'], resolveTick },
-    async stop() {
-      await Promise.all([...jobs].map((job) => job.stop()))
-    },
+    stop: () =>
+      new Promise((resolve) => {
+        const cancel = host.timers.after(LONGEST_STOP_MS, resolve, { background: true })
+        void Promise.all([...jobs].map((job) => job.stop())).then(() => {
+          cancel()
+          resolve()
+        })
+      }),
   }
 }
+
+const LONGEST_STOP_MS = 10_000
