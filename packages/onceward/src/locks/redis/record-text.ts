@@ -27,6 +27,7 @@ type RecordList = readonly [
 export function readRecord(text: string): LockRecord {
   if (!text.startsWith('L1')) throw new Error('not the record of a lock')
   const [fence, holders, queue, mark, forced] = JSON.parse(text.slice(2)) as RecordList
+  if (!Number.isFinite(Number(fence))) throw new Error('not the fence of a lock')
   return {
     fence: Number(fence),
     holders: listed(holders).map(([token, mode, first, fences, until, owner, meta]) => ({
