@@ -12,8 +12,9 @@ await describeWhere('etcd', 'locks in etcd', () => {
   })
   afterAll(() => server?.stop())
 
+  // Most of each case is waiting for a lease to lapse.
   registerCases(
-    it,
+    it.concurrent,
     lockConformance({
       capabilities: {
         fencing: true,
@@ -26,6 +27,7 @@ await describeWhere('etcd', 'locks in etcd', () => {
       },
       // etcd looks for lapsed leases twice a second, and counts whole seconds.
       slackMs: 1500,
+      model: { runs: 20 },
       async open() {
         const prefix = `onceward-${++opened}`
         const backends = [etcdLocks(server.url, { prefix }), etcdLocks(server.url, { prefix })] as const

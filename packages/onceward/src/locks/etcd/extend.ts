@@ -24,16 +24,13 @@ export async function extend(
   })
   const [there, alive] = await Promise.all([
     stillThere(context, known),
-    inParallel(requests, (request, at) => {
-      const held = known[at]
-      return held ? context.etcd.keepAlive(held.lease) : extendOne(context, request)
-    }),
+    inParallel(known, async (held) => held !== undefined && context.etcd.keepAlive(held.lease)),
   ])
-  return alive.map((lives, at) => {
-    const held = known[at]
-    const stays = lives && (held === undefined || there[at] === true)
-    if (!stays) lose(context, requests[at] as ExtendRequest, held)
-    return stays
+  return inParallel(requests, async (request, at) => {
+    if (known[at] && alive[at] && there[at]) return true
+    // It is lost, or another process that has the token has given it a lease of its own.
+    lose(context, request.token, known[at])
+    return extendOne(context, request)
   })
 }
 
@@ -102,10 +99,10 @@ async function stillThere(
   return looked.flat()
 }
 
-function lose({ book }: EtcdContext, { token }: ExtendRequest, held: HeldLease | undefined): void {
-  if (held && book.held.get(token) !== held) return
+function lose({ book }: EtcdContext, token: string, held: HeldLease | undefined): void {
+  if (!held || book.held.get(token) !== held) return
   book.held.delete(token)
-  book.drop([held?.lease])
+  book.drop([held.lease])
 }
 
 /** Runs `work` for all, some at a time. After a failure nothing new is begun. */

@@ -20,13 +20,13 @@ export function guards(
 /** Nobody holds it in a way that excludes the request. */
 function holderGuards(
   paths: LockPaths,
-  { mode, permits }: AcquireRequest,
+  { token, mode, permits }: AcquireRequest,
   read: number | undefined,
 ): readonly EtcdCompare[] {
   if (mode === 'exclusive') return [isAbsent(paths.held)]
   const nobodyAlone = isAbsent(paths.heldIn('exclusive'))
-  // Readers without a bound do not mind each other.
-  if (permits === Infinity) return [nobodyAlone]
+  // Readers without a bound do not mind each other; but one that asks again has its grant already.
+  if (permits === Infinity) return [nobodyAlone, isAbsent(paths.holder('shared', token))]
   // Those who left since they were counted only make room.
   const shared = paths.heldIn('shared')
   return [nobodyAlone, read === undefined ? isAbsent(shared) : putsAreBefore(shared, read)]

@@ -81,6 +81,8 @@ export function stateOf(
     else if (entry.key === paths.forced) forced = read<readonly ForcedRelease[]>(where, entry)
     else if (entry.key === paths.mark) mark = entry.value
   }
+  // A grant that has changed hands keeps its rank.
+  holders.sort((one, other) => one.fence - other.fence)
   return { revision, holders, queue, forced, ...(mark === undefined ? {} : { mark }) }
 }
 

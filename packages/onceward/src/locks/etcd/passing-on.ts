@@ -10,16 +10,15 @@ export async function release(context: EtcdContext, held: HeldLock): Promise<Rel
   const paths = pathsOf(context, held.key)
   const { token } = held
   places.gone(token)
-  const [reply] = await Promise.all([
-    etcd.txn({
-      steps: [
-        remove(paths.holder('exclusive', token)),
-        remove(paths.holder('shared', token)),
-        remove(paths.place(token)),
-      ],
-    }),
-    book.settle(token),
-  ])
+  const reply = await etcd.txn({
+    steps: [
+      remove(paths.holder('exclusive', token)),
+      remove(paths.holder('shared', token)),
+      remove(paths.place(token)),
+    ],
+  })
+  // After it, or the end of a lease would delete first what the answer is about.
+  await book.settle(token)
   const [alone = [], shared = [], waiting = []] = reply?.entries ?? []
   const left = [...alone, ...shared]
   const known = book.held.get(token)
