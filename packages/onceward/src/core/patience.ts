@@ -15,23 +15,34 @@ export interface AbortWatch {
   add(signal: AbortSignal, onAbort: () => void): () => void
 }
 
+/** A signal that callers share. */
+interface Watched {
+  readonly callers: Set<() => void>
+  readonly tell: () => void
+}
+
 /** Makes the watch of an instance. */
 export function createAbortWatch(): AbortWatch {
-  const watched = new WeakMap<AbortSignal, Set<() => void>>()
-  const begin = (signal: AbortSignal): Set<() => void> => {
+  const watched = new WeakMap<AbortSignal, Watched>()
+  const begin = (signal: AbortSignal): Watched => {
     const callers = new Set<() => void>()
     const tell = () => {
       for (const onAbort of callers) onAbort()
     }
     signal.addEventListener('abort', tell, { once: true })
-    watched.set(signal, callers)
-    return callers
+    const one = { callers, tell }
+    watched.set(signal, one)
+    return one
   }
   return {
     add(signal, onAbort) {
-      const callers = watched.get(signal) ?? begin(signal)
+      const { callers, tell } = watched.get(signal) ?? begin(signal)
       callers.add(onAbort)
-      return () => void callers.delete(onAbort)
+      return () => {
+        if (!callers.delete(onAbort) || callers.size > 0) return
+        signal.removeEventListener('abort', tell)
+        watched.delete(signal)
+      }
     },
   }
 }

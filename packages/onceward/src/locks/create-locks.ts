@@ -1,90 +1,174 @@
-import { OncewardError } from '../core/errors.ts'
-import { readClock } from '../core/lease-clock.ts'
-import { pause } from '../core/pause.ts'
+import { checkWork, refuseUnknown, wholeNumber } from '../core/known-fields.ts'
+import { attachLease } from './attach.ts'
 import { cronMethods } from './cron.ts'
-import { HeldLease } from './lease.ts'
+import type { LockTarget } from './local-queue.ts'
 import type { FencingBackend, LockBackend, UnfencedBackend } from './lock-backend.ts'
-import type { AcquireSettings } from './lock-options.ts'
-import { acquireSettings, baseSettings, checkLockKey, holdSettings, lockEngineOf } from './lock-options.ts'
-import type { AcquireOptions, HoldOptions, Lease, Locks, LocksOptions } from './lock-types.ts'
+import { acquireGroup, groupKeys } from './lock-group.ts'
+import { lockInstance } from './lock-instance.ts'
+import {
+  type AcquireSettings,
+  acquireSettings,
+  baseSettings,
+  checkLockKey,
+  checkText,
+  holdSettings,
+  lockEngineOf,
+} from './lock-options.ts'
+import { readToken } from './lock-token.ts'
+import type { AcquireOptions, HoldOptions, Lease, LockMethods, Locks, LocksOptions } from './lock-types.ts'
+import { Reentrancy } from './reentrancy.ts'
+import { segmentedKeys } from './segmented.ts'
 
-/** Makes locks on a backend. */
+/** The greatest number of permits of a semaphore. */
+const MAX_PERMITS = 1_000_000
+
+/** Work under a lock. */
+type Work<T> = (lease: Lease) => T | Promise<T>
+
+/**
+ * Makes locks on a backend: leases that end by themselves, with a fence and a signal.
+ *
+ * Guarantee: of all who share the backend's data, at most one holds a key alone at any time on the backend's clock, and each
+ * counts its own lease shorter than the backend does. Limit: a process can be paused between its last look at the clock and
+ * the write that follows; only the resource can refuse such a write, by the fence. Locks on a backend without fences
+ * (`Locks<undefined>`) save work, and must not be what correctness rests on.
+ *
+ * Events hold the keys of locks: see {@link LocksOptions.observer}.
+ *
+ * @throws `TypeError` for options that make no sense, at once.
+ * @example
+ * const locks = createLocks(memoryLocks())
+ * await locks.using('report:2026', async (lease) => {
+ *   lease.assertHeld()
+ * })
+ */
 export function createLocks(backend: FencingBackend, options?: LocksOptions): Locks<number>
 export function createLocks(backend: UnfencedBackend, options?: LocksOptions): Locks<undefined>
 export function createLocks(backend: LockBackend, options?: LocksOptions): Locks
 export function createLocks(backend: LockBackend, options: LocksOptions = {}): Locks {
   const engine = lockEngineOf(backend, options)
   const base = baseSettings(backend, options)
-  const attempt = async (key: string, settings: AcquireSettings): Promise<HeldLease | null> => {
-    const held = { key: checkLockKey(key), token: engine.random.nonce() }
-    const sentAt = readClock(engine)
-    const reply = await backend.acquire({
-      ...held,
-      mode: 'exclusive',
-      permits: 1,
-      ttlMs: settings.ttlMs,
-      owner: engine.owner,
-      ...(settings.meta === undefined ? {} : { meta: settings.meta }),
-    })
-    if (!reply.granted) return null
-    const { fence, mark } = reply
-    return new HeldLease(engine, settings, { held, mode: 'exclusive', fence, mark, sentAt })
-  }
-  const acquire = async (key: string, options?: AcquireOptions): Promise<Lease> => {
-    const settings = acquireSettings(backend, base, options)
-    const until = engine.clock.monotonic() + settings.waitMs
-    for (;;) {
-      const lease = await attempt(key, settings)
-      if (lease) return lease
-      if (settings.signal?.aborted) throw new OncewardError('ABORTED')
-      if (engine.clock.monotonic() >= until) throw new OncewardError('LOCK_TIMEOUT', `${key} is held`)
-      await pause(engine, 25)
+  const instance = lockInstance(engine)
+  const { holdings, calls } = instance
+  const reentrancy = new Reentrancy()
+
+  const ask = async <L extends Lease | null>(
+    target: LockTarget,
+    settings: AcquireSettings,
+    question: (target: LockTarget, settings: AcquireSettings) => Promise<L>,
+  ): Promise<L | Lease> => {
+    instance.assertOpen()
+    if (!settings.reentrant) return question(target, settings)
+    const inner = reentrancy.inner(target)
+    if (inner) return inner
+    const entered = reentrancy.enter(target)
+    try {
+      const lease = await question(target, settings)
+      entered(lease)
+      return lease
+    } catch (error) {
+      entered(null)
+      throw error
     }
   }
-  const using = async <T>(
-    key: string,
-    given: AcquireOptions | ((lease: Lease) => T | Promise<T>),
-    fn?: (lease: Lease) => T | Promise<T>,
-  ): Promise<T> => {
-    const work = typeof given === 'function' ? given : fn
-    if (typeof work !== 'function') throw new TypeError('using needs a function that does the work')
-    const lease = await acquire(key, typeof given === 'function' ? undefined : given)
+  const tryAcquire = async (target: LockTarget, given?: HoldOptions): Promise<Lease | null> =>
+    ask(target, holdSettings(backend, base, given), (...asked) => holdings.tryAcquire(...asked))
+  const acquireWith = (target: LockTarget, settings: AcquireSettings): Promise<Lease> =>
+    ask(target, settings, (...asked) => holdings.acquire(...asked))
+  const acquire = async (target: LockTarget, given?: AcquireOptions): Promise<Lease> =>
+    acquireWith(target, acquireSettings(backend, base, given))
+
+  async function using<T>(
+    target: LockTarget,
+    given: AcquireOptions | Work<T>,
+    fn: Work<T> | undefined,
+  ): Promise<T> {
+    const [wanted, work] = typeof given === 'function' ? [undefined, given] : [given, fn]
+    checkWork('using', work)
+    const lease = await acquire(target, wanted)
     try {
-      return await work(lease)
+      return await reentrancy.run(target, lease, () => (work as Work<T>)(lease))
     } finally {
       await lease[Symbol.asyncDispose]()
     }
   }
-  const later = () => {
-    throw new TypeError('this is not there yet')
+
+  const methodsOf = (target: LockTarget): LockMethods => ({
+    tryAcquire: (given?: HoldOptions) => tryAcquire(target, given),
+    acquire: (given?: AcquireOptions) => acquire(target, given),
+    using: <T>(given: AcquireOptions | Work<T>, fn?: Work<T>) => using(target, given, fn),
+  })
+  const sharing = (key: string, permits: number): LockTarget => {
+    if (!backend.capabilities.shared) {
+      throw new TypeError(
+        `${backend.where} grants a lock to one holder only; read locks and semaphores need another backend`,
+      )
+    }
+    return { key: checkLockKey(key), mode: 'shared', permits }
   }
-  const tryAcquire = async (key: string, given?: HoldOptions) => attempt(key, holdSettings(backend, base, given))
-  const crons = cronMethods({ ...engine, tryAcquire, acquire })
-  const locks: Partial<Locks> = {
+  const crons = cronMethods({
+    ...engine,
+    tryAcquire: async (key: string, given: HoldOptions) => tryAcquire(alone(key), given),
+    acquire: async (key: string, given: AcquireOptions) => acquire(alone(key), given),
+  })
+
+  return {
     ...crons.methods,
-    tryAcquire,
-    acquire,
-    using,
-    inspect: (key: string) => backend.inspect(checkLockKey(key)),
-    write: (key: string) => ({
-      tryAcquire: async (given?: HoldOptions) => attempt(key, holdSettings(backend, base, given)),
-      acquire: (given?: AcquireOptions) => acquire(key, given),
-      using: <T>(
-        given: AcquireOptions | ((lease: Lease) => T | Promise<T>),
-        fn?: (lease: Lease) => T | Promise<T>,
-      ) => using(key, given, fn),
-    }),
-    acquireAll: later,
-    read: later,
-    semaphore: later,
-    segmented: later,
-    attach: later,
-    forceRelease: async (key, { by = engine.owner, reason, ...rest }) =>
-      (await backend.forceRelease({ key, by, reason, ...rest })) > 0 ? 'released' : 'not-held',
+    tryAcquire: async (key, given) => tryAcquire(alone(key), given),
+    acquire: async (key, given) => acquire(alone(key), given),
+    using: async <T>(key: string, given: AcquireOptions | Work<T>, fn?: Work<T>) =>
+      using(alone(key), given, fn),
+    async acquireAll(keys, given) {
+      const settings = acquireSettings(backend, base, given)
+      return acquireGroup(engine, groupKeys(keys, checkLockKey), settings, (key, own) =>
+        acquireWith(alone(key), own),
+      )
+    },
+    read: (key) => methodsOf(sharing(key, Infinity)),
+    write: (key) => methodsOf(alone(key)),
+    semaphore(key, permits) {
+      const target = sharing(key, wholeNumber('permits', permits, 1, MAX_PERMITS))
+      return { key, permits, ...methodsOf(target) }
+    },
+    segmented(name, given) {
+      refuseUnknown('the options of segmented', given, ['segments'])
+      return segmentedKeys(name, given.segments)
+    },
+    async inspect(key) {
+      checkLockKey(key)
+      instance.assertOpen()
+      return calls.run(() => backend.inspect(key))
+    },
+    async forceRelease(key, given) {
+      checkLockKey(key)
+      refuseUnknown('the request of forceRelease', given, ['ifFence', 'by', 'reason'])
+      const { ifFence, by = engine.owner, reason } = given
+      if (checkText('reason', reason).trim() === '') {
+        throw new TypeError('forceRelease needs a reason: whoever loses the lock will want to know')
+      }
+      checkText('by', by)
+      if (ifFence !== undefined) wholeNumber('ifFence', ifFence, 0)
+      instance.assertOpen()
+      const request = { key, by, reason, ...(ifFence === undefined ? {} : { ifFence }) }
+      const losers = await calls.run(() => backend.forceRelease(request))
+      if (losers === 0) return 'not-held'
+      holdings.forced(key, ifFence)
+      engine.emit('forced', key, { message: `by ${by}: ${reason}` })
+      return 'released'
+    },
+    async attach(text, given) {
+      const token = readToken(text)
+      const settings = holdSettings(backend, base, { ttlMs: token.ttlMs, ...given })
+      instance.assertOpen()
+      return attachLease(instance, token, settings)
+    },
     async close() {
       await crons.stop()
-      await backend.close()
+      await instance.close()
     },
   }
-  return locks as Locks
+}
+
+function alone(key: string): LockTarget {
+  return { key: checkLockKey(key), mode: 'exclusive', permits: 1 }
 }

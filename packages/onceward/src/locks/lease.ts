@@ -1,80 +1,100 @@
 import { OncewardError } from '../core/errors.ts'
-import { countOnMs, type Reading, readClock, sinceMs } from '../core/lease-clock.ts'
+import type { Grant } from './grant.ts'
 import type { HeldLock } from './lock-backend.ts'
-import type { AcquireSettings, LockEngine } from './lock-options.ts'
+import type { HoldSettings } from './lock-options.ts'
 import { writeToken } from './lock-token.ts'
 import type { Lease, Released } from './lock-types.ts'
 
-/** What was granted. */
-export interface Granted {
-  readonly held: HeldLock
-  readonly mode: 'exclusive' | 'shared'
-  readonly fence: number | undefined
-  readonly mark: string | undefined
-  readonly sentAt: Reading
+/** What a lease needs of the instance that it belongs to. */
+export interface LeaseHome {
+  leftMs(grant: Grant): number
+  /** Checks `ttlMs`. @throws `TypeError`. */
+  extend(grant: Grant, ttlMs: number): Promise<boolean>
+  /** Gives the grant back, or to the next one who waits for it. */
+  finish(lease: HeldLease): Promise<Released>
+  /** Gives back, without anybody's help, what may be left of a grant. */
+  sweep(grant: Grant): void
+  /** Waits for `work`, but not for long. */
+  briefly(work: Promise<unknown>): Promise<void>
+  releaseFailed(lease: HeldLease, error: unknown): void
+  /** Now, on the monotonic clock. */
+  now(): number
+  nonce(): string
 }
 
 /** A lease on a grant of the backend. */
 export class HeldLease implements Lease {
-  readonly granted: Granted
-  readonly #engine: LockEngine
-  #ttlMs: number
-  #sentAt: Reading
+  readonly grant: Grant
+  readonly fence: number | undefined
+  readonly maxHoldMs: number
+  /** Whether the watchdog extends it. */
+  renews: boolean
+  readonly #home: LeaseHome
+  readonly #since: number
+  #state: 'held' | 'lost' | 'released' = 'held'
+  #loss: OncewardError | undefined
+  // Most work never looks at its signal, and an AbortController is dear: it is made when somebody does.
   #controller: AbortController | undefined
-  #lost: OncewardError | undefined
-  #ended = false
   #releasing: Promise<Released> | undefined
-  #cancel: () => void = () => {}
-  readonly #settings: AcquireSettings
+  #token: string | undefined
 
-  constructor(engine: LockEngine, settings: AcquireSettings, granted: Granted) {
-    this.#engine = engine
-    this.#settings = settings
-    this.#ttlMs = settings.ttlMs
-    this.granted = granted
-    this.#sentAt = granted.sentAt
-    this.#schedule()
+  constructor(home: LeaseHome, grant: Grant, { renew, maxHoldMs }: HoldSettings) {
+    this.#home = home
+    this.grant = grant
+    this.fence = grant.fence
+    this.renews = renew
+    this.maxHoldMs = maxHoldMs
+    this.#since = home.now()
   }
 
   get key(): string {
-    return this.granted.held.key
+    return this.grant.held.key
   }
 
-  get fence(): number | undefined {
-    return this.granted.fence
+  /** As the backend knows it. */
+  get held(): HeldLock {
+    return this.grant.held
+  }
+
+  /** What the holder before has left with the key, as it was when the lock was granted. */
+  get mark(): string | undefined {
+    return this.grant.mark
   }
 
   get token(): string {
-    const { held, mode, fence } = this.granted
-    return writeToken({ ...held, mode, fence, ttlMs: this.#ttlMs })
+    if (!this.#token) {
+      const { held, mode, ttlMs } = this.grant
+      // A grant outlives a lease that was handed over; a lease that has ended is the right to nothing.
+      const token = this.#state === 'held' ? held.token : this.#home.nonce()
+      this.#token = writeToken({ key: held.key, token, mode, ttlMs, fence: this.fence })
+      if (this.#state === 'held') this.grant.shown = true
+    }
+    return this.#token
   }
 
   get signal(): AbortSignal {
     this.remainingMs()
     this.#controller ??= new AbortController()
-    if (this.#lost) this.#controller.abort(this.#lost)
+    if (this.#loss) this.#controller.abort(this.#loss)
     return this.#controller.signal
   }
 
   remainingMs(): number {
-    if (this.#ended || this.#lost) return 0
-    const left = countOnMs(this.#ttlMs, this.#engine.backend.drift) - sinceMs(this.#engine, this.#sentAt)
-    if (left <= 0) this.#lose('the lease was not extended in time')
-    return Math.max(0, left)
+    return this.#state === 'held' ? this.#home.leftMs(this.grant) : 0
   }
 
   assertHeld(): void {
-    if (this.remainingMs() === 0) throw this.#lost ?? new OncewardError('LOCK_LOST', 'the lock was released')
+    if (this.remainingMs() > 0) return
+    throw (
+      this.#loss ??
+      new OncewardError('LOCK_LOST', `the lock ${JSON.stringify(this.key)} was released here before`)
+    )
   }
 
-  async extend(ttlMs: number = this.#ttlMs): Promise<void> {
+  async extend(ttlMs: number = this.grant.ttlMs): Promise<void> {
     this.assertHeld()
-    const sentAt = readClock(this.#engine)
-    const [kept] = await this.#engine.backend.extend([{ ...this.granted.held, ttlMs }])
-    if (!kept) this.#lose('the backend has given it to another')
+    await this.#home.extend(this.grant, ttlMs)
     this.assertHeld()
-    this.#ttlMs = ttlMs
-    this.#sentAt = sentAt
   }
 
   release(): Promise<Released> {
@@ -83,38 +103,39 @@ export class HeldLease implements Lease {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.release().catch(() => {})
+    const releasing = this.release()
+    releasing.catch((error: unknown) => {
+      this.#home.releaseFailed(this, error)
+      this.#home.sweep(this.grant)
+    })
+    await this.#home.briefly(releasing)
+  }
+
+  /** How long it has been held, in ms. */
+  heldMs(now: number = this.#home.now()): number {
+    return now - this.#since
+  }
+
+  /** Is told that it may be lost. */
+  lose(loss: OncewardError): void {
+    if (this.#state !== 'held') return
+    this.#state = 'lost'
+    this.#loss = loss
+    this.#controller?.abort(loss)
   }
 
   async #release(): Promise<Released> {
-    const wasHeld = this.remainingMs() > 0
-    this.#ended = true
-    this.#cancel()
-    try {
-      const { released } = await this.#engine.backend.release(this.granted.held)
-      return released && wasHeld ? 'released' : 'not-held'
-    } catch (cause) {
-      this.#releasing = undefined
-      throw new OncewardError('STORE_UNAVAILABLE', undefined, { cause, effect: 'unknown' })
+    if (this.remainingMs() === 0 && this.#state === 'lost') {
+      // The backend may not have noticed: an extension of which nobody heard may have kept it.
+      this.#home.sweep(this.grant)
+      return 'not-held'
     }
-  }
-
-  #lose(message: string): void {
-    this.#cancel()
-    this.#lost ??= new OncewardError('LOCK_LOST', message)
-    this.#controller?.abort(this.#lost)
-  }
-
-  #schedule(): void {
-    const delayMs = Math.max(1, Math.min(this.#ttlMs / 3, this.remainingMs()))
-    this.#cancel = this.#engine.timers.after(
-      delayMs,
-      () => {
-        if (this.remainingMs() === 0) return
-        if (this.#settings.renew) this.extend().catch(() => {})
-        this.#schedule()
-      },
-      { background: true },
-    )
+    this.#state = 'released'
+    try {
+      return await this.#home.finish(this)
+    } catch (error) {
+      this.#releasing = undefined
+      throw error
+    }
   }
 }

@@ -1,0 +1,209 @@
+import { isLasting, isOncewardError } from '../core/errors.ts'
+import { jittered } from '../core/jittered.ts'
+import { type Reading, readClock } from '../core/lease-clock.ts'
+import { Alarm } from './alarms.ts'
+import type { AcquireReply, AcquireRequest, HeldLock } from './lock-backend.ts'
+import type { LockParts } from './lock-parts.ts'
+
+/** A question and its answer. */
+export interface Asked {
+  readonly request: AcquireRequest
+  readonly sentAt: Reading
+  readonly reply: AcquireReply
+}
+
+/** For whom a contention asks. */
+export interface Contender {
+  /** What to ask for, for whoever is first now. */
+  request(token: string): AcquireRequest
+  /** @returns false when the grant is worth nothing and another has to be asked for. */
+  granted(asked: Asked & { readonly reply: { readonly granted: true } }): boolean
+  /** Others hold it. */
+  refused(): void
+  /** The backend will not answer otherwise. */
+  failed(error: unknown): void
+}
+
+/** How long one who is woken waits at most before asking again, in ms, before jitter: a wake can be lost. */
+const SAFETY_POLL_MS = 1_500
+
+/** The shortest and the longest pause of one who is not woken, in ms. */
+const POLL_MS = { first: 25, most: 250 }
+
+/** Pauses after failures, in ms. */
+const RETRY_MS = { first: 50, most: 1_000 }
+
+/**
+ * How long a place is kept without being renewed, in ms: about three safety polls, so that it outlives two questions that
+ * fail; and no longer, since those behind a process that died wait for it.
+ */
+export const PLACE_MS = 6_000
+
+/** Asks the backend for one lock until it is granted, or nobody wants it any more. One token throughout. */
+export class Contention {
+  readonly #parts: LockParts
+  readonly #contender: Contender
+  readonly #key: string
+  #held: HeldLock
+  #over = false
+  #underWay: Promise<unknown> | undefined
+  #stopWatching: (() => void) | undefined
+  #woken = false
+  #wake: (() => void) | undefined
+  #pauseMs = POLL_MS.first
+  #retryMs = RETRY_MS.first
+  /** What the last question failed with; absent when it was answered. */
+  error: unknown
+  /** What the last refusal said. */
+  retryAfterMs: number | undefined
+
+  constructor(parts: LockParts, contender: Contender, key: string) {
+    this.#parts = parts
+    this.#contender = contender
+    this.#key = key
+    this.#held = { key, token: parts.engine.random.nonce() }
+  }
+
+  /** Asks until there is an answer that ends it. Never rejects. */
+  async run(first?: Asked): Promise<void> {
+    try {
+      let asked = first
+      while (!this.#over) {
+        asked ??= await this.#ask()
+        if (this.#over) return
+        if (!asked) await this.#pause(this.#backOff())
+        else if (asked.reply.granted) {
+          if (this.#contender.granted({ ...asked, reply: asked.reply })) return
+          // The token was swept and must not come back.
+          this.#stop()
+          this.#over = false
+          this.#held = { key: this.#key, token: this.#parts.engine.random.nonce() }
+          await this.#pause(this.#backOff())
+        } else await this.#refused(asked)
+        asked = undefined
+      }
+    } catch (error) {
+      if (!this.#over) this.#contender.failed(error)
+    }
+  }
+
+  /** Releases a grant, and asks in the same step. @throws what the backend throws; the asking goes on. */
+  async runAfterRelease(held: HeldLock): Promise<boolean> {
+    const request = this.#contender.request(this.#held.token)
+    // A wake cannot be missed when the watch comes before the place.
+    this.#watch()
+    const sentAt = readClock(this.#parts.engine)
+    const call = this.#parts.calls.run((backend) => backend.release(held, request), {
+      late: () => this.#lateAnswer(request),
+    })
+    this.#underWay = call
+    let asked: Asked | undefined
+    try {
+      const { released, next } = await call
+      if (next) asked = { request, sentAt, reply: next }
+      return released
+    } finally {
+      void this.run(asked)
+    }
+  }
+
+  /** Ends it because the lock was granted. */
+  end(): void {
+    this.#stop()
+  }
+
+  /** Ends it because nobody wants the lock any more. Resolves when nothing is left of it. */
+  abandon(): Promise<void> {
+    this.#stop()
+    return this.#parts.sweeper.sweep(this.#held, PLACE_MS, this.#underWay)
+  }
+
+  /** Asks again soon. */
+  wake(): void {
+    this.#woken = true
+    this.#wake?.()
+  }
+
+  #stop(): void {
+    this.#over = true
+    this.#stopWatching?.()
+    this.#stopWatching = undefined
+    this.#wake?.()
+  }
+
+  async #ask(): Promise<Asked | undefined> {
+    this.#woken = false
+    const request = this.#contender.request(this.#held.token)
+    const sentAt = readClock(this.#parts.engine)
+    const call = this.#parts.calls.run((backend) => backend.acquire(request), {
+      late: () => this.#lateAnswer(request),
+    })
+    this.#underWay = call
+    try {
+      const reply = await call
+      this.error = undefined
+      this.#retryMs = RETRY_MS.first
+      return { request, sentAt, reply }
+    } catch (error) {
+      this.error = error
+      // With the same token the question may be asked again: if it was granted and the reply lost, it is told so then.
+      if (!isOncewardError(error) || isLasting(error)) {
+        if (!this.#over) this.#contender.failed(error)
+      }
+      return undefined
+    } finally {
+      this.#underWay = undefined
+    }
+  }
+
+  /** An answer that nobody waits for any more may have been a grant. */
+  #lateAnswer({ key, token }: AcquireRequest): void {
+    if (this.#over || this.#held.token !== token) this.#parts.strayToken({ key, token })
+  }
+
+  async #refused({ request, reply }: Asked): Promise<void> {
+    if (reply.granted) return
+    this.retryAfterMs = reply.retryAfterMs
+    this.#contender.refused()
+    const { random } = this.#parts.engine
+    // It may have become free between the answer and a watch that begins now.
+    if (request.placeMs !== undefined && this.#watch()) return
+    if (this.#stopWatching) {
+      // Half a second either way: whoever is not woken must not come back in step with the others.
+      await this.#pause(Math.min(jittered(random, SAFETY_POLL_MS, 1 / 3), reply.retryAfterMs + 1))
+      return
+    }
+    await this.#pause(Math.min(jittered(random, this.#pauseMs, 0.25), reply.retryAfterMs + 1))
+    this.#pauseMs = Math.min(POLL_MS.most, this.#pauseMs * 1.5)
+  }
+
+  /** Begins to watch the place, if it is not watched yet and can be. */
+  #watch(): boolean {
+    const { backend } = this.#parts.engine
+    if (this.#stopWatching || !backend.watch || !backend.capabilities.push) return false
+    this.#stopWatching = backend.watch(this.#held, () => this.wake())
+    return true
+  }
+
+  #backOff(): number {
+    const ms = this.#retryMs
+    this.#retryMs = Math.min(RETRY_MS.most, ms * 2)
+    return jittered(this.#parts.engine.random, ms)
+  }
+
+  /** Waits for `ms`, for a wake, or for the end. */
+  #pause(ms: number): Promise<void> {
+    if (this.#woken || this.#over) return Promise.resolve()
+    const { waits, engine } = this.#parts
+    return new Promise((resolve) => {
+      const end = () => {
+        waits.clear(alarm)
+        this.#wake = undefined
+        resolve()
+      }
+      const alarm = new Alarm(end)
+      this.#wake = end
+      waits.set(alarm, engine.clock.monotonic() + ms)
+    })
+  }
+}
