@@ -39,6 +39,8 @@ export function turnWatch(watching: TurnWatching): TurnWatch {
   let stop: (() => void) | undefined
   let looking = false
   let looks = 0
+  /** Whom the last look has woken. */
+  let woken = ''
 
   const wake = (names: readonly string[]) =>
     names.filter((name) => {
@@ -51,7 +53,12 @@ export function turnWatch(watching: TurnWatching): TurnWatch {
     looking = true
     try {
       const keys = new Set([...waiters.values()].flatMap((some) => [...some].map(({ key }) => key)))
-      wake(await watching.turnsOf([...keys]))
+      const turns = await watching.turnsOf([...keys])
+      const elsewhere = new Set(wake(turns))
+      const here = turns.filter((name) => !elsewhere.has(name)).join(' ')
+      // Where a lock changes hands it may soon do so again.
+      if (here !== '' && here !== woken) looks = 0
+      woken = here
     } catch {
       // Who waits asks again by himself, and hears then what is wrong.
     }

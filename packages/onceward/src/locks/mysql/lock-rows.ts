@@ -10,6 +10,13 @@ export interface LockStep<Reply = unknown> {
   readonly decide: (found: LockRecord | undefined, now: number) => Step<Reply>
 }
 
+/** What steps have decided, in their order. */
+export interface Decided {
+  readonly replies: readonly unknown[]
+  /** The tokens whose turn it may be now. */
+  readonly wake: readonly string[]
+}
+
 /** A row as it was found. */
 export interface FoundLock {
   readonly record: LockRecord
@@ -49,23 +56,25 @@ export async function decideLocked(
   session: MysqlSession,
   steps: readonly LockStep[],
   where: string,
-): Promise<readonly unknown[]> {
+): Promise<Decided> {
   const keys = [...new Set(steps.map(({ key }) => keyHex(key)))].sort()
   const { rows } = await session.query(LOCK, [asciiJson(keys)])
   const now = Number((await session.query(READ_NOW)).rows[0]?.['now'])
   const found = new Map(rows.map((row) => [String(row['k']), recordOf(row, where)]))
   const written = new Map<string, LockRecord>()
+  const woken = new Map<string, readonly string[]>()
   const replies = steps.map(({ key, decide }) => {
     const at = keyHex(key)
-    const { reply, record } = decide(written.get(at) ?? found.get(at), now)
+    const { reply, record, wake } = decide(written.get(at) ?? found.get(at), now)
     if (record) written.set(at, record)
+    woken.set(at, wake)
     return reply
   })
   const overwritten = [...written].filter(([key]) => found.has(key))
   const created = [...written].filter(([key]) => !found.has(key))
   if (overwritten.length > 0) await session.query(OVERWRITE, [asciiJson(overwritten.map(wholeRow))])
   if (created.length > 0) await session.query(CREATE, [asciiJson(created.map(wholeRow))])
-  return replies
+  return { replies, wake: [...woken.values()].flat() }
 }
 
 function recordOf(row: Readonly<Record<string, unknown>>, where: string): LockRecord {

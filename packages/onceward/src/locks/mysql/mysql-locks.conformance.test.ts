@@ -16,7 +16,7 @@ function harness(server: SqlEndpoint, internals: MysqlLocksInternals, options: o
     return database.url
   }
   return {
-    capabilities: { fencing: true, fifo: true, push: false, shared: true, marks: true, durable: true },
+    capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: true },
     unitMs: 800,
     model: { runs: 5 },
     async open() {

@@ -21,13 +21,18 @@ import type {
 } from '../lock-backend.ts'
 import { inWholeMs, wholeMs } from '../lock-columns.ts'
 import * as transitions from '../lock-transitions.ts'
+import { recentNames } from '../recent-names.ts'
+import { turnWatch } from '../turn-watch.ts'
 import { decideLocked, hex, keyHex, type LockStep, readLocks } from './lock-rows.ts'
 import { CREATE_TAKEN, DELETE, EXTEND, LOCK_IDLE, RELEASE, TAKE, WALK } from './lock-statements.ts'
 import { checkedOptions, type MysqlLocksOptions } from './mysql-locks-options.ts'
-import { recentKeys } from './recent-keys.ts'
 
 /** Locks in a MySQL or MariaDB database. */
-export type MysqlLocks = FencingBackend & Required<Pick<FencingBackend, 'mark' | 'migrate'>>
+export type MysqlLocks = FencingBackend & Required<Pick<FencingBackend, 'mark' | 'watch' | 'migrate'>>
+
+/** The pauses between two looks of those who wait, in ms. */
+const MIN_PAUSE_MS = 5
+const MAX_PAUSE_MS = 100
 
 /** The most leases that one statement extends: its JSON has to fit into the server's smallest packet. */
 const MAX_EXTENDED = 250
@@ -41,7 +46,8 @@ const MAX_EXTENDED = 250
  * - Taking, extending and releasing a lock that nobody else wants is one statement each (two for a key that another process
  *   has used first). Whatever concerns several (waiters, readers, permits, marks) is decided in a short transaction under the
  *   lock of the row. No `GET_LOCK`: a lock survives its connection.
- * - Waiters are served in their order. Nothing wakes them: they ask again now and then. Leases count on the server's clock.
+ * - Waiters are served in their order. The server cannot wake them: while somebody waits, one statement for the whole process
+ *   looks whose turn it is, every 5 ms at first and every 100 ms in the end. Leases count on the server's clock.
  * - Rows of keys that nobody has used for an hour are forgotten bit by bit, now and then after a grant. A mark and the notes
  *   of forced releases are kept as long as they live.
  *
@@ -74,7 +80,9 @@ export function makeMysqlLocks(
   const where = whereOf(pool)
   const parts = { driver: mysqlDriver({ pool, where, timers, queryTimeoutMs }), timers, random }
   const ready = prepareDatabase(parts, autoMigrate)
-  const known = recentKeys()
+  /** Keys that have rows, and tokens that have places. */
+  const known = recentNames()
+  const placed = recentNames()
   let closed = false
 
   const call = async <T>(body: () => Promise<T>, { anySchema = false } = {}): Promise<T> => {
@@ -88,12 +96,25 @@ export function makeMysqlLocks(
   }
   const run = (text: string, values: readonly (string | number | null)[]) =>
     ownStatement(parts, (session) => session.query(text, values))
-  const decideAll = (steps: readonly LockStep[]): Promise<readonly unknown[]> =>
-    ownTransaction(parts, (session) => decideLocked(session, steps, where))
+  /** Decides under the locks of the rows, and wakes those of this process whose turn it is. */
+  const decideAll = async (steps: readonly LockStep[]): Promise<readonly unknown[]> => {
+    const { replies, wake } = await ownTransaction(parts, (session) => decideLocked(session, steps, where))
+    waiters.wake(wake)
+    return replies
+  }
   const decide = async <Reply>(key: string, step: LockStep<Reply>['decide']): Promise<Reply> =>
     (await decideAll([{ key, decide: step }]))[0] as Reply
   const read = (keys: readonly string[]) => ownStatement(parts, (session) => readLocks(session, keys, where))
 
+  const waiters = turnWatch({
+    timers,
+    isClosed: () => closed,
+    pauseMs: (looks) => Math.min(MAX_PAUSE_MS, MIN_PAUSE_MS * 1.5 ** looks),
+    async turnsOf(keys) {
+      const found = await read(keys.map(keyHex))
+      return [...found.values()].flatMap(({ record, now }) => transitions.turns(record, now))
+    },
+  })
   const granted = idleRows({
     random,
     isClosed: () => closed,
@@ -136,10 +157,13 @@ export function makeMysqlLocks(
     return { granted: false, retryAfterMs: holder.until - now }
   }
   const acquire = async (request: AcquireRequest): Promise<AcquireReply> => {
-    const alone = request.mode === 'exclusive' && !slowly ? await acquireAlone(request) : undefined
+    const mayBeAlone = request.mode === 'exclusive' && !slowly && !placed.has(request.token)
+    const alone = mayBeAlone ? await acquireAlone(request) : undefined
     const reply =
       alone ?? (await decide(request.key, (found, now) => transitions.acquire(found, request, now)))
     if (reply.granted) granted(request.key)
+    if (!reply.granted && request.placeMs !== undefined) placed.add(request.token)
+    else placed.delete(request.token)
     return reply
   }
 
@@ -185,7 +209,7 @@ export function makeMysqlLocks(
 
   return {
     where,
-    capabilities: { fencing: true, fifo: true, push: false, shared: true, marks: true, durable: true },
+    capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: true },
     minTtlMs: 100,
     drift: 0.001,
     acquire: (request) => call(() => acquire(inWholeMs(request))),
@@ -220,8 +244,10 @@ export function makeMysqlLocks(
     mark: (held, text, keepMs) =>
       call(() => decide(held.key, (found, now) => transitions.mark(found, held, text, wholeMs(keepMs), now))),
     migrate: () => call(() => migrateSchema(parts), { anySchema: true }),
+    watch: ({ key, token }, wake) => waiters.watch({ key, name: token }, wake),
     async close() {
       closed = true
+      waiters.close()
     },
   }
 }

@@ -27,6 +27,7 @@ import type {
 } from '../lock-backend.ts'
 import { inWholeMs, markOf, wholeMs } from '../lock-columns.ts'
 import * as transitions from '../lock-transitions.ts'
+import { recentNames } from '../recent-names.ts'
 import { turnWatch } from '../turn-watch.ts'
 import { decideLocked, keyText, type LockStep, readLock } from './lock-rows.ts'
 import { lockStatements } from './lock-statements.ts'
@@ -88,6 +89,8 @@ export function makePostgresLocks(
   const statements = lockStatements(schema)
   const lockTimeoutMs = Math.max(1, Math.floor(Math.min(LOCK_TIMEOUT_MS, queryTimeoutMs / 2)))
   const { where } = driver
+  /** Tokens that have places. */
+  const placed = recentNames()
   let closed = false
   const isClosed = () => closed
 
@@ -163,10 +166,13 @@ export function makePostgresLocks(
     return { granted: false, retryAfterMs: Math.max(1, Number(remaining)) }
   }
   const acquire = async (request: AcquireRequest): Promise<AcquireReply> => {
-    const alone = request.mode === 'exclusive' && !slowly ? await acquireAlone(request) : undefined
+    const mayBeAlone = request.mode === 'exclusive' && !slowly && !placed.has(request.token)
+    const alone = mayBeAlone ? await acquireAlone(request) : undefined
     const reply =
       alone ?? (await decide(request.key, (found, now) => transitions.acquire(found, request, now)))
     if (reply.granted) granted(request.key)
+    if (!reply.granted && request.placeMs !== undefined) placed.add(request.token)
+    else placed.delete(request.token)
     return reply
   }
   /** What became of each by one statement: `extended`, or `ask` where the rules have to decide. */
