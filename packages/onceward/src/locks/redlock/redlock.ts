@@ -61,12 +61,16 @@ export function redlock(clients: readonly RedisClient[], options: RedlockOptions
   const servers = clients.map((client) => redlockServer(client, settings))
   const quorum = quorumOf(servers.length)
 
-  /** Whether most servers say yes, as soon as that is certain. Those that failed count as no. */
-  const most = ({ count, pending }: Votes<Vote>): boolean | undefined => {
-    const yes = count(isYes)
-    if (yes >= quorum) return true
-    return yes + pending < quorum ? false : undefined
+  /**
+   * Whether most servers say yes, as soon as that is certain. Those that failed count as no, once all are heard: until
+   * then it may turn out that nobody knows.
+   */
+  const mostOf = <T>({ count, pending }: Votes<T>, says: (answer: T) => boolean): boolean | undefined => {
+    if (count(says) >= quorum) return true
+    const noes = count((answer) => !says(answer))
+    return pending === 0 || noes > servers.length - quorum ? false : undefined
   }
+  const most = (votes: Votes<Vote>) => mostOf(votes, isYes)
   /** When asking again can help: soon where nobody has a majority, else when enough servers have lapsed. */
   const retryAfter = (votes: readonly Vote[]): number => {
     const refusals = votes.filter((vote) => !isYes(vote))
@@ -123,12 +127,12 @@ export function redlock(clients: readonly RedisClient[], options: RedlockOptions
       const kept = await ballot(
         servers,
         (server) => server.extend(requests),
-        ({ count, pending }): readonly boolean[] | undefined => {
+        (votes): readonly boolean[] | undefined => {
           const decided: boolean[] = []
           for (const place of requests.keys()) {
-            const yes = count((replies) => replies[place] === 1)
-            if (yes < quorum && yes + pending >= quorum) return undefined
-            decided.push(yes >= quorum)
+            const is = mostOf(votes, (replies) => replies[place] === 1)
+            if (is === undefined) return undefined
+            decided.push(is)
           }
           return decided
         },
