@@ -54,7 +54,15 @@ function ioRedisFindings(options: Options, within: string): readonly Finding[] {
     ...(within === '' ? [offlineQueue(options), reconnects(options['retryStrategy'], 'retryStrategy')] : []),
     ...commandTimeout(options, within),
     ...reconnectOnError(options, within),
+    ...(options['sentinels'] && typeof options['reconnectOnError'] !== 'function' ? [SENTINEL] : []),
   ]
+}
+
+const SENTINEL: Finding = {
+  check: 'sentinel',
+  level: 'warn',
+  message:
+    'reconnectOnError is not set: after a failover ioredis may stay with the former primary, which refuses every write. Set it to (error) => error.message.startsWith("READONLY").',
 }
 
 /** In a cluster `Connection is closed.` makes ioredis send again, after `retryDelayOnFailover` (`cluster/index.js`). */

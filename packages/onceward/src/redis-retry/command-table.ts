@@ -20,6 +20,8 @@ export interface CommandEntry {
    * many as word 2 says, after it), `1+#2`, `streams`, `sort` (word 1 and what follows `STORE`), `-` (none).
    */
   readonly keys: string
+  /** The keys among the words of a command. What does not fit the command answers fewer; the server will refuse it. */
+  keysOf(words: readonly RedisArgument[]): readonly RedisArgument[]
   /** For writes how RESP 3 answers differently, for waiting commands where the time is. Empty for most. */
   readonly note: string
 }
@@ -48,7 +50,7 @@ export function commandTable(): CommandTable {
     for (const line of text.split('\n')) {
       const [name = '', keys = '-', note = ''] = line.trim().split(/ +/)
       if (name === '') continue
-      byName.set(name, { name, class: kind, keys, note })
+      byName.set(name, { name, class: kind, keys, keysOf: keyFinder(keys), note })
       if (name.includes('|')) containers.add(name.slice(0, name.indexOf('|')))
     }
   }
@@ -62,20 +64,25 @@ export function commandTable(): CommandTable {
   }
 }
 
-/** The keys among the words of a command. What does not fit the command answers fewer; the server will refuse it. */
-export function keysOf(spec: string, words: readonly RedisArgument[]): readonly RedisArgument[] {
-  if (spec === '-') return []
-  if (spec === 'streams') return streamKeys(words)
-  if (spec === 'sort') return sortKeys(words)
-  return spec.split(/[,+]/).flatMap((part) => {
-    const [range = '', step = '1'] = part.split('/')
-    if (range.startsWith('#')) {
-      const at = Number(range.slice(1))
-      return everyNth(words.slice(at + 1, at + 1 + Number(words[at]) * Number(step)), Number(step))
-    }
-    const [first = 0, last = first] = range.split('..').map(Number)
-    return everyNth(words.slice(first, (last < 0 ? words.length + last : last) + 1), Number(step))
-  })
+/** Makes the function that finds keys as `spec` says. */
+function keyFinder(spec: string): CommandEntry['keysOf'] {
+  if (spec === '-') return () => []
+  if (spec === '1') return (words) => words.slice(1, 2)
+  if (spec === 'streams') return streamKeys
+  if (spec === 'sort') return sortKeys
+  const parts = spec.split(/[,+]/).map(partFinder)
+  return (words) => parts.flatMap((find) => find(words))
+}
+
+function partFinder(part: string): CommandEntry['keysOf'] {
+  const [range = '', every = '1'] = part.split('/')
+  const step = Number(every)
+  if (range.startsWith('#')) {
+    const at = Number(range.slice(1))
+    return (words) => everyNth(words.slice(at + 1, at + 1 + Number(words[at]) * step), step)
+  }
+  const [first = 0, last = first] = range.split('..').map(Number)
+  return (words) => everyNth(words.slice(first, (last < 0 ? words.length + last : last) + 1), step)
 }
 
 /** Whether a second execution of these very words leaves the same state and answers the same. */
@@ -83,7 +90,7 @@ export function repeatsAsIt(entry: CommandEntry, words: readonly RedisArgument[]
   if (entry.class !== 'same') return false
   if (entry.name === 'SET') return words.slice(3).every((word, at, all) => isTimeless(word, all[at - 1]))
   // A destination among the sources is changed again by a second execution.
-  const keys = keysOf(entry.keys, words).map(String)
+  const keys = entry.keysOf(words).map(String)
   return !/STORE$|BITOP/.test(entry.name) || !keys.slice(1).includes(keys[0] as string)
 }
 

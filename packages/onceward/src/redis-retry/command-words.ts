@@ -40,8 +40,8 @@ export function checkedOpId(opId: unknown): string | undefined {
   throw new TypeError(`opId must be a text of 1 to 200 bytes, not ${written(opId)}`)
 }
 
-/** A digest of commands: other words have another one. The name of a command counts in capitals. */
-export function digestOf(commands: readonly (readonly RedisArgument[])[]): Buffer {
+/** A digest of commands, 96 bits as text: other words have another one. The name of a command counts in capitals. */
+export function digestOf(commands: readonly (readonly RedisArgument[])[]): string {
   const hash = createHash('sha256')
   for (const words of commands) {
     hash.update(`*${words.length};`)
@@ -50,5 +50,5 @@ export function digestOf(commands: readonly (readonly RedisArgument[])[]): Buffe
       hash.update(`${bytes.length}:`).update(bytes)
     }
   }
-  return hash.digest().subarray(0, DIGEST_BYTES)
+  return hash.digest('base64url').slice(0, DIGEST_BYTES)
 }

@@ -9,17 +9,18 @@ export type Verdict =
   | { readonly kind: 'done'; readonly reply: Buffer; readonly replayed: boolean }
   /** Never executed, and never will be under this deadline. */
   | { readonly kind: 'late'; readonly serverMs: number }
+  /** The server does not take it now; nothing was executed. */
+  | { readonly kind: 'refused'; readonly text: string }
   | { readonly kind: 'over'; readonly error: Error }
 
 /** Reads an answer. `sentBefore`: whether an earlier attempt may have been executed. */
 export function answerOf(
   context: GuardContext,
   operation: GuardedOperation,
-  answer: unknown,
+  bytes: Buffer,
   sentBefore: boolean,
 ): Verdict {
   const { where } = context.open.link
-  const bytes = Buffer.isBuffer(answer) ? answer : Buffer.from(String(answer))
   const maybe = sentBefore || operation.named
   switch (String.fromCharCode(bytes[0] ?? 0)) {
     case 'd':
@@ -28,6 +29,8 @@ export function answerOf(
       return { kind: 'done', reply: bytes, replayed: true }
     case 'x':
       return { kind: 'late', serverMs: Number(bytes.toString('latin1', 1)) }
+    case 'E':
+      return { kind: 'refused', text: bytes.toString('utf8', 1).replace(/^-/, '') }
     case 'e':
       return over(refusedByScript(context, operation, bytes.toString('utf8', 1)))
     case 'n':

@@ -2,12 +2,13 @@ import type { Clock, Random, Timers } from '../core/clock.ts'
 import type { OncewardError } from '../core/errors.ts'
 import { jittered } from '../core/jittered.ts'
 import { pause } from '../core/pause.ts'
-import { failure, type RedisScript } from '../drivers/redis/index.ts'
+import { failure } from '../drivers/redis/index.ts'
 import type { OpenLink } from '../drivers/redis/open-link.ts'
 import type { RedisArgument } from '../drivers/redis/redis-link.ts'
-import { type Attempt, type Attempts, evalWords } from './attempts.ts'
+import type { Attempts } from './attempts.ts'
 import { passes, scriptFailure } from './command-errors.ts'
-import { ambiguous, answerOf, type Verdict } from './guard-answers.ts'
+import { ambiguous, answerOf } from './guard-answers.ts'
+import type { GuardBatches, GuardItem } from './guard-batches.ts'
 import type { RetryEvents } from './retry-events.ts'
 import type { CheckedRetryOptions } from './retry-options.ts'
 import type { ServerFacts } from './server-facts.ts'
@@ -21,10 +22,14 @@ export interface GuardedOperation {
   readonly atomic: boolean
   /** Where it is remembered. */
   readonly marker: string
-  /** All keys of the commands. */
+  /** The marker, then all keys of the commands. */
   readonly keys: readonly RedisArgument[]
-  /** Of the words; zeros where nobody else knows the name of the operation. */
-  readonly digest: Buffer
+  /** In a cluster: the slot of all of them. */
+  readonly slot: number
+  /** About how much is sent for it, in bytes. */
+  readonly bytes: number
+  /** Of the words; always the same where nobody else knows the name of the operation. */
+  readonly digest: string
   /** Whether the caller named the operation, so that earlier calls may have sent it. */
   readonly named: boolean
 }
@@ -41,7 +46,7 @@ export interface GuardContext {
   readonly open: OpenLink
   readonly attempts: Attempts
   readonly facts: ServerFacts
-  readonly script: RedisScript
+  readonly batches: GuardBatches
   readonly options: CheckedRetryOptions
   readonly events: RetryEvents
   readonly clock: Clock
@@ -106,15 +111,14 @@ export async function guardedCall(context: GuardContext, operation: GuardedOpera
       continue
     }
     if (deadline === 0) aim()
-    const sentAt = clock.monotonic()
-    const ended = await send(context, operation, {
-      ms: leftMs,
-      settling,
-      again: attempt > 1,
-      deadline,
-      proofUntil,
-      retentionMs,
-    })
+    const touch = options.wait !== undefined && (attempt > 1 || operation.named) ? 'w' : ''
+    const ended = await context.batches.submit(
+      itemOf(operation, (settling ? 's' : operation.atomic ? 'a' : 'c') + touch, [
+        String(deadline),
+        String(proofUntil),
+        String(retentionMs),
+      ]),
+    )
     if (ended.kind === 'failed') {
       last = ended.error
       facts.clock.doubt()
@@ -130,8 +134,8 @@ export async function guardedCall(context: GuardContext, operation: GuardedOpera
         settling = true
       }
     } else {
-      const { acknowledged } = ended.reply
-      const verdict: Verdict = answerOf(context, operation, ended.reply.bytes, sentBefore)
+      const { answer, acknowledged, sentAt } = ended.reply
+      const verdict = answerOf(context, operation, answer, sentBefore)
       if (verdict.kind === 'done') {
         if (verdict.replayed) events.replay(operation.name, attempt)
         if (options.wait === undefined || acknowledged >= options.wait.replicas)
@@ -146,6 +150,12 @@ export async function guardedCall(context: GuardContext, operation: GuardedOpera
         // Our idea of the server's clock was wrong: nothing has been executed, so there may be another deadline.
         if (settling || deadline <= before || clock.monotonic() >= until) throw tooLate(context)
         sentBefore = false
+      } else if (verdict.kind === 'refused') {
+        last = scriptFailure(open, verdict.text)
+        if (!passes(verdict.text, open.link.topology)) {
+          if (!sentBefore) throw last
+          settling = true
+        }
       } else throw verdict.error
     }
     await backOff(attempt)
@@ -166,73 +176,20 @@ export async function guardedCall(context: GuardContext, operation: GuardedOpera
   }
 }
 
-/** How one attempt is made. */
-interface Sending {
-  readonly ms: number
-  readonly settling: boolean
-  readonly again: boolean
-  readonly deadline: number
-  readonly proofUntil: number
-  readonly retentionMs: number
-}
-
-interface Answer {
-  readonly bytes: unknown
-  readonly acknowledged: number
-}
-
-function send(
-  { open, attempts, script, options }: GuardContext,
-  { commands, atomic, marker, keys, digest, named }: GuardedOperation,
-  { ms, settling, again, deadline, proofUntil, retentionMs }: Sending,
-): Promise<Attempt<Answer>> {
-  const { wait } = options
-  // A replay writes nothing, so WAIT would speak of something else.
-  const touch = wait !== undefined && (again || named) ? 'w' : ''
-  const args: RedisArgument[] = [
-    (settling ? 's' : atomic ? 'a' : 'c') + touch,
-    String(deadline),
-    String(proofUntil),
-    String(retentionMs),
-    digest,
-    String(options.maxReplyBytes),
-    String(commands.length),
-  ]
-  if (!settling) {
-    for (const { words, exactly } of commands) {
-      args.push(String(words.length), exactly)
-      for (const word of words) args.push(word)
-    }
+/** An attempt at an operation. To settle it, its commands are not needed. */
+function itemOf(
+  { marker, keys, digest, commands, slot, bytes }: GuardedOperation,
+  doing: string,
+  times: readonly [deadline: string, proofUntil: string, retentionMs: string],
+): GuardItem {
+  if (doing.startsWith('s'))
+    return { marker, keys: [marker], args: [doing, '1', ...times, digest, '0'], bytes: 200, slot }
+  const args: RedisArgument[] = [doing, String(keys.length), ...times, digest, String(commands.length)]
+  for (const { words, exactly } of commands) {
+    args.push(String(words.length), exactly)
+    for (const word of words) args.push(word)
   }
-  const all = settling ? [marker] : [marker, ...keys]
-  if (wait === undefined) {
-    const run = (whole: boolean, signal: AbortSignal) =>
-      open.link.send([evalWords(script, whole, all, args)], marker, signal)[0] as Promise<unknown>
-    return attempts.make(ms, async (signal) => {
-      try {
-        return { bytes: await run(false, signal), acknowledged: 0 }
-      } catch (error) {
-        if (!isNoScript(error)) throw error
-        return { bytes: await run(true, signal), acknowledged: 0 }
-      }
-    })
-  }
-  return attempts.make(ms + wait.timeoutMs, async (signal) => {
-    const asks = ['WAIT', String(wait.replicas), String(wait.timeoutMs)]
-    const run = (whole: boolean) =>
-      Promise.allSettled(open.link.send([evalWords(script, whole, all, args), asks], marker, signal))
-    let [reply, acknowledged] = await run(false)
-    if (reply?.status === 'rejected' && isNoScript(reply.reason)) [reply, acknowledged] = await run(true)
-    if (reply?.status !== 'fulfilled') throw reply?.reason
-    return {
-      bytes: reply.value,
-      acknowledged: acknowledged?.status === 'fulfilled' ? Number(acknowledged.value) : 0,
-    }
-  })
-}
-
-function isNoScript(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('NOSCRIPT')
+  return { marker, keys, args, bytes, slot }
 }
 
 function tooLate({ open, options }: GuardContext): OncewardError {

@@ -2,7 +2,7 @@ import type { Random } from '../core/clock.ts'
 import { slotOf } from '../drivers/redis/key-slot.ts'
 import type { RedisArgument } from '../drivers/redis/redis-link.ts'
 import { commandRefused } from './command-errors.ts'
-import { type CommandEntry, keysOf } from './command-table.ts'
+import type { CommandEntry } from './command-table.ts'
 import { digestOf } from './command-words.ts'
 import { DIGEST_BYTES } from './guard-lua.ts'
 import type { GuardedCommand, GuardedOperation } from './guarded-calls.ts'
@@ -17,7 +17,7 @@ export interface MarkerPlace {
 }
 
 /** What an operation that nobody else can name is compared by: nothing. */
-const NO_DIGEST = Buffer.alloc(DIGEST_BYTES)
+const NO_DIGEST = '-'.repeat(DIGEST_BYTES)
 
 const EXACTLY: Readonly<Record<string, GuardedCommand['exactly']>> = {
   INCR: 'i',
@@ -43,15 +43,19 @@ export function guardedOperation(
   atomic: boolean,
   opId: string | undefined,
 ): GuardedOperation {
-  const keys = lines.flatMap(({ entry, words }) => (entry === undefined ? [] : keysOf(entry.keys, words)))
+  const keys = lines.flatMap(({ entry, words }) => entry?.keysOf(words) ?? [])
   const id = opId ?? random.nonce()
   for (const { name, words } of lines) if (name === 'BITFIELD') refuseWideFields(words)
+  const slot = tags === undefined ? 0 : slotFor(keys, id)
+  const marker = tags === undefined ? `${prefix}:${id}` : `${prefix}:{${tags.tagOf(slot)}}:${id}`
   return {
     name: atomic ? 'ATOMIC' : (lines[0]?.name ?? ''),
     commands: lines.map(({ name, words }) => ({ words, exactly: EXACTLY[name] ?? '' })),
     atomic,
-    marker: tags === undefined ? `${prefix}:${id}` : `${prefix}:{${tags.tagOf(slotFor(keys, id))}}:${id}`,
-    keys,
+    marker,
+    keys: [marker, ...keys],
+    slot,
+    bytes: sizeOf(lines),
     digest: opId === undefined ? NO_DIGEST : digestOf(lines.map(({ words }) => words)),
     named: opId !== undefined,
   }
@@ -62,6 +66,12 @@ function slotFor(keys: readonly RedisArgument[], id: string): number {
   const [slot, ...others] = new Set(keys.map(slotOf))
   if (others.length > 0) throw commandRefused("CROSSSLOT Keys in request don't hash to the same slot")
   return slot ?? slotOf(id)
+}
+
+function sizeOf(lines: readonly { readonly words: readonly RedisArgument[] }[]): number {
+  let bytes = 0
+  for (const { words } of lines) for (const word of words) bytes += word.length + 16
+  return bytes
 }
 
 /** Scripts count in doubles: a field may be as wide as those are exact. */

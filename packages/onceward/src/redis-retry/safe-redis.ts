@@ -7,8 +7,9 @@ import type { RedisArgument } from '../drivers/redis/redis-link.ts'
 import { attempts } from './attempts.ts'
 import { assertSendsOnce } from './client-options.ts'
 import { commandRefused } from './command-errors.ts'
-import { type CommandEntry, commandTable, keysOf, repeatsAsIt, waitsMs } from './command-table.ts'
+import { type CommandEntry, commandTable, repeatsAsIt, waitsMs } from './command-table.ts'
 import { checkedOpId, wordsOf } from './command-words.ts'
+import { guardBatches } from './guard-batches.ts'
 import { guardScript } from './guard-lua.ts'
 import { type GuardContext, guardedCall } from './guarded-calls.ts'
 import { guardedOperation } from './guarded-operation.ts'
@@ -81,11 +82,20 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
   const events = retryEvents(options.observer)
   const flight = inFlight(checked.maxInFlight, checked.maxWaiting)
   const facts = serverFacts(connection, checked.allowEviction, { clock, timers })
+  const single = attempts(open, timers)
   const context: GuardContext = {
     open,
-    attempts: attempts(open, timers),
+    attempts: single,
     facts,
-    script: guardScript(),
+    batches: guardBatches({
+      open,
+      attempts: single,
+      script: guardScript(),
+      maxReplyBytes: checked.maxReplyBytes,
+      attemptTimeoutMs: checked.attemptTimeoutMs,
+      wait: checked.wait,
+      monotonic: () => clock.monotonic(),
+    }),
     options: checked,
     events,
     clock,
@@ -179,7 +189,7 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
       const plain = {
         name,
         words,
-        key: entry === undefined ? undefined : keysOf(entry.keys, words)[0],
+        key: entry?.keysOf(words)[0],
         form: form.bulk === 'bytes' ? 'bytes' : 'own',
         waitsMs: waiting,
       } as const

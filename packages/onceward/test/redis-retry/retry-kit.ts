@@ -108,6 +108,7 @@ export const SENTINEL: Readonly<
       name,
       sentinels: sentinels.map(({ host, port }) => ({ host, port })),
       sentinelRetryStrategy: () => 100,
+      reconnectOnError: (error) => error.message.startsWith('READONLY'),
     })
     client.on('error', () => {})
     await new Promise<void>((resolve) => void client.once('ready', resolve))

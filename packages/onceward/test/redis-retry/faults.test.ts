@@ -1,0 +1,239 @@
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import {
+  describeWhere,
+  type FaultProxy,
+  faultProxy,
+  type RedisServer,
+  startRedis,
+} from '../../../../test-servers/index.mjs'
+import { type SafeRedis, type SafeRedisOptions, safeRedis } from '../../src/redis-retry/index.ts'
+import { CLIENTS, failureOf, type OpenClient, SINGLE, some } from './retry-kit.ts'
+
+/** Whether a client of either package would send at once. */
+function isReady(client: object): boolean {
+  const { isReady: ready, status } = client as { readonly isReady?: boolean; readonly status?: string }
+  return ready ?? status === 'ready'
+}
+
+await describeWhere('redis', 'a network that fails', () => {
+  let server: RedisServer
+  let proxy: FaultProxy
+  beforeAll(async () => {
+    server = await startRedis({ persistence: 'aof' })
+    proxy = await faultProxy({ target: server })
+  })
+  afterAll(async () => {
+    await proxy.stop()
+    await server.stop()
+  })
+  const open = async (
+    name: (typeof CLIENTS)[number],
+    options: SafeRedisOptions = {},
+  ): Promise<OpenClient & { readonly safe: SafeRedis; end(): Promise<void> }> => {
+    await proxy.pass()
+    const opened = await SINGLE[name](proxy.url(server.url))
+    const safe = safeRedis(opened.client, { prefix: some('m'), attemptTimeoutMs: 300, ...options })
+    await safe.call('INCR', some())
+    return {
+      ...opened,
+      safe,
+      async end() {
+        await safe.close()
+        opened.close()
+      },
+    }
+  }
+  const value = (key: string) => server.command('GET', key)
+
+  for (const name of CLIENTS) {
+    it(`a lost reply is told all the same, and its command executed once (${name})`, async () => {
+      const { safe, end } = await open(name)
+      const key = some()
+      const events: string[] = []
+      for (const type of ['retry', 'replay', 'ambiguous'] as const) safe.on(type, () => events.push(type))
+      proxy.cutOnReplyTo(key)
+      expect(await safe.call('INCR', key)).toBe(1)
+      expect(proxy.fired).toBe(1)
+      expect(await value(key)).toBe('1')
+      expect(events).toEqual(['retry', 'replay'])
+      expect(safe.stats()).toMatchObject({ retries: 1, replays: 1, ambiguous: 0, inFlight: 0 })
+      await end()
+    })
+
+    it(`half a reply counts as none (${name})`, async () => {
+      const { safe, end } = await open(name)
+      const key = some()
+      let halves = 0
+      let asked = false
+      proxy.onRequest((bytes) => {
+        asked ||= bytes.includes(key)
+        return undefined
+      })
+      proxy.onReply((_bytes, connection) => {
+        if (!asked || halves > 0) return undefined
+        halves++
+        // A byte for each turn of the event loop; the second turn finds the connection cut.
+        proxy.slice(1)
+        setImmediate(() => {
+          connection.cut()
+          void proxy.pass()
+        })
+        return undefined
+      })
+      expect(await safe.call('LPUSH', key, 'x'.repeat(10))).toBe(1)
+      expect(halves).toBe(1)
+      expect(safe.stats()).toMatchObject({ retries: 1, replays: 1 })
+      await proxy.pass()
+      expect(await server.command('LLEN', key)).toBe(1)
+      await end()
+    })
+
+    it(`a request that never arrives is sent again (${name})`, async () => {
+      const { safe, end } = await open(name)
+      const key = some()
+      proxy.dropRequests()
+      const call = safe.call('INCR', key)
+      await proxy.hasFired()
+      await proxy.pass()
+      expect(await call).toBe(1)
+      expect(await value(key)).toBe('1')
+      await end()
+    })
+
+    it(`replies that stop coming are asked for until they come (${name})`, async () => {
+      const { safe, end } = await open(name)
+      const key = some()
+      proxy.dropReplies()
+      const call = safe.call('INCR', key)
+      await proxy.hasFired(2)
+      await proxy.pass()
+      expect(await call).toBe(1)
+      expect(await value(key)).toBe('1')
+      expect(safe.stats().replays).toBe(1)
+      await end()
+    })
+
+    it(`a server that cannot be reached leaves it open what was executed, and says so (${name})`, async () => {
+      const { safe, end } = await open(name, { deadlineMs: 600, attemptTimeoutMs: 200 })
+      const key = some()
+      proxy.dropReplies()
+      const started = performance.now()
+      expect(await failureOf(safe.call('INCR', key))).toMatchObject({
+        code: 'AMBIGUOUS_RESULT',
+        effect: 'unknown',
+        retryable: false,
+      })
+      expect(performance.now() - started).toBeLessThan(600 + 2 * 200 + 1500)
+      expect(safe.stats().ambiguous).toBe(1)
+      await end()
+    })
+
+    it(`what was never sent took no effect (${name})`, async () => {
+      const { safe, client, end } = await open(name, { deadlineMs: 600, attemptTimeoutMs: 200 })
+      const key = some()
+      await proxy.down()
+      await expect.poll(() => isReady(client), { timeout: 5000 }).toBe(false)
+      expect(await failureOf(safe.call('INCR', key))).toMatchObject({
+        code: 'STORE_UNAVAILABLE',
+        effect: 'none',
+      })
+      await proxy.pass()
+      await expect.poll(() => safe.call('GET', key).catch(String), { timeout: 5000 }).toBe(null)
+      await end()
+    })
+
+    it(`a request that arrives after its deadline is not executed (${name})`, async () => {
+      const { safe, end } = await open(name, { deadlineMs: 500, attemptTimeoutMs: 500 })
+      const key = some()
+      // Held on its way: it arrives when the caller has long been told.
+      const held: string[] = []
+      proxy.onRequest((bytes) => {
+        if (!bytes.includes(key)) return undefined
+        held.push(key)
+        return 'hold'
+      })
+      expect(await failureOf(safe.call('INCR', key))).toMatchObject({ code: 'AMBIGUOUS_RESULT' })
+      expect(held.length).toBeGreaterThan(0)
+      await proxy.pass()
+      await expect.poll(() => safe.call('PING').catch(String), { timeout: 5000 }).toBe('PONG')
+      expect(await value(key)).toBe(null)
+      await end()
+    })
+
+    it(`scripts that were flushed are loaded again (${name})`, async () => {
+      const { safe, end } = await open(name)
+      const key = some()
+      await safe.call('INCR', key)
+      await server.command('SCRIPT', 'FLUSH')
+      expect(await safe.call('INCR', key)).toBe(2)
+      await end()
+    })
+
+    it(`a server that is killed and started again remembers what it executed (${name})`, async () => {
+      const { safe, end } = await open(name, { attemptTimeoutMs: 500 })
+      const key = some()
+      await safe.exec('INCR', [key], { opId: `${key}:1` })
+      const calls = Array.from({ length: 50 }, () => safe.call('INCR', key))
+      await server.restart()
+      const replies = await Promise.all(calls)
+      expect(replies.map(Number).sort((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, at) => at + 2))
+      expect(await safe.exec('INCR', [key], { opId: `${key}:1` })).toBe(1)
+      expect(await value(key)).toBe('51')
+      await end()
+    })
+
+    it(`what cannot be guarded is sent once, and its end is unknown (${name})`, async () => {
+      const { safe, end } = await open(name)
+      const key = some()
+      proxy.cutOnReplyTo(key)
+      const script = 'return redis.call("INCR", KEYS[1])'
+      expect(await failureOf(safe.call('EVAL', script, 1, key))).toMatchObject({
+        code: 'AMBIGUOUS_RESULT',
+        effect: 'unknown',
+      })
+      await expect.poll(() => safe.call('GET', key).catch(String), { timeout: 5000 }).toBe('1')
+      const list = some()
+      await safe.call('RPUSH', list, 'a', 'b')
+      proxy.cutOnReplyTo(list)
+      expect(await failureOf(safe.call('BLPOP', list, 1))).toMatchObject({ code: 'AMBIGUOUS_RESULT' })
+      expect(await server.command('LLEN', list)).toBe(1)
+      await end()
+    })
+
+    it(`a read is repeated (${name})`, async () => {
+      const { safe, end } = await open(name)
+      const key = some()
+      await safe.call('SET', key, 'v')
+      proxy.cutOnReplyTo(key)
+      expect(await safe.call('GET', key)).toBe('v')
+      expect(safe.stats()).toMatchObject({ retries: 1, replays: 0 })
+      await end()
+    })
+
+    it(`under steady loss everything takes effect once and is told right (${name})`, async () => {
+      const { safe, end } = await open(name, { deadlineMs: 30_000, attemptTimeoutMs: 1000, maxInFlight: 50 })
+      const key = some()
+      let replies = 0
+      proxy.onReply(() => (++replies % 4 === 0 ? 'cut' : undefined))
+      const answers = await Promise.all(Array.from({ length: 500 }, () => safe.call('INCR', key)))
+      await proxy.pass()
+      expect(new Set(answers).size).toBe(500)
+      expect(await value(key)).toBe('500')
+      expect(safe.stats().replays).toBeGreaterThan(0)
+      await end()
+    })
+  }
+
+  it('the bare client executes commands again whose replies were lost', async () => {
+    await proxy.pass()
+    const client = new Redis(proxy.url(server.url))
+    client.on('error', () => {})
+    const key = some()
+    await client.incr(some())
+    proxy.cutOnReplyTo(key)
+    expect(await client.incr(key)).toBe(2)
+    expect(await value(key)).toBe('2')
+    client.disconnect()
+  })
+})
