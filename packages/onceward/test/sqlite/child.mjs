@@ -1,11 +1,13 @@
 // One process among several that share a SQLite file. Writes its findings as JSON lines.
 import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
 
 if (process.env.HIDE_BUILT_IN) process.getBuiltinModule = () => undefined
 
 const dist = process.env.ONCEWARD_DIST
 const { operationId } = await import(new URL('core/index.js', dist).href)
 const { sqliteStore } = await import(new URL('stores/sqlite/index.js', dist).href)
+const { sqliteLocks } = await import(new URL('locks/sqlite/index.js', dist).href)
 const [, , task, path, ...args] = process.argv
 
 const DAY_MS = 86_400_000
@@ -81,6 +83,47 @@ const tasks = {
     const record = await store.get(id)
     say({ state: record?.state, at: Date.now() })
     await store.close()
+  },
+  /** Counts in a file under a lock, one step at a time: read, wait, write. */
+  async count() {
+    const [counter, rounds] = args
+    const locks = sqliteLocks(path)
+    await locks.migrate()
+    say({ ready: true })
+    await told()
+    const fences = []
+    for (let round = 0; round < Number(rounds); round++) {
+      const token = `${process.pid}-${round}`
+      const asked = {
+        key: 'counter',
+        token,
+        mode: 'exclusive',
+        permits: 1,
+        ttlMs: 20_000,
+        owner: token,
+        placeMs: 20_000,
+      }
+      let wake
+      const stop = locks.watch(asked, () => wake?.())
+      for (;;) {
+        const woken = new Promise((resolve) => {
+          wake = resolve
+        })
+        const reply = await locks.acquire(asked)
+        if (reply.granted) {
+          fences.push(reply.fence)
+          break
+        }
+        await woken
+      }
+      stop()
+      const before = Number(readFileSync(counter, 'utf8'))
+      await new Promise((resolve) => setImmediate(resolve))
+      writeFileSync(counter, String(before + 1))
+      if (!(await locks.release(asked)).released) throw new Error('the lock was lost')
+    }
+    say({ fences })
+    await locks.close()
   },
   /** Claims and completes without end, and says what was acknowledged. */
   async stream() {

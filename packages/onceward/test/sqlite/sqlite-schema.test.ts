@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { operationId } from '../../src/core/identity.ts'
-import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { MIGRATIONS } from '../../src/drivers/sqlite/schema.ts'
+import { sqliteStore } from '../../src/stores/sqlite/index.ts'
 import { asks, claimed, closing, count, DAY_MS, freshId, opened, temporaryFile, value } from './sqlite-kit.ts'
 
 const FOLDER = new URL('../../src/drivers/sqlite/migrations/', import.meta.url)
