@@ -2,6 +2,7 @@
 // a thousand on each store.
 //   -- --seeds N | --seed N                              the simulation only
 //   -- --trials N [--seed S] [--store A,B] [--faults …]  the fault trials only
+//   -- --locks [--trials N] [--seed S] [--store A,B]     the fault trials of locks only
 //   -- --losses [--trials N]                             what is lost where loss is documented, measured
 import { join } from 'node:path'
 import { ensureBuilt } from './house/build.mjs'
@@ -13,6 +14,7 @@ import { runNode, runTool } from './house/run.mjs'
 const PARTS = {
   simulation: { script: 'verify/simulation/dist/run.js', usual: ['--seeds', '1000000'] },
   faults: { script: 'verify/faults/dist/faults/run.js', usual: ['--trials', '1000'] },
+  locks: { script: 'verify/faults/dist/faults/locks/run-locks.js', usual: ['--trials', '300'] },
   losses: { script: 'verify/faults/dist/faults/run-losses.js', usual: [] },
 }
 
@@ -25,7 +27,7 @@ await main(async () => {
     const project = name === 'simulation' ? 'verify/simulation' : 'verify/faults'
     const { code, output } = await runTool('tsc', ['-p', project])
     if (code !== 0) throw new Error(`${project} does not compile:\n${output}`)
-    const asked = given.filter((argument) => argument !== '--losses')
+    const asked = given.filter((argument) => argument !== '--losses' && argument !== '--locks')
     const ran = await runNode(join(ROOT, script), asked.length > 0 ? asked : usual, {
       show: true,
       timeoutMs: 12 * 3_600_000,
@@ -41,7 +43,8 @@ await main(async () => {
  */
 function partsFor(given) {
   if (given.includes('--losses')) return ['losses']
+  if (given.includes('--locks')) return ['locks']
   if (given.some((argument) => /^--(?:trials|store|faults|width|library|keep)(?:=|$)/.test(argument)))
     return ['faults']
-  return given.length > 0 ? ['simulation'] : ['simulation', 'faults']
+  return given.length > 0 ? ['simulation'] : ['simulation', 'faults', 'locks']
 }

@@ -62,7 +62,7 @@ export async function copyLibrary(folder: string, root: string): Promise<string>
   const cache = join(root, 'node_modules', '.cache')
   await mkdir(cache, { recursive: true })
   const copy = await mkdtemp(join(cache, 'onceward-library-'))
-  for (const part of ['core', 'drivers', 'stores', 'testing']) {
+  for (const part of ['core', 'drivers', 'stores', 'locks', 'testing']) {
     await cp(join(folder, part), join(copy, part), { recursive: true })
   }
   await writeFile(join(copy, 'package.json'), '{ "type": "module" }')
