@@ -21,6 +21,8 @@ export async function describeWhere(names, title, suite) {
   })
 }
 
+const OPTIONAL = ['mysql', 'zookeeper']
+
 async function describeIfHad(names, title, prepare) {
   const { describe, it } = await import('vitest')
   let body
@@ -29,8 +31,8 @@ async function describeIfHad(names, title, prepare) {
   } catch (error) {
     if (!(error instanceof ServerMissing)) throw error
     await noteUse({ engine: error.server, missing: error.reason })
-    // No machine can be asked to have what only a URL can name.
-    const optional = error.server === 'mysql'
+    // No machine can be asked to have what only a URL can name, or a Java.
+    const optional = OPTIONAL.includes(error.server)
     if (process.env['ONCEWARD_REQUIRE_ALL'] === '1' && !optional) {
       describe(title, () => {
         it(`has ${names.join(' and ')}`, () => {

@@ -1,5 +1,5 @@
 /** The kinds of servers that the harness can start. */
-export type ServerName = 'redis' | 'postgres' | 'mariadb' | 'nginx' | 'etcd' | 'pgbouncer'
+export type ServerName = 'redis' | 'postgres' | 'mariadb' | 'nginx' | 'etcd' | 'pgbouncer' | 'zookeeper'
 
 /** The kinds that one run shares; `mysql` is known by `TEST_MYSQL_URL` only. */
 export type SharedName = 'redis' | 'postgres' | 'mariadb' | 'mysql'
@@ -212,6 +212,14 @@ export function startNginx(options: { readonly config: (port: number) => string 
 
 /** The URL is that of the JSON gateway. */
 export function startEtcd(options?: { readonly flags?: readonly string[] }): Promise<TestServer>
+
+/**
+ * One ZooKeeper, run by the Java of this machine; no run requires it. The URL is `host:port`. Lines of its configuration
+ * can be given: by default a tick takes 200 ms, so that a session lapses 400 ms after its last sign of life at the earliest.
+ */
+export function startZookeeper(options?: {
+  readonly settings?: Readonly<Record<string, string>>
+}): Promise<TestServer>
 
 /** A pooler before one database: `url` is `upstream` with the pooler's host and port. */
 export function startPgbouncer(options: {

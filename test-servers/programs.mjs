@@ -39,6 +39,15 @@ const PROGRAMS = {
     packages: ['pgbouncer'],
     places: ['usr/sbin'],
   },
+  // Run by the Java of this machine: `jars` is where the package puts what Java needs.
+  zookeeper: {
+    names: ['java'],
+    flag: '-version',
+    version: /version "\d/,
+    packages: ['zookeeper'],
+    places: [],
+    jars: 'usr/share/java',
+  },
 }
 
 /** Written in place of a URL: go on as if this server could not be had. */
@@ -73,6 +82,7 @@ const found = {}
 
 async function find(name) {
   if (process.env[variableOf(name)] === NONE) urlOf(name)
+  if (PROGRAMS[name].jars !== undefined) return programOfJars(name)
   return (await findOnSystem(name)) ?? (await programInPrefix(name))
 }
 
@@ -95,6 +105,19 @@ export async function programInPrefix(name) {
   return { ...program, source: 'prefix' }
 }
 
+/** A program that is jars in the prefix of its packages; `classPath` names them. Java itself is not fetched: it is large. */
+async function programOfJars(name) {
+  const { packages, jars } = PROGRAMS[name]
+  const java = await findOnSystem(name)
+  if (!java) throw new ServerMissing(name, 'no java on this machine')
+  try {
+    const { root } = await privatePrefix(packages)
+    return { ...java, root, classPath: join(root, jars, '*'), source: 'prefix' }
+  } catch (error) {
+    throw new ServerMissing(name, `its packages cannot be fetched: ${error.message}`)
+  }
+}
+
 /** Tells where the server would come from, and fetches nothing. */
 export async function which(name) {
   const url = process.env[variableOf(name)]
@@ -102,8 +125,9 @@ export async function which(name) {
   if (url) return { source: 'url', detail: withoutPassword(url) }
   if (PROGRAMS[name] === undefined) return { source: 'missing', detail: `set ${variableOf(name)}` }
   const onSystem = await findOnSystem(name)
-  if (onSystem) return { source: 'system', detail: onSystem.file }
-  const { packages, names } = PROGRAMS[name]
+  const { packages, names, jars } = PROGRAMS[name]
+  if (jars !== undefined && !onSystem) return { source: 'missing', detail: `no ${names[0]}` }
+  if (jars === undefined && onSystem) return { source: 'system', detail: onSystem.file }
   const made = await prefixExists(packages)
   if (made) return { source: 'prefix', detail: made }
   if (await onPath('apt-get')) return { source: 'prefix', detail: `to be made from ${packages.join(', ')}` }

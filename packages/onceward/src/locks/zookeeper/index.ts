@@ -1,0 +1,2 @@
+export type { ZookeeperClient, ZookeeperTransaction } from './zookeeper-client.ts'
+export { type ZookeeperLocksOptions, zookeeperLocks } from './zookeeper-locks.ts'
