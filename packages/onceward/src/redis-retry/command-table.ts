@@ -22,7 +22,7 @@ export interface CommandEntry {
   readonly keys: string
   /** The keys among the words of a command. What does not fit the command answers fewer; the server will refuse it. */
   keysOf(words: readonly RedisArgument[]): readonly RedisArgument[]
-  /** For writes how RESP 3 answers differently, for waiting commands where the time is. Empty for most. */
+  /** How RESP 3 shapes the reply; for commands that wait where the time is, and its unit. Empty for most. */
   readonly note: string
 }
 
@@ -89,9 +89,11 @@ function partFinder(part: string): CommandEntry['keysOf'] {
 export function repeatsAsIt(entry: CommandEntry, words: readonly RedisArgument[]): boolean {
   if (entry.class !== 'same') return false
   if (entry.name === 'SET') return words.slice(3).every((word, at, all) => isTimeless(word, all[at - 1]))
+  // A time that has passed deletes the key, and then there is none.
+  if (/EXPIREAT$/.test(entry.name)) return false
   // A destination among the sources is changed again by a second execution.
   const keys = entry.keysOf(words).map(String)
-  return !/STORE$|BITOP/.test(entry.name) || !keys.slice(1).includes(keys[0] as string)
+  return new Set(keys).size === keys.length
 }
 
 /** Options of `SET` that neither ask for what was there nor count a time from now. */

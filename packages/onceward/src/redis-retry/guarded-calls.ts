@@ -92,6 +92,7 @@ export async function guardedCall(context: GuardContext, operation: GuardedOpera
   for (let attempt = 1; ; attempt++) {
     const now = clock.monotonic()
     if (!settling && now >= until) {
+      if (unacknowledged !== undefined) break
       if (!sentBefore) throw last ?? tooLate(context)
       settling = true
     }
@@ -141,6 +142,7 @@ export async function guardedCall(context: GuardContext, operation: GuardedOpera
         if (options.wait === undefined || acknowledged >= options.wait.replicas)
           return { encoded: verdict.reply }
         unacknowledged = verdict.reply
+        sentBefore = true
         last = unacknowledgedError(context, acknowledged)
         if (settling) break
       } else if (verdict.kind === 'late') {

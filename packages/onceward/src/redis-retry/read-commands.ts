@@ -1,6 +1,6 @@
 /**
- * Commands that change nothing, so that they can be sent again as they are. One a line: name, and where its keys are
- * (see `command-table.ts`). `blocks` marks those that wait when they are given `BLOCK`: then they are sent once.
+ * Commands that change nothing, so that they can be sent again as they are. One a line: name, where its keys are (see
+ * `command-table.ts`), and how RESP 3 shapes its reply among several commands (see `resp3-shapes.ts`).
  */
 export const READ_COMMANDS = `
   ARCOUNT 1
@@ -29,23 +29,23 @@ export const READ_COMMANDS = `
   FCALL_RO #2
   GEODIST 1
   GEOHASH 1
-  GEOPOS 1
-  GEORADIUS_RO 1
-  GEORADIUSBYMEMBER_RO 1
-  GEOSEARCH 1
+  GEOPOS 1 positions
+  GEORADIUS_RO 1 places
+  GEORADIUSBYMEMBER_RO 1 places
+  GEOSEARCH 1 places
   GET 1
   GETBIT 1
   GETRANGE 1
   HEXISTS 1
   HEXPIRETIME 1
   HGET 1
-  HGETALL 1
+  HGETALL 1 map
   HKEYS 1
   HLEN 1
   HMGET 1
   HPEXPIRETIME 1
   HPTTL 1
-  HRANDFIELD 1
+  HRANDFIELD 1 pairs
   HSCAN 1
   HSTRLEN 1
   HTTL 1
@@ -99,27 +99,27 @@ export const READ_COMMANDS = `
   XLEN 1
   XPENDING 1
   XRANGE 1
-  XREAD streams
+  XREAD streams streams
   XREVRANGE 1
   ZCARD 1
   ZCOUNT 1
-  ZDIFF #1
-  ZINTER #1
+  ZDIFF #1 ranked
+  ZINTER #1 ranked
   ZINTERCARD #1
   ZLEXCOUNT 1
-  ZMSCORE 1
-  ZRANDMEMBER 1
-  ZRANGE 1
+  ZMSCORE 1 scores
+  ZRANDMEMBER 1 ranked
+  ZRANGE 1 ranked
   ZRANGEBYLEX 1
-  ZRANGEBYSCORE 1
+  ZRANGEBYSCORE 1 ranked
   ZRANK 1
-  ZREVRANGE 1
+  ZREVRANGE 1 ranked
   ZREVRANGEBYLEX 1
-  ZREVRANGEBYSCORE 1
+  ZREVRANGEBYSCORE 1 ranked
   ZREVRANK 1
   ZSCAN 1
-  ZSCORE 1
-  ZUNION #1
+  ZSCORE 1 score
+  ZUNION #1 ranked
 
   ACL|CAT -
   ACL|DRYRUN -

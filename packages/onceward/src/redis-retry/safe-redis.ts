@@ -158,9 +158,14 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
     throw new OncewardError('OUTCOME_NOT_STORED', message, { cause: unacknowledged, value: reply })
   }
   const shaped = (reply: DecodedReply, lines: readonly Line[], atomic: boolean): DecodedReply => {
-    if (!shapesOf3()) return reply
-    const one = (part: DecodedReply, at: number) =>
-      resp3Shape(lines[at]?.entry?.note ?? '', part, (lines[at]?.words.length ?? 0) > 2)
+    const all = shapesOf3()
+    const one = (part: DecodedReply, at: number) => {
+      const note = lines[at]?.entry?.note ?? ''
+      // ioredis makes an object of what HGETALL answers, whatever it speaks.
+      return all || (note === 'map' && open.link.client === 'ioredis')
+        ? resp3Shape(note, part, lines[at]?.words ?? [])
+        : part
+    }
     return atomic ? (reply as readonly DecodedReply[]).map(one) : one(reply, 0)
   }
 

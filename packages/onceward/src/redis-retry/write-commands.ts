@@ -1,6 +1,6 @@
 /**
  * Commands that change something and can be executed by the guarding script, by what a second execution does. One a
- * line: name, where its keys are (see `command-table.ts`), and how its reply differs in RESP 3, if it does.
+ * line: name, where its keys are (see `command-table.ts`), and how RESP 3 shapes its reply (see `resp3-shapes.ts`).
  *
  * The class is that of the plain form. Options can make it worse; where that matters, `repeatsAsIt` looks at them.
  */
@@ -8,15 +8,20 @@
 /** A second execution leaves the same state and answers the same. */
 export const SAME_COMMANDS = `
   BITOP 2..-1
+  EXPIREAT 1
+  GEORADIUS sort places
+  GEORADIUSBYMEMBER sort places
   GEOSEARCHSTORE 1,2
   HMSET 1
   LSET 1
   MSET 1..-1/2
+  PEXPIREAT 1
   PFMERGE 1..-1
   SDIFFSTORE 1..-1
   SET 1
   SETRANGE 1
   SINTERSTORE 1..-1
+  SORT sort
   SUNIONSTORE 1..-1
   XCFGSET 1
   XSETID 1
@@ -37,10 +42,7 @@ export const OTHER_REPLY_COMMANDS = `
   COPY 1,2
   DEL 1..-1
   DELEX 1
-  EXPIREAT 1
   GEOADD 1
-  GEORADIUS sort
-  GEORADIUSBYMEMBER sort
   GETDEL 1
   GETSET 1
   HDEL 1
@@ -53,7 +55,6 @@ export const OTHER_REPLY_COMMANDS = `
   MOVE 1
   MSETNX 1..-1/2
   PERSIST 1
-  PEXPIREAT 1
   PFADD 1
   RENAME 1,2
   RENAMENX 1,2
@@ -61,7 +62,6 @@ export const OTHER_REPLY_COMMANDS = `
   SETBIT 1
   SETNX 1
   SMOVE 1,2
-  SORT sort
   SREM 1
   UNLINK 1..-1
   VADD 1
@@ -125,7 +125,7 @@ export const UNREPEATABLE_COMMANDS = `
   XCLAIM 1
   XREADGROUP streams streams
   ZINCRBY 1 score
-  ZMPOP #1 ranked
+  ZMPOP #1 from
   ZPOPMAX 1 popped
   ZPOPMIN 1 popped
   ZREMRANGEBYRANK 1

@@ -49,7 +49,8 @@ export const SINGLE: Readonly<
     if (client.status !== 'ready') await new Promise<void>((resolve) => void client.once('ready', resolve))
     return {
       client,
-      bare: (name, ...args) => client.call(String(name), ...args),
+      // As the method of that name answers: `client.zpopmin(…)`.
+      bare: (name, ...args) => client.call(String(name).toLowerCase(), ...args),
       close: () => client.disconnect(),
     }
   },

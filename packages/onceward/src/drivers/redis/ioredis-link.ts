@@ -34,7 +34,9 @@ export function ioRedisLink(client: IoRedis): RedisLink {
       if (cluster && commands.length > 1) return together(cluster.pipeline(), commands)
       return commands.map((command) => call(client, command))
     },
-    sendPlain: (command, _key, form) => call(client, command, form === 'own' ? 'call' : 'callBuffer'),
+    // By its name in small letters a command is answered as by the method of that name.
+    sendPlain: ([name, ...args], _key, form) =>
+      call(client, [String(name).toLowerCase(), ...args], form === 'own' ? 'call' : 'callBuffer'),
     sendToMasters: (command) =>
       (cluster ? cluster.nodes('master') : [client]).map((node) => call(node, command)),
     openSubscriber: (events) =>
