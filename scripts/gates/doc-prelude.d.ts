@@ -3,6 +3,7 @@ import type { createReadStream as nodeCreateReadStream } from 'node:fs'
 import type { createServer as nodeCreateServer } from 'node:http'
 import type promiseMysql from 'mysql2/promise'
 import type { Once, OperationCatalog, OperationStore, StoreCapabilities } from 'onceward'
+import type { Lease, Locks } from 'onceward/locks'
 import type { RegisterTest, StartHttp } from 'onceward/testing'
 import type nodePostgres from 'pg'
 import type { createClient as createRedisClient } from 'redis'
@@ -35,10 +36,16 @@ declare global {
   const createReadStream: typeof nodeCreateReadStream
   const createServer: typeof nodeCreateServer
 
+  // For locks.
+  const locks: Locks<number>
+  const lease: Lease<number>
+  const report: (options: object) => Promise<void>
+
   // For the doc comments of the stores on servers.
   const mysql: typeof promiseMysql
   const pg: typeof nodePostgres
   const pool: nodePostgres.Pool
+  const client: nodePostgres.PoolClient
   const createClient: typeof createRedisClient
   const redis: ReturnType<typeof createRedisClient>
 

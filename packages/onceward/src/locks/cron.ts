@@ -87,14 +87,17 @@ export function cronMethods<Fence extends number | undefined>(
 
   return {
     methods: { cron: cron as CronMethods<Fence>['cron'], resolveTick },
-    stop: () =>
-      new Promise((resolve) => {
+    async stop() {
+      const stopping = [...jobs].map((job) => job.stop())
+      if (stopping.length === 0) return
+      await new Promise<void>((resolve) => {
         const cancel = host.timers.after(LONGEST_STOP_MS, resolve, { background: true })
-        void Promise.all([...jobs].map((job) => job.stop())).then(() => {
+        void Promise.all(stopping).then(() => {
           cancel()
           resolve()
         })
-      }),
+      })
+    },
   }
 }
 

@@ -70,18 +70,8 @@ export interface OnOneInstanceOptions<Self> extends OneInstanceOptions {
  * A decorator for methods that NestJS (`@Cron`, `@Interval`, `@Timeout`) or another scheduler fires: of all instances, one
  * runs the method. It is handed the {@link TickRun} as its only argument.
  *
- * Nest tells nobody which tick has fired: name the `schedule` again, see {@link onOneInstance}.
- *
- * @example
- * class Reports {
- *   readonly locks = locks
- *
- *   \@Cron('0 3 * * *')
- *   \@OnOneInstance<Reports>({ locks: (self) => self.locks, schedule: '0 3 * * *', atMostMs: 600_000 })
- *   async nightly({ signal }: TickRun) {
- *     await report({ signal })
- *   }
- * }
+ * Nest tells nobody which tick has fired: name the `schedule` again, see {@link onOneInstance}. It may stand above or below
+ * the decorator of Nest; docs/recipes/scheduled-jobs.md shows a class.
  */
 export function OnOneInstance<Self extends object = object>(
   options: OnOneInstanceOptions<Self>,
