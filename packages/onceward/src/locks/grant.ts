@@ -39,7 +39,7 @@ export class Grant {
   /** Absent while it is between two leases. */
   lease: HeldLease | undefined
   /** When to extend it, on the monotonic clock. */
-  renewAt = Infinity
+  renewAt: number = Infinity
   /** What is asked for it just now. */
   extension: Extension | undefined
   readonly alarm: Alarm
