@@ -1,7 +1,7 @@
 import { isOncewardError, OncewardError } from '../core/errors.ts'
 import { jittered } from '../core/jittered.ts'
-import { readMark } from './cron-mark.ts'
-import { type CronHost, type TickPolicy, type TickResult, tickKey, tickRunner } from './cron-run.ts'
+import { readMark, tickKey } from './cron-mark.ts'
+import { type CronHost, type TickPolicy, type TickResult, tickRunner } from './cron-run.ts'
 import { tickOf } from './cron-settings.ts'
 import type { CronJob, CronOptions, Schedule, TickRun } from './cron-types.ts'
 import { type DueTicks, dueTicks, type MissedPolicy } from './missed-ticks.ts'
@@ -33,7 +33,8 @@ export function followSchedule<T, Fence extends number | undefined>(
   let stopped = false
   let lookAgainAt: number | undefined
   let failures = 0
-  let known = { cursor: Number.NaN, next: Infinity }
+  // Asked here first: a schedule that cannot answer is refused at once.
+  let known = { cursor, next: nextIn(schedule, cursor) }
   let cancel = () => {}
   /** Wakes and triggered ticks, one after the other. */
   let last: Promise<unknown> = Promise.resolve()
@@ -129,8 +130,17 @@ export function followSchedule<T, Fence extends number | undefined>(
     if (stopped) return
     cancel()
     const now = clock.now()
-    const at = Math.min(nextAfter(now), lookAgainAt ?? Infinity, now + LONGEST_SLEEP_MS)
-    cancel = timers.after(Math.max(1, at - now), () => void inTurn(wake))
+    let next = now + LONGEST_SLEEP_MS
+    try {
+      next = nextAfter(now)
+    } catch (error) {
+      // A schedule is the user's code, and nobody is there to catch what it throws.
+      host.emit('tick-delayed', key, { error })
+    }
+    const at = Math.min(next, lookAgainAt ?? Infinity)
+    if (at === Infinity) return
+    const sleepMs = Math.max(1, Math.min(at - now, LONGEST_SLEEP_MS))
+    cancel = timers.after(sleepMs, () => void inTurn(wake))
   }
 
   /** The first tick that is not settled. Asked at every wake, and some schedules take their time to answer. */
@@ -181,7 +191,9 @@ export function followSchedule<T, Fence extends number | undefined>(
 }
 
 function nextIn(schedule: Schedule, after: number): number {
-  return schedule.next(new Date(after))?.getTime() ?? Infinity
+  const next = schedule.next(new Date(after))?.getTime() ?? Infinity
+  if (next > after) return next
+  throw new TypeError(`a schedule must answer a later time or null, not ${next}`)
 }
 
 /** The shortest time between two looks after another instance, in ms. */

@@ -23,6 +23,11 @@ const STATES: readonly string[] = [
 /** How long a mark is kept, in ms: a job that runs once a year finds its last one. */
 export const MARK_KEPT_MS: number = 400 * 86_400_000
 
+/** The key of the lock of a name, which keeps the mark. */
+export function tickKey(name: string): string {
+  return `cron:${name}`
+}
+
 /** Writes a mark as text. */
 export function writeMark({ tick, attempt, state }: TickMark): string {
   return `1 ${state} ${tick} ${attempt}`

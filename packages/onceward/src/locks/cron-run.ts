@@ -1,7 +1,7 @@
 import { isOncewardError } from '../core/errors.ts'
 import { jittered } from '../core/jittered.ts'
 import { pause } from '../core/pause.ts'
-import { MARK_KEPT_MS, planTick, readMark, type TickMark, writeMark } from './cron-mark.ts'
+import { MARK_KEPT_MS, planTick, readMark, type TickMark, tickKey, writeMark } from './cron-mark.ts'
 import type { OnCrash, TickOutcome, TickRun } from './cron-types.ts'
 import type { HeldLock } from './lock-backend.ts'
 import type { LockEngine } from './lock-options.ts'
@@ -37,11 +37,6 @@ export interface TickRunner<T> {
   look(): Promise<TickResult<T>>
 }
 
-/** The key of the lock of a name. */
-export function tickKey(name: string): string {
-  return `cron:${name}`
-}
-
 /** Makes the runner of one name. */
 export function tickRunner<T, Fence extends number | undefined>(
   host: CronHost<Fence>,
@@ -54,7 +49,7 @@ export function tickRunner<T, Fence extends number | undefined>(
 
   /** Does one thing under the lock. */
   async function once(tick: number | undefined): Promise<TickResult<T>> {
-    const lease = await host.tryAcquire(key, holdOptions(policy))
+    const lease = await host.tryAcquire(key, holdOptions(policy, tick))
     const asked = tick ?? 0
     const busy = (retryAfterMs: number) => ({ outcome: 'busy', tick: asked, retryAfterMs }) as const
     if (!lease) return busy(await lapsesInMs())
@@ -191,10 +186,14 @@ export function heldBy({ token }: Lease): HeldLock {
 }
 
 /** Which lock a run has: its watchdog stops so early that the last extension ends by `atMostMs`. */
-function holdOptions({ atMostMs, ttlMs }: TickPolicy): HoldOptions {
-  return ttlMs < atMostMs
-    ? { ttlMs, renew: true, maxHoldMs: atMostMs - ttlMs, reentrant: false }
-    : { ttlMs: atMostMs, renew: false, reentrant: false }
+function holdOptions({ atMostMs, ttlMs }: TickPolicy, tick: number | undefined): HoldOptions {
+  return {
+    reentrant: false,
+    ...(tick === undefined ? {} : { meta: `tick ${new Date(tick).toISOString()}` }),
+    ...(ttlMs < atMostMs
+      ? { ttlMs, renew: true, maxHoldMs: atMostMs - ttlMs }
+      : { ttlMs: atMostMs, renew: false }),
+  }
 }
 
 const FIRST_PAUSE_MS = 50

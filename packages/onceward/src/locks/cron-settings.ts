@@ -1,7 +1,9 @@
 import { atLeast, refuseUnknown, wholeNumber, written } from '../core/known-fields.ts'
+import { tickKey } from './cron-mark.ts'
 import type { TickPolicy } from './cron-run.ts'
 import type { CronOptions, OnCrash, SingleTick, TickDecision, TickOptions } from './cron-types.ts'
 import type { LockBackend } from './lock-backend.ts'
+import { checkLockKey } from './lock-options.ts'
 import type { MissedPolicy } from './missed-ticks.ts'
 
 const TICK_FIELDS = ['atMostMs', 'atLeastMs', 'ttlMs', 'onCrash', 'maxAttempts']
@@ -13,6 +15,9 @@ const CRON_FIELDS = [
 
 /** A scheduled tick that is so far ahead of the backend's clock, in ms, comes of a clock that is wrong. */
 const MAX_AHEAD_MS = 3_600_000
+
+/** The latest time that a `Date` can tell. */
+const MAX_DATE_MS = 8.64e15
 
 /** Checks the options of a job. @throws `TypeError` that names the option and the mend. */
 export function cronPolicy(backend: LockBackend, options: CronOptions): TickPolicy & MissedPolicy {
@@ -40,7 +45,7 @@ export function singleTick(
 /** Reads the time of a tick. @throws `TypeError` for what is none. */
 export function tickOf(given: number | Date): number {
   const tick = given instanceof Date ? given.getTime() : given
-  if (Number.isSafeInteger(tick)) return tick
+  if (Number.isSafeInteger(tick) && Math.abs(tick) <= MAX_DATE_MS) return tick
   throw new TypeError(
     `tick must be the scheduled time, as a Date or in whole ms since the epoch, not ${written(given)}`,
   )
@@ -48,8 +53,10 @@ export function tickOf(given: number | Date): number {
 
 /** Checks a name. @throws `TypeError` for what cannot be part of a key. */
 export function checkName(name: string): void {
-  if (typeof name === 'string' && name !== '') return
-  throw new TypeError(`a job needs a name that is the same on every instance, not ${written(name)}`)
+  if (typeof name !== 'string' || name === '') {
+    throw new TypeError(`a job needs a name that is the same on every instance, not ${written(name)}`)
+  }
+  checkLockKey(tickKey(name))
 }
 
 /** Checks a decision. @throws `TypeError` that names the field. */

@@ -1,7 +1,7 @@
 import { checkWork } from '../core/known-fields.ts'
 import { followSchedule } from './cron-job.ts'
-import { MARK_KEPT_MS, readMark, writeMark } from './cron-mark.ts'
-import { type CronHost, heldBy, tickKey, tickRunner } from './cron-run.ts'
+import { MARK_KEPT_MS, readMark, tickKey, writeMark } from './cron-mark.ts'
+import { type CronHost, heldBy, tickRunner } from './cron-run.ts'
 import { scheduleOf } from './cron-schedule.ts'
 import { checkDecision, checkName, cronPolicy, singleTick } from './cron-settings.ts'
 import type {

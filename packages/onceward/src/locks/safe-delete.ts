@@ -17,8 +17,8 @@ export interface SafeDeletion<Fence extends number | undefined = number | undefi
   /** Whether it is there and still to be deleted. Asked under the lock. */
   exists(lease: Lease<Fence>): boolean | Promise<boolean>
   /**
-   * Deletes it. Give `lease.fence` to the resource and `lease.signal` to what can be aborted. Answers `false` when nothing
-   * was there after all, `'stale'` when the resource has refused the fence; anything else means deleted.
+   * Deletes it. Give `lease.fence` to the resource and `lease.signal` to what can be aborted. Answers `false` or 0 when
+   * nothing was there after all, `'stale'` when the resource has refused the fence; anything else means deleted.
    */
   remove(lease: Lease<Fence>): unknown
 }
@@ -59,7 +59,7 @@ export async function safeDelete<Fence extends number | undefined>(
     if (lease.remainingMs() === 0) return 'lost'
     const answer = await deletion.remove(lease)
     if (answer === 'stale' || lease.remainingMs() === 0) return 'lost'
-    return answer === false ? 'gone' : 'deleted'
+    return answer === false || answer === 0 ? 'gone' : 'deleted'
   } finally {
     await lease[Symbol.asyncDispose]()
   }

@@ -125,6 +125,54 @@ describe('a job', () => {
     await closing
   })
 
+  it('is told of a schedule that cannot answer any more, goes on, and is refused one that never could', async () => {
+    const time = manualTime(START)
+    const one = machine(time, memoryLocks({ clock: time }))
+    const ran: number[] = []
+    let broken = false
+    const schedule: Schedule = {
+      next(after) {
+        if (broken) throw new Error('the calendar is closed')
+        return everyMinute.next(after)
+      },
+    }
+    one.locks.cron('job', { ...base, schedule }, ({ tick }) => ran.push(tick))
+    await time.advance(MINUTE)
+    broken = true
+    await time.advance(2 * MINUTE)
+    expect(typesOf(one)).toContain('tick-delayed')
+    broken = false
+    await time.advance(2 * MINUTE)
+    expect(ran.at(-1)).toBe(at(5))
+    await one.locks.close()
+    broken = true
+    expect(() => one.locks.cron('other', { ...base, schedule }, () => {})).toThrow('the calendar is closed')
+    const stuck: Schedule = { next: () => new Date(Number.NaN) }
+    expect(() => one.locks.cron('other', { ...base, schedule: stuck }, () => {})).toThrow(
+      /a later time or null/,
+    )
+  })
+
+  it('leaves no timer when its schedule has come to its end', async () => {
+    const time = manualTime(START)
+    const { locks } = machine(time, memoryLocks({ clock: time }))
+    const ran: number[] = []
+    const twice: Schedule = { next: (after) => (after.getTime() < at(2) ? everyMinute.next(after) : null) }
+    const job = locks.cron('job', { ...base, schedule: twice }, ({ tick }) => ran.push(tick))
+    await time.advance(5 * MINUTE)
+    expect(ran).toEqual([at(1), at(2)])
+    expect(job.next()).toBeNull()
+    expect(time.pending).toBe(0)
+  })
+
+  it('shows in inspect which tick runs', async () => {
+    const time = manualTime(START)
+    const { locks } = machine(time, memoryLocks({ clock: time }))
+    locks.cron('job', base, () => new Promise(() => {}))
+    await time.advance(MINUTE)
+    expect((await locks.inspect('cron:job'))?.holders[0]?.meta).toBe('tick 2026-01-01T00:01:00.000Z')
+  })
+
   it('waits for its time in short steps, so that a clock that is set forward is noticed', async () => {
     const time = manualTime(START)
     const { locks } = machine(time, memoryLocks({ clock: time }))
@@ -257,6 +305,8 @@ it('refuses options that make no sense, at once and with the mend', () => {
   expect(start({ maxMissed: 0 })).toThrow(/maxMissed/)
   expect(start({ every: 5 })).toThrow(/unknown field "every"/)
   expect(() => locks.cron('', base, () => {})).toThrow(/needs a name/)
+  expect(() => locks.cron('x'.repeat(510), base, () => {})).toThrow(/the most is 512/)
+  expect(() => locks.cron('job', { atMostMs: 1000, tick: 9e15 }, () => {})).toThrow(/tick must be/)
   expect(() => locks.cron('job', { atMostMs: 1000, tick: Number.NaN }, () => {})).toThrow(/tick must be/)
   // @ts-expect-error The work is missing.
   expect(() => locks.cron('job', base)).toThrow(/needs a function/)
