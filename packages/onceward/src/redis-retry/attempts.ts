@@ -1,7 +1,7 @@
 import type { Timers } from '../core/clock.ts'
 import { failure } from '../drivers/redis/index.ts'
-import type { OpenLink } from '../drivers/redis/open-link.ts'
-import type { RedisArgument } from '../drivers/redis/redis-link.ts'
+import type { RedisArgument, RedisLink } from '../drivers/redis/redis-link.ts'
+import type { Lines } from './lines.ts'
 
 /** How one attempt ended. */
 export type Attempt<T> =
@@ -11,54 +11,61 @@ export type Attempt<T> =
   /** Nothing came back. `sent`: the command may have been executed, or may still be. */
   | { readonly kind: 'failed'; readonly error: Error; readonly sent: boolean; readonly closed?: boolean }
 
-/** Makes single attempts: a command is given to the client at most once for each. */
+/** Makes single attempts: a command is given to a client at most once for each. */
 export interface Attempts {
-  /** Waits for the client and hands the command over, for at most `ms` altogether. Never rejects. */
-  make<T>(ms: number, run: (signal: AbortSignal) => Promise<T>): Promise<Attempt<T>>
-  /** Resolves when the client is ready, or after `ms`. */
-  untilReady(ms: number): Promise<void>
+  /** Waits for the connection and hands the command over, for at most `ms` altogether. Never rejects. */
+  make<T>(ms: number, run: (link: RedisLink, signal: AbortSignal) => Promise<T>): Promise<Attempt<T>>
 }
 
 /** Words of the clients for a command that they have not sent. */
 const NEVER_SENT =
   /^The client is (?:offline|closed)|enableOfflineQueue options is false|^The command was aborted|^The queue is full/
 
-/** Makes attempts over one client. */
-export function attempts({ link, whenReady }: OpenLink, timers: Timers): Attempts {
+/** Makes attempts over the line of the moment. */
+export function attempts(lines: Lines, timers: Timers, monotonic: () => number): Attempts {
   return {
     make: (ms, run) =>
-      new Promise((resolve) => {
+      new Promise((settle) => {
+        const line = lines.enter()
+        const { link, whenReady } = line.open
         const stop = new AbortController()
-        let sent = false
+        let sentAt: number | undefined
+        let over = false
+        const resolve = (how: Parameters<typeof settle>[0]) => {
+          if (over) return
+          over = true
+          lines.leave(line)
+          settle(how)
+        }
         let forget = () => {}
         const cancel = timers.after(ms, () => {
           forget()
           stop.abort()
+          if (sentAt !== undefined) lines.silent(line, sentAt)
           const error = failure(
             'STORE_UNAVAILABLE',
             `${link.where} did not answer within ${Math.ceil(ms)} ms`,
           )
-          resolve({ kind: 'failed', error, sent })
+          resolve({ kind: 'failed', error, sent: sentAt !== undefined })
         })
         const end = (thrown: unknown) => {
           cancel()
-          resolve(ended(thrown, link.where))
+          const how = ended(thrown, link.where)
+          if (how.kind === 'refused') line.heardAt = monotonic()
+          resolve(how)
         }
         const start = () => {
           const reason = link.closedReason()
           if (reason !== undefined) {
             cancel()
-            return resolve({
-              kind: 'failed',
-              error: failure('STORE_UNAVAILABLE', reason),
-              sent: false,
-              closed: true,
-            })
+            const error = failure('STORE_UNAVAILABLE', reason)
+            return resolve({ kind: 'failed', error, sent: false, closed: true })
           }
-          sent = true
+          sentAt = monotonic()
           try {
-            run(stop.signal).then((reply) => {
+            run(link, stop.signal).then((reply) => {
               cancel()
+              line.heardAt = monotonic()
               resolve({ kind: 'replied', reply })
             }, end)
           } catch (thrown) {
@@ -67,18 +74,6 @@ export function attempts({ link, whenReady }: OpenLink, timers: Timers): Attempt
         }
         if (link.isReady() || link.closedReason() !== undefined) start()
         else forget = whenReady(start)
-      }),
-    untilReady: (ms) =>
-      new Promise((resolve) => {
-        if (link.isReady()) return resolve()
-        const forget = whenReady(() => {
-          cancel()
-          resolve()
-        })
-        const cancel = timers.after(ms, () => {
-          forget()
-          resolve()
-        })
       }),
   }
 }

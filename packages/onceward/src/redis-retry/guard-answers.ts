@@ -1,5 +1,4 @@
 import { OncewardError } from '../core/errors.ts'
-import { failure } from '../drivers/redis/index.ts'
 import { commandRefused, scriptFailure } from './command-errors.ts'
 import type { GuardContext, GuardedOperation } from './guarded-calls.ts'
 
@@ -56,11 +55,10 @@ export function answerOf(
         ),
       )
     case '?':
-      return over(
-        maybe
-          ? ambiguous(context, operation, undefined)
-          : failure('STORE_UNAVAILABLE', `${where} was asked too late, and executed nothing`),
-      )
+      // So long after its beginning an absent marker may be an expired one, if anything was sent.
+      return sentBefore
+        ? over(ambiguous(context, operation, undefined))
+        : { kind: 'late', serverMs: Number(bytes.toString('latin1', 1)) }
     default:
       return over(ambiguous(context, operation, undefined))
   }

@@ -1,6 +1,5 @@
 import type { RedisScript, ReplicaWait } from '../drivers/redis/index.ts'
-import type { OpenLink } from '../drivers/redis/open-link.ts'
-import type { RedisArgument } from '../drivers/redis/redis-link.ts'
+import type { RedisArgument, RedisLink } from '../drivers/redis/redis-link.ts'
 import { type Attempt, type Attempts, evalWords } from './attempts.ts'
 
 /** One attempt at an operation, as the script takes it. */
@@ -32,7 +31,6 @@ export interface GuardBatches {
 
 /** What {@link guardBatches} is made of. */
 export interface GuardBatchSettings {
-  readonly open: OpenLink
   readonly attempts: Attempts
   readonly script: RedisScript
   readonly maxReplyBytes: number
@@ -64,7 +62,7 @@ interface Lane {
  * nothing is kept back longer than that turn.
  */
 export function guardBatches(settings: GuardBatchSettings): GuardBatches {
-  const { open, attempts, script, wait } = settings
+  const { attempts, script, wait } = settings
   const lanes = new Map<number, Lane>()
 
   const send = (lane: Lane, slot: number): void => {
@@ -88,20 +86,24 @@ export function guardBatches(settings: GuardBatchSettings): GuardBatches {
     }
     let sentAt = 0
     const first = batch[0]?.item.marker
-    const run = async (whole: boolean, signal: AbortSignal): Promise<readonly [unknown, number]> => {
+    const run = async (
+      whole: boolean,
+      link: RedisLink,
+      signal: AbortSignal,
+    ): Promise<readonly [unknown, number]> => {
       sentAt = settings.monotonic()
       const words = evalWords(script, whole, keys, args)
-      if (wait === undefined) return [await open.link.send([words], first, signal)[0], 0]
+      if (wait === undefined) return [await link.send([words], first, signal)[0], 0]
       // Sent together: WAIT speaks of what its own connection has written.
       const asks = ['WAIT', String(wait.replicas), String(wait.timeoutMs)]
-      const [reply, count] = await Promise.allSettled(open.link.send([words, asks], first, signal))
+      const [reply, count] = await Promise.allSettled(link.send([words, asks], first, signal))
       if (reply?.status !== 'fulfilled') throw reply?.reason
       return [reply.value, count?.status === 'fulfilled' ? Number(count.value) : 0]
     }
-    const ended = await attempts.make(settings.attemptTimeoutMs + (wait?.timeoutMs ?? 0), (signal) =>
-      run(false, signal).catch((error: unknown) => {
+    const ended = await attempts.make(settings.attemptTimeoutMs + (wait?.timeoutMs ?? 0), (link, signal) =>
+      run(false, link, signal).catch((error: unknown) => {
         // Nothing has run: the server was restarted or its scripts were flushed.
-        if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return run(true, signal)
+        if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return run(true, link, signal)
         throw error
       }),
     )

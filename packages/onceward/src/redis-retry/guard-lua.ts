@@ -98,7 +98,7 @@ local function operate(marker, at)
     end
     if err then return 'E' .. err end
     if mode == 's' or now > deadline then
-      if now > tonumber(ARGV[at + 3]) then return '?' end
+      if now > tonumber(ARGV[at + 3]) then return '?' .. string.format('%.0f', now) end
       local set = redis.pcall('SET', marker, '${MAGIC}t' .. digest .. ARGV[at + 2], 'PX', retention)
       if set.err and not (now > deadline and string.find(set.err, 'OOM', 1, true)) then return 'E' .. set.err end
       return 'x' .. string.format('%.0f', now)

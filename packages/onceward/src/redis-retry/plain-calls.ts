@@ -28,8 +28,8 @@ export async function repeatedCall(context: GuardContext, command: PlainCommand)
   const until = clock.monotonic() + options.deadlineMs
   for (let attempt = 1; ; attempt++) {
     const left = until - clock.monotonic()
-    const ended = await attempts.make(Math.max(1, Math.min(options.attemptTimeoutMs, left)), (signal) =>
-      open.link.sendPlain(command.words, command.key, command.form, signal),
+    const ended = await attempts.make(Math.max(1, Math.min(options.attemptTimeoutMs, left)), (link, signal) =>
+      link.sendPlain(command.words, command.key, command.form, signal),
     )
     if (ended.kind === 'replied') return ended.reply
     let error: Error
@@ -50,13 +50,13 @@ export async function repeatedCall(context: GuardContext, command: PlainCommand)
 
 /** Sends a command once. When its reply is lost nobody knows what became of it. */
 export async function singleCall(context: GuardContext, command: PlainCommand): Promise<unknown> {
-  const { attempts, open, options } = context
+  const { attempts, options } = context
   const ms =
     command.waitsMs === undefined
       ? options.deadlineMs
       : Math.min(command.waitsMs + options.attemptTimeoutMs, FOR_EVER_MS)
-  const ended = await attempts.make(ms, (signal) =>
-    open.link.sendPlain(command.words, command.key, command.form, signal),
+  const ended = await attempts.make(ms, (link, signal) =>
+    link.sendPlain(command.words, command.key, command.form, signal),
   )
   if (ended.kind === 'replied') return ended.reply
   if (ended.kind === 'failed') {

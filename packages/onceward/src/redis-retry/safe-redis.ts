@@ -14,6 +14,7 @@ import { guardScript } from './guard-lua.ts'
 import { type GuardContext, guardedCall } from './guarded-calls.ts'
 import { guardedOperation } from './guarded-operation.ts'
 import { inFlight } from './in-flight.ts'
+import { lines } from './lines.ts'
 import { repeatedCall, singleCall } from './plain-calls.ts'
 import { type DecodedReply, decodeReply, ErrorReply, type ReplyForm } from './reply-codec.ts'
 import { resp3Shape } from './resp3-shapes.ts'
@@ -82,19 +83,20 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
   const events = retryEvents(options.observer)
   const flight = inFlight(checked.maxInFlight, checked.maxWaiting)
   const facts = serverFacts(connection, checked.allowEviction, { clock, timers })
-  const single = attempts(open, timers)
+  const monotonic = () => clock.monotonic()
+  const ways = lines(client, open, monotonic)
+  const single = attempts(ways, timers, monotonic)
   const context: GuardContext = {
     open,
     attempts: single,
     facts,
     batches: guardBatches({
-      open,
       attempts: single,
       script: guardScript(),
       maxReplyBytes: checked.maxReplyBytes,
       attemptTimeoutMs: checked.attemptTimeoutMs,
       wait: checked.wait,
-      monotonic: () => clock.monotonic(),
+      monotonic,
     }),
     options: checked,
     events,
@@ -253,6 +255,7 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
           }
         })
       }
+      ways.close()
       connection.close()
     },
   }

@@ -65,6 +65,7 @@ export function serverClock(connection: RedisConnection, clock: Clock): ServerCl
         leastMs: Math.min(ahead?.leastMs ?? Infinity, serverMs - now),
         mostMs: Math.max(ahead?.mostMs ?? -Infinity, serverMs + 1 - sentAt),
       }
+      readAt = -Infinity
     },
   }
 }

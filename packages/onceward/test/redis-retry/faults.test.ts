@@ -153,11 +153,45 @@ await describeWhere('redis', 'a network that fails', () => {
         held.push(key)
         return 'hold'
       })
-      expect(await failureOf(safe.call('INCR', key))).toMatchObject({ code: 'AMBIGUOUS_RESULT' })
+      // It is refused for good by another way, so that its end is known.
+      expect(await failureOf(safe.call('INCR', key))).toMatchObject({
+        code: 'STORE_UNAVAILABLE',
+        effect: 'none',
+        message: expect.stringMatching(/did not execute the command within its 500 ms, and never will/),
+      })
       expect(held.length).toBeGreaterThan(0)
       await proxy.pass()
       await expect.poll(() => safe.call('PING').catch(String), { timeout: 5000 }).toBe('PONG')
       expect(await value(key)).toBe(null)
+      await end()
+    })
+
+    it(`a connection that is dead without telling is gone around, and used again when it lives (${name})`, async () => {
+      const { safe, bare, end } = await open(name, { attemptTimeoutMs: 200 })
+      const key = some()
+      const connections = proxy.accepted
+      // The server's side is closed; the client believes in its connection for as long as TCP does.
+      proxy.halfOpen()
+      expect(await safe.call('INCR', key)).toBe(1)
+      expect(await safe.call('GET', key)).toBe('1')
+      expect(proxy.accepted).toBe(connections + 1)
+      await proxy.pass()
+      // What was half open is cut now, and the client connects anew.
+      await expect.poll(() => bare('GET', key).catch(String), { timeout: 5000 }).toBe('1')
+      await expect.poll(() => proxy.connections, { timeout: 5000 }).toBe(1)
+      expect(await safe.call('INCR', key)).toBe(2)
+      expect(await value(key)).toBe('2')
+      await end()
+    })
+
+    it(`a command that waits keeps no other waiting for long (${name})`, async () => {
+      const { safe, end } = await open(name, { attemptTimeoutMs: 200 })
+      const [key, list] = [some(), some()]
+      const waiting = safe.call('BLPOP', list, 5)
+      expect(await safe.call('INCR', key)).toBe(1)
+      expect(await safe.call('RPUSH', list, 'x')).toBe(1)
+      expect(await waiting).toEqual([list, 'x'])
+      expect(await value(key)).toBe('1')
       await end()
     })
 
