@@ -86,7 +86,8 @@ function heldOf(history: readonly LockEvent[]): readonly Held[] {
     if (event.k === 'asked') asked.set(event.call, event.t)
     else if (event.k === 'got') {
       const { call, key, fence, t, from, until } = event
-      const beliefs = [{ from, until, t }]
+      // A process that was stopped between the grant and this line has been told that nothing is left of it.
+      const beliefs = until > from ? [{ from, until, t }] : []
       const askedAt = asked.get(call) ?? t
       held.set(call, { call, key, fence, askedAt, gotAt: t, beliefs, leavingAt: Infinity, lostAt: Infinity })
     } else if (event.k === 'holds') held.get(event.call)?.beliefs.push(event)
@@ -102,7 +103,7 @@ function heldOf(history: readonly LockEvent[]): readonly Held[] {
 function* overlapsOf(held: readonly Held[]): Generator<LockViolation> {
   for (const one of held) {
     const lastBelief = one.beliefs.at(-1)?.t ?? one.gotAt
-    const lastPromise = Math.max(...one.beliefs.map(({ until }) => until))
+    const lastPromise = Math.max(one.gotAt, ...one.beliefs.map(({ until }) => until))
     for (const other of held) {
       if (other.call === one.call || other.key !== one.key) continue
       if (other.gotAt > Math.max(lastBelief, lastPromise) || other.askedAt < one.askedAt - LONGEST_MS)

@@ -80,7 +80,7 @@ export function belowLockFloors(
   if (counting * 2 < trials) {
     findings.push(`only ${counting} of ${trials} trials saw a takeover, a lost lease or a stale write`)
   }
-  if (grants < trials * 20) findings.push(`only ${grants} grants in ${trials} trials`)
+  if (grants < trials * 10) findings.push(`only ${grants} grants in ${trials} trials`)
   if (writes < trials * 10) findings.push(`only ${writes} writes in ${trials} trials`)
   for (const kind of trials < LEAST_TRIALS ? [] : kinds) {
     const least = Math.ceil(trials / 100)
