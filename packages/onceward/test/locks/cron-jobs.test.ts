@@ -1,3 +1,4 @@
+import { Cron } from 'croner'
 import { describe, expect, it } from 'vitest'
 import { OncewardError } from '../../src/core/errors.ts'
 import { createLocks } from '../../src/locks/create-locks.ts'
@@ -278,6 +279,13 @@ describe('cron expressions', () => {
     expect(start({ schedule: 'every now and then' })).toThrow(/"every now and then" cannot be read/)
     expect(start({ schedule: '* * * * *', timezone: 'Mars/Olympus' })).toThrow(/Mars\/Olympus/)
     expect(start({ timezone: 'UTC' })).toThrow(/timezone belongs to a cron expression/)
+  })
+
+  it('may be a Cron of croner, in three words', async () => {
+    const cron = new Cron('*/2 * * * *', { timezone: 'UTC', paused: true })
+    const schedule: Schedule = { next: (after) => cron.nextRun(after) }
+    const ran = await ticksOf({ schedule }, '2026-05-01T00:00:00Z', 0.1)
+    expect(ran).toEqual(['02', '04', '06'].map((minute) => `2026-05-01T00:${minute}:00.000Z`))
   })
 
   it('are read by another parser where one is given', async () => {
