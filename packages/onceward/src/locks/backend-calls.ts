@@ -22,6 +22,7 @@ export class BackendCalls {
   /** Of those that have not been answered and are still waited for: how to end them. */
   readonly #underWay = new Set<(error: unknown) => void>()
   #idle: (() => void)[] = []
+  #stopped: Error | undefined
 
   constructor(clock: Clock, alarms: Alarms, backend: LockBackend) {
     this.#clock = clock
@@ -38,6 +39,7 @@ export class BackendCalls {
     call: (backend: LockBackend) => Promise<T>,
     { ms = ANSWER_MS, late }: CallOptions<T> = {},
   ): Promise<T> {
+    if (this.#stopped) return Promise.reject(this.#stopped)
     return new Promise((resolve, reject) => {
       let waiting = true
       const end = () => {
@@ -78,8 +80,9 @@ export class BackendCalls {
     })
   }
 
-  /** Waits for no answer any more. */
-  stop(error: unknown): void {
+  /** Waits for no answer any more, and calls nothing any more. */
+  stop(error: Error): void {
+    this.#stopped = error
     for (const fail of this.#underWay) fail(error)
   }
 

@@ -90,6 +90,7 @@ export class Sweeper {
 
   /** Resolves when `work` has resolved, after `ms`, or when the sweeper stops. */
   #within(work: Promise<unknown> | undefined, ms: number, alarms: Alarms): Promise<void> {
+    if (this.#stopped) return Promise.resolve()
     return new Promise((resolve) => {
       const end = () => {
         this.#pauses.delete(end)
