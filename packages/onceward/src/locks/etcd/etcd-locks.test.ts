@@ -260,10 +260,12 @@ await describeWhere('etcd', 'locks in an etcd that fails', () => {
     await vi.waitFor(async () => expect(await leasesOf(server.url)).toBe(before))
   })
 
-  it('extends 300 locks in one go', async () => {
+  it('extends more locks in one go than a transaction takes', { timeout: 60_000 }, async () => {
     const mine = locks(server.url, { prefix: 'many' })
-    const held = Array.from({ length: 300 }, (_, at) => asks({ key: `order ${at}` }))
-    await Promise.all(held.map((request) => mine.acquire(request)))
+    const held = Array.from({ length: 130 }, (_, at) => asks({ key: `order ${at}` }))
+    for (let at = 0; at < held.length; at += 30) {
+      await Promise.all(held.slice(at, at + 30).map((request) => mine.acquire(request)))
+    }
     await mine.release(held[7] as AcquireRequest)
     const extended = await mine.extend(held)
     expect(extended.filter((kept) => !kept)).toHaveLength(1)

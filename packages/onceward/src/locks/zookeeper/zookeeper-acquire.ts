@@ -4,6 +4,7 @@ import { extendOne } from './zookeeper-extend.ts'
 import { done, type ZkStep } from './zookeeper-link.ts'
 import type { ZookeeperPaths } from './zookeeper-paths.ts'
 import {
+  checkTtl,
   creation,
   fits,
   type HolderFacts,
@@ -62,14 +63,10 @@ export async function acquire(context: ZookeeperContext, request: AcquireRequest
   throw failure('STORE_UNAVAILABLE', `${link.where}: others were faster ${MAX_TRIES} times; ask again`)
 }
 
-/** @throws `TypeError` for a time that the session does not cover. */
-export function checkTtl({ link }: ZookeeperContext, ttlMs: number): void {
-  const sessionMs = link.sessionMs()
-  if (ttlMs <= sessionMs) return
-  throw new TypeError(
-    `ttlMs (${ttlMs}) must not be longer than the session of the ZooKeeper client (${sessionMs} ms), which ends it: ` +
-      'choose a shorter one, or a longer sessionTimeout of the client (the server has a limit, maxSessionTimeout)',
-  )
+/** What a request was found to stand on. */
+interface Ground {
+  readonly lock?: ZkLock
+  readonly mine?: ZkPlace
 }
 
 /**
@@ -82,7 +79,7 @@ async function grant(
   context: ZookeeperContext,
   request: AcquireRequest,
   paths: ZookeeperPaths,
-  ground?: { readonly lock?: ZkLock; readonly mine?: ZkPlace },
+  ground?: Ground,
 ): Promise<AcquireReply | undefined> {
   const { link, book, waiters, clock } = context
   const { token, mode, owner, meta, ttlMs } = request
@@ -99,7 +96,7 @@ async function grant(
       // The write takes the version to 1, and its answer tells the time and what created the node.
       { set: path, data: JSON.stringify(facts) },
       ...proofOfHolders(request, paths, guard),
-      ...proofOfQueue(request, paths, ground?.mine),
+      ...proofOfQueue(request, paths, ground),
     ]),
     unknown ? undefined : link.get(paths.lock),
   ])
@@ -118,14 +115,17 @@ function proofOfHolders({ mode }: AcquireRequest, paths: ZookeeperPaths, guard: 
   return [{ create: paths.exclusive }, { remove: paths.exclusive }, own]
 }
 
-/** Steps that fail when somebody came before; with a place, what was read of those before it is enough: none can come. */
+/**
+ * Steps that fail when somebody came before. With a place, what was read of those before it is enough: none can come. Who
+ * may overtake does so only after a look, since it may have a place by another connection.
+ */
 function proofOfQueue(
   { overtake = false }: AcquireRequest,
   paths: ZookeeperPaths,
-  mine: ZkPlace | undefined,
+  ground: Ground | undefined,
 ): readonly ZkStep[] {
-  if (mine) return [{ remove: mine.path }]
-  return overtake ? [] : [{ remove: paths.queue }, { create: paths.queue }]
+  if (ground?.mine) return [{ remove: ground.mine.path }]
+  return overtake && ground?.lock ? [] : [{ remove: paths.queue }, { create: paths.queue }]
 }
 
 /** One of the permits that nobody has. Different tokens prefer different ones. */

@@ -1,6 +1,7 @@
 import type { ExtendRequest } from '../lock-backend.ts'
 import { numberOf } from './zookeeper-link.ts'
 import {
+  checkTtl,
   type HolderFacts,
   holderOf,
   pathsOf,
@@ -24,6 +25,7 @@ export async function extend(
 export async function extendOne(context: ZookeeperContext, request: ExtendRequest): Promise<boolean> {
   const { link, book, clock } = context
   const { key, token, ttlMs, meta } = request
+  checkTtl(context, ttlMs)
   const paths = pathsOf(context, key)
   let held: ZkHolder | undefined = book.get(token)
   for (;;) {

@@ -43,7 +43,8 @@ const DRIFT = 0.1
  *   new client and new locks then.
  *
  * Limits: a jump of the leader's clock ends locks early or late; a fence tells. A key that has ever had a mark or a forced
- * release keeps its node.
+ * release keeps its node. The client (1.1.3) waits without end for a server that takes its connection and does not answer,
+ * as one can that is just starting: calls fail with `STORE_UNAVAILABLE` then, until you make a new client.
  *
  * @throws `TypeError` for what is no client, and from a call for a `ttlMs` beyond the session. Calls: `STORE_UNAVAILABLE`,
  * `STORE_MISCONFIGURED`, `STORE_CORRUPT`, `CLOSED`, all with effect `none`.

@@ -1,8 +1,8 @@
 import type { AcquireRequest, HeldLock, ReleaseReply, Transferred } from '../lock-backend.ts'
-import { checkTtl } from './zookeeper-acquire.ts'
 import { extendOne } from './zookeeper-extend.ts'
 import { done } from './zookeeper-link.ts'
 import {
+  checkTtl,
   type HolderFacts,
   holderOf,
   type Left,

@@ -77,6 +77,16 @@ export function pathsOf({ prefix }: ZookeeperContext, key: string): ZookeeperPat
   return zookeeperPaths(prefix, key)
 }
 
+/** @throws `TypeError` for a time that the session does not cover. */
+export function checkTtl({ link }: ZookeeperContext, ttlMs: number): void {
+  const sessionMs = link.sessionMs()
+  if (ttlMs <= sessionMs) return
+  throw new TypeError(
+    `ttlMs (${ttlMs}) must not be longer than the session of the ZooKeeper client (${sessionMs} ms), which ends it: ` +
+      'choose a shorter one, or a longer sessionTimeout of the client (the server has a limit, maxSessionTimeout)',
+  )
+}
+
 /** Asks the leader for its time, by a write: reads are answered by any server, and by its own clock. */
 export async function timeOf({ link, prefix }: ZookeeperContext): Promise<number> {
   for (let tried = 0; tried < 3; tried++) {
