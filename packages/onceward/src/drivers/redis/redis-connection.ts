@@ -84,12 +84,14 @@ export function redisConnection(
   const timeoutMs = options.timeoutMs ?? 5000
   const about: RedisWhere = { where: link.where, topology: link.topology }
   const subscriber = redisSubscriber(link, timers)
+  const never = new AbortController().signal
   let closed = false
 
   /** Sends once the client is ready, and gives up after `ms`. */
   function bounded<T>(ms: number, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const stop = new AbortController()
+      // ioredis takes nothing back, and to make a signal costs as much as to send a command.
+      const stop = link.client === 'ioredis' ? undefined : new AbortController()
       const fail = (error: unknown) => {
         cancel()
         reject(redisFailure(error, about))
@@ -97,7 +99,7 @@ export function redisConnection(
       let forget = () => {}
       const cancel = timers.after(ms, () => {
         forget()
-        stop.abort()
+        stop?.abort()
         fail(
           failure(
             'STORE_UNAVAILABLE',
@@ -109,7 +111,7 @@ export function redisConnection(
         const reason = closed ? 'this store was closed' : link.closedReason()
         if (reason !== undefined) return fail(failure(closed ? 'CLOSED' : 'STORE_UNAVAILABLE', reason))
         try {
-          send(stop.signal).then((reply) => {
+          send(stop?.signal ?? never).then((reply) => {
             cancel()
             resolve(reply)
           }, fail)

@@ -112,7 +112,8 @@ export function redisLocks(client: RedisClient, options: RedisLocksOptions = {})
   ): AcquireReply => {
     if (granted !== 1) return { granted: false, retryAfterMs: Number(number) }
     if (record instanceof Buffer) {
-      seen.remember(token, { record, grant: { now: Number(now), ttlMs, sentAt } })
+      // Sent along as a text: one argument of bytes makes both clients write the whole command in small pieces.
+      seen.remember(token, { record: String(record), grant: { now: Number(now), ttlMs, sentAt } })
     }
     return { granted: true, fence: Number(number), ...(mark instanceof Buffer ? { mark: String(mark) } : {}) }
   }

@@ -3,14 +3,14 @@ import type { Clock } from '../../core/clock.ts'
 /** What was told of a lock, for a token that has something to do with it. */
 export interface Sighting {
   /** The record as it was then. */
-  readonly record: string | Buffer
+  readonly record: string
   /** Of a grant: the server's clock as it was given, in ms, and for how long. */
   readonly grant?: { readonly now: number; readonly ttlMs: number; readonly sentAt: number }
 }
 
 /** What a step can be told of the lock beforehand. */
 export interface Expectation {
-  readonly record: string | Buffer
+  readonly record: string
   /** A moment on the server's clock that has passed, at which the lock had certainly not lapsed. */
   readonly since?: number
 }
