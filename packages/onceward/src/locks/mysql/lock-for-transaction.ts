@@ -34,8 +34,9 @@ const WHERE = 'MySQL'
  * @throws `LOCK_TIMEOUT` (effect none) after `waitMs`: the transaction goes on. `SCHEMA_MISSING`; `TypeError` for a pool or
  * another root.
  * @example
+ * const connection = await mysql.createPool('mysql://app:secret@localhost/shop').getConnection()
  * await connection.beginTransaction()
- * await lockForTransaction(connection, `cart/${cartId}`)
+ * await lockForTransaction(connection, `cart/${cart.id}`)
  */
 export async function lockForTransaction(
   tx: unknown,

@@ -290,6 +290,32 @@ await describeWhere('mariadb', 'locks in MariaDB when things break', () => {
     await stillHolds(locks, kept, 'it is held')
   })
 
+  it('a release wakes the first who waits in the same process before anybody has looked', async () => {
+    // No timer ever fires: whoever waits is told, or waits for ever.
+    const locks = open({ timers: { after: () => () => {} } })
+    const held = await heldBy(locks, someKey())
+    const waiting = waitsFor(held.key)
+    await refused(locks, waiting, 'another holds the lock')
+    let wake = () => {}
+    const woken = new Promise<void>((resolve) => {
+      wake = resolve
+    })
+    locks.watch(waiting, wake)
+    expect(await locks.release(held)).toEqual({ released: true })
+    await within(5000, 'the waiter is told', woken)
+  })
+
+  it('fences go on where the clock of the server was set back', async () => {
+    const locks = open()
+    const held = await heldBy(locks, someKey())
+    await locks.release(held)
+    await direct.query('UPDATE onceward_locks SET fence = fence + 1000000000000')
+    const ahead = (held.fence ?? 0) + 1e12
+    expect((await heldBy(locks, held.key, { fences: 8 })).fence).toBe(ahead + 1)
+    await locks.forceRelease({ key: held.key, by: 'ada', reason: 'it hangs' })
+    expect((await heldBy(locks, held.key)).fence).toBe(ahead + 9)
+  })
+
   it('wakes a waiter of another process soon after a release', async () => {
     const [a, b] = [open(), open()]
     const held = await heldBy(a, someKey())

@@ -42,7 +42,7 @@ const WHERE = 'PostgreSQL'
  * @throws `LOCK_TIMEOUT` (effect none) after `waitMs`: the transaction goes on. `TypeError` for a pool or another root.
  * @example
  * await client.query('BEGIN')
- * await lockForTransaction(client, `cart/${cartId}`)
+ * await lockForTransaction(client, `cart/${cart.id}`)
  */
 export async function lockForTransaction(
   tx: unknown,
