@@ -10,6 +10,8 @@ export interface Asked {
   readonly request: AcquireRequest
   readonly sentAt: Reading
   readonly reply: AcquireReply
+  /** The shortest time that was asked for with this token by a request of which nobody knows what became. */
+  readonly doubtMs: number
 }
 
 /** For whom a contention asks. */
@@ -52,6 +54,7 @@ export class Contention {
   #wake: (() => void) | undefined
   #pauseMs = POLL_MS.first
   #retryMs = RETRY_MS.first
+  #doubtMs = Infinity
   /** What the last question failed with; absent when it was answered. */
   error: unknown
   /** What the last refusal said. */
@@ -78,6 +81,7 @@ export class Contention {
           this.#stop()
           this.#over = false
           this.#held = { key: this.#key, token: this.#parts.engine.random.nonce() }
+          this.#doubtMs = Infinity
           await this.#pause(this.#backOff())
         } else await this.#refused(asked)
         asked = undefined
@@ -100,8 +104,11 @@ export class Contention {
     let asked: Asked | undefined
     try {
       const { released, next } = await call
-      if (next) asked = { request, sentAt, reply: next }
+      if (next) asked = { request, sentAt, reply: next, doubtMs: this.#doubtMs }
       return released
+    } catch (error) {
+      this.#doubtMs = request.ttlMs
+      throw error
     } finally {
       void this.run(asked)
     }
@@ -143,9 +150,10 @@ export class Contention {
       const reply = await call
       this.error = undefined
       this.#retryMs = RETRY_MS.first
-      return { request, sentAt, reply }
+      return { request, sentAt, reply, doubtMs: this.#doubtMs }
     } catch (error) {
       this.error = error
+      this.#doubtMs = Math.min(this.#doubtMs, request.ttlMs)
       // With the same token the question may be asked again: if it was granted and the reply lost, it is told so then.
       if (!isOncewardError(error) || isLasting(error)) {
         if (!this.#over) this.#contender.failed(error)

@@ -18,9 +18,9 @@ export interface Extension {
 /** What became of an extension. */
 export interface ExtensionEnds {
   answered(extension: Extension, sentAt: Reading, kept: boolean): void
-  failed(extension: Extension, sentAt: Reading, error: unknown): void
+  failed(extension: Extension, error: unknown): void
   /** It was answered after it had counted as failed. */
-  late(extension: Extension, sentAt: Reading, kept: boolean): void
+  late(extension: Extension, kept: boolean): void
 }
 
 /** How many grants are extended in one call at most. */
@@ -64,8 +64,7 @@ export class ExtensionBatch {
         // There has to be time to try again.
         ms: Math.max(LEAST_ANSWER_MS, shortest / 3),
         late: (kept) => {
-          for (const [i, extension] of extensions.entries())
-            if (kept) late(extension, sentAt, kept[i] === true)
+          for (const [i, extension] of extensions.entries()) if (kept) late(extension, kept[i] === true)
         },
       })
       .then(
@@ -73,7 +72,7 @@ export class ExtensionBatch {
           for (const [i, extension] of extensions.entries()) answered(extension, sentAt, kept[i] === true)
         },
         (error: unknown) => {
-          for (const extension of extensions) failed(extension, sentAt, error)
+          for (const extension of extensions) failed(extension, error)
         },
       )
   }

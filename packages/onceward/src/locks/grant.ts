@@ -16,6 +16,8 @@ export interface GrantTerms {
   readonly sentAt: Reading
   /** How often it may be handed over inside this process. */
   readonly handovers: number
+  /** The shortest time that a request asked for of which nobody knows what became. Absent: there is none. */
+  readonly doubtMs?: number
 }
 
 /**
@@ -33,6 +35,8 @@ export class Grant {
   /** Before the request was sent that its end counts from. */
   sentAt: Reading
   handovers: number
+  /** The shortest time that a request asked for which may still be carried out. */
+  doubtMs: number
   state: 'held' | 'lost' | 'released' = 'held'
   /** Whether its token was shown to the user: whoever has it now must not be given the leases of others. */
   shown: boolean = false
@@ -53,6 +57,7 @@ export class Grant {
     this.meta = terms.meta
     this.sentAt = terms.sentAt
     this.handovers = terms.handovers
+    this.doubtMs = terms.doubtMs ?? Infinity
     this.alarm = new Alarm(() => ring(this))
   }
 }

@@ -61,7 +61,7 @@ export class Holdings implements QueueHome, LeaseHome {
       const reply = await calls.run((backend) => backend.acquire(request), {
         late: () => this.parts.strayToken(request),
       })
-      const grant = reply.granted ? this.admit({ request, sentAt, reply }) : undefined
+      const grant = reply.granted ? this.admit({ request, sentAt, reply, doubtMs: Infinity }) : undefined
       if (this.#closed) throw this.#closed
       return grant ? this.lease(grant, settings, sentAt.monotonic) : null
     } catch (error) {
@@ -70,18 +70,18 @@ export class Holdings implements QueueHome, LeaseHome {
     }
   }
 
-  admit({ request, sentAt, reply }: Asked): Grant | undefined {
+  admit({ request, sentAt, reply, doubtMs }: Asked): Grant | undefined {
     if (!reply.granted) return undefined
     const { key, token, mode, ttlMs, meta } = request
     const { fence, mark } = reply
     const holder = mode === 'exclusive' ? this.#queues.get(key)?.holder : undefined
     const passed = fence !== undefined && holder?.fence !== undefined && fence <= holder.fence
-    if (this.#closed || passed || this.#watchdog.isSpent({ ttlMs, sentAt })) {
+    if (this.#closed || passed || this.#watchdog.isSpent({ ttlMs, sentAt, doubtMs })) {
       void this.parts.sweeper.sweep({ key, token }, ttlMs)
       return undefined
     }
     const { handovers } = this
-    return this.take({ held: { key, token }, mode, fence, mark, ttlMs, meta, sentAt, handovers })
+    return this.take({ held: { key, token }, mode, fence, mark, ttlMs, meta, sentAt, handovers, doubtMs })
   }
 
   /** Takes a grant in. */
@@ -204,7 +204,8 @@ export class Holdings implements QueueHome, LeaseHome {
     const queue = this.#queues.get(grant.held.key)
     if (queue?.holder !== grant) return this.#giveBack(grant)
     const next = queue.contention ? undefined : queue.first?.settings
-    if (!next || grant.shown || grant.handovers === 0) return this.#leave(queue, grant)
+    const apt = next && !grant.shown && grant.handovers > 0 && grant.doubtMs >= next.ttlMs
+    if (!apt) return this.#leave(queue, grant)
     grant.handovers--
     if (grant.fence !== undefined) grant.fence++
     const fresh = this.#watchdog.leftMs(grant) >= FRESH_PART * next.ttlMs

@@ -28,8 +28,8 @@ export interface WatchdogEnds {
  *   │          └─────────────── ttlMs ───────────────────▶│      sent, so it always comes first
  * ```
  *
- * An extension that answers moves the deadline to its own sending time; one that fails moves it only if it would have made
- * it earlier, for it may have been carried out. There is one extension of a grant at a time.
+ * An extension that answers moves the deadline to its own sending time. One that fails may have been carried out, or may yet
+ * be: from then on the grant is trusted for no longer than that one asked for. There is one extension of a grant at a time.
  */
 export class Watchdog {
   readonly #engine: LockEngine
@@ -44,14 +44,14 @@ export class Watchdog {
     this.#ends = ends
     this.#batch = new ExtensionBatch(engine, calls, {
       answered: (extension, sentAt, kept) => this.#answered(extension, sentAt, kept),
-      failed: (extension, sentAt, error) => this.#failed(extension, sentAt, error),
-      late: (extension, sentAt, kept) => this.#late(extension, sentAt, kept),
+      failed: (extension, error) => this.#failed(extension, error),
+      late: (extension, kept) => this.#late(extension, kept),
     })
   }
 
   /** Whether a grant that was asked for at `sentAt` may have lapsed before it was heard of. */
-  isSpent({ ttlMs, sentAt }: Pick<GrantTerms, 'ttlMs' | 'sentAt'>): boolean {
-    return this.#beyond(ttlMs, sentAt) <= 0
+  isSpent(terms: Pick<GrantTerms, 'ttlMs' | 'sentAt' | 'doubtMs'>): boolean {
+    return this.#beyond(terms) <= 0
   }
 
   /** Takes a grant in. It is watched from the first {@link renew} on until it ends. */
@@ -63,15 +63,15 @@ export class Watchdog {
 
   /** Plans the next extension of a grant, which has a new lease or a new end. */
   renew(grant: Grant): void {
-    const { sentAt, ttlMs } = grant
-    grant.renewAt = together(sentAt.monotonic + ttlMs / 3, ttlMs)
+    const ttlMs = trustedMs(grant)
+    grant.renewAt = together(grant.sentAt.monotonic + ttlMs / 3, ttlMs)
     this.#plan(grant)
   }
 
   /** How long this process may count on a grant, in ms. Looks at the clock, and loses the grant when it is time. */
   leftMs(grant: Grant): number {
     if (grant.state !== 'held') return 0
-    const left = this.#beyond(grant.ttlMs, grant.sentAt)
+    const left = this.#beyond(grant)
     if (left > 0) return left
     this.lose(grant, 'was not extended in time, so another may be given it')
     return 0
@@ -123,12 +123,12 @@ export class Watchdog {
     this.#over(grant)
   }
 
-  #beyond(ttlMs: number, sentAt: Reading): number {
-    return countOnMs(ttlMs, this.#engine.backend.drift) - sinceMs(this.#engine, sentAt)
+  #beyond(terms: Pick<GrantTerms, 'ttlMs' | 'sentAt' | 'doubtMs'>): number {
+    return countOnMs(trustedMs(terms), this.#engine.backend.drift) - sinceMs(this.#engine, terms.sentAt)
   }
 
   #plan(grant: Grant): void {
-    const left = this.#beyond(grant.ttlMs, grant.sentAt)
+    const left = this.#beyond(grant)
     const now = this.#engine.clock.monotonic()
     const renews = grant.lease?.renews === true && !grant.extension
     this.#alarms.set(grant.alarm, Math.min(now + left, renews ? Math.max(now, grant.renewAt) : Infinity))
@@ -165,7 +165,7 @@ export class Watchdog {
   #answered(extension: Extension, sentAt: Reading, kept: boolean): void {
     const { grant, ttlMs, meta } = extension
     if (grant.extension !== extension) {
-      this.#late(extension, sentAt, kept)
+      this.#late(extension, kept)
       return
     }
     if (!kept) {
@@ -185,34 +185,28 @@ export class Watchdog {
     this.renew(grant)
   }
 
-  #failed(extension: Extension, sentAt: Reading, error: unknown): void {
+  #failed(extension: Extension, error: unknown): void {
     const { grant, ttlMs } = extension
     if (grant.extension !== extension) return
     const { emit, random, clock } = this.#engine
     emit('extend-failed', grant.held.key, { error })
-    this.#shorten(grant, sentAt, ttlMs)
+    grant.doubtMs = Math.min(grant.doubtMs, ttlMs)
     extension.settle?.({ error })
     this.#over(grant)
-    const again = clock.monotonic() + jittered(random, Math.min(1_000, grant.ttlMs / 10))
-    grant.renewAt = together(again, grant.ttlMs)
+    const again = clock.monotonic() + jittered(random, Math.min(1_000, trustedMs(grant) / 10))
+    grant.renewAt = together(again, trustedMs(grant))
     if (this.leftMs(grant) > 0) this.#plan(grant)
   }
 
-  #late({ grant, ttlMs }: Extension, sentAt: Reading, kept: boolean): void {
-    if (grant.state === 'held') {
-      if (!kept) this.lose(grant, TAKEN)
-      else this.#shorten(grant, sentAt, ttlMs)
-    } else if (kept && grant.state === 'lost') this.#ends.stray(grant)
+  #late({ grant }: Extension, kept: boolean): void {
+    if (!kept) this.lose(grant, TAKEN)
+    else if (grant.state === 'lost') this.#ends.stray(grant)
   }
+}
 
-  /** Moves the end of a grant to what may have been carried out, if that is earlier. */
-  #shorten(grant: Grant, sentAt: Reading, ttlMs: number): void {
-    if (grant.state !== 'held') return
-    if (sentAt.monotonic + ttlMs >= grant.sentAt.monotonic + grant.ttlMs) return
-    grant.sentAt = sentAt
-    grant.ttlMs = ttlMs
-    this.#plan(grant)
-  }
+/** How long a grant is trusted to hold after what was sent last: a request in doubt may yet set an end that is earlier. */
+function trustedMs({ ttlMs, doubtMs = Infinity }: Pick<GrantTerms, 'ttlMs' | 'doubtMs'>): number {
+  return Math.min(ttlMs, doubtMs)
 }
 
 /** A time at most a 32nd of `ttlMs` earlier: what is due at nearly the same time is extended in one call. */
