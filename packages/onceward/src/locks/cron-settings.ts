@@ -74,7 +74,7 @@ export function checkDecision(decision: TickDecision): void {
 function tickPolicy(backend: LockBackend, options: TickOptions): TickPolicy {
   if (!backend.capabilities.marks || !backend.mark) {
     throw new TypeError(
-      `cron needs a backend that remembers the last tick, and ${backend.where} does not; use Redis, PostgreSQL, MySQL, SQLite or etcd`,
+      `cron needs a backend that remembers the last tick, and ${backend.where} does not; use Redis, PostgreSQL, MySQL, SQLite, etcd or ZooKeeper`,
     )
   }
   const { atMostMs, atLeastMs = 0, onCrash = 'skip', maxAttempts = 3 } = options

@@ -1,5 +1,6 @@
 /** What stands on top of locks, on every backend that keeps marks: over at least two connections of real servers. */
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
@@ -7,7 +8,13 @@ import { createPool } from 'mysql2/promise'
 import pg from 'pg'
 import { createClient } from 'redis'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { describeWhere, describeWith, startEtcd, type TestServer } from '../../../../test-servers/index.mjs'
+import {
+  describeWhere,
+  describeWith,
+  startEtcd,
+  startZookeeper,
+  type TestServer,
+} from '../../../../test-servers/index.mjs'
 import { createLocks } from '../../src/locks/create-locks.ts'
 import type { TickOutcome, TickRun } from '../../src/locks/cron-types.ts'
 import { deleteInSegments } from '../../src/locks/delete-in-segments.ts'
@@ -19,6 +26,7 @@ import { postgresLocks } from '../../src/locks/postgres/index.ts'
 import { redisLocks } from '../../src/locks/redis/index.ts'
 import { safeDelete } from '../../src/locks/safe-delete.ts'
 import { sqliteLocks } from '../../src/locks/sqlite/index.ts'
+import { type ZookeeperClient, zookeeperLocks } from '../../src/locks/zookeeper/index.ts'
 
 /** Two ways to one backend, and how to leave it. */
 interface Opened {
@@ -38,7 +46,7 @@ function worksOnTop(open: () => Promise<Opened>): void {
     return { all, name, ttlMs, atMostMs: ttlMs * 3, close }
   }
 
-  it('runs each tick on one of ten instances, with greater fences for later ticks', async () => {
+  it.concurrent('runs each tick on one of ten instances, with greater fences for later ticks', async () => {
     const { all, name, atMostMs, close } = await instances()
     const runs: TickRun<number>[] = []
     for (const minute of [1, 2, 3]) {
@@ -63,7 +71,7 @@ function worksOnTop(open: () => Promise<Opened>): void {
     await close()
   })
 
-  it('holds a tick whose run was cut off, until somebody decides', async () => {
+  it.concurrent('holds a tick whose run was cut off, until somebody decides', async () => {
     const { all, name, ttlMs, close } = await instances()
     const [dying, other] = all as [(typeof all)[0], (typeof all)[0]]
     const options = { tick: START, atMostMs: ttlMs, ttlMs, onCrash: 'hold' } as const
@@ -87,7 +95,7 @@ function worksOnTop(open: () => Promise<Opened>): void {
     await close()
   }, 30_000)
 
-  it('keeps others away for atLeastMs', async () => {
+  it.concurrent('keeps others away for atLeastMs', async () => {
     const { all, name, ttlMs, close } = await instances()
     const [one, other] = all as [(typeof all)[0], (typeof all)[0]]
     const options = { atMostMs: ttlMs * 2, atLeastMs: ttlMs * 2 }
@@ -102,7 +110,7 @@ function worksOnTop(open: () => Promise<Opened>): void {
     await close()
   }, 30_000)
 
-  it('deletes once, whoever asks', async () => {
+  it.concurrent('deletes once, whoever asks', async () => {
     const { all, name, close } = await instances()
     const there = new Set(['a'])
     const outcomes = await Promise.all(
@@ -202,6 +210,36 @@ await describeWhere('etcd', 'on top of locks in etcd', () => {
     const backends = [etcdLocks([etcd.url]), etcdLocks([etcd.url])] as const
     const close = async () => {
       await Promise.all(backends.map((backend) => backend.close()))
+    }
+    return { backends, close }
+  })
+})
+
+const { createClient: createZookeeper } = createRequire(import.meta.url)('node-zookeeper-client') as {
+  createClient(
+    servers: string,
+    options: object,
+  ): ZookeeperClient & { connect(): void; close(): void; once(event: string, listener: () => void): void }
+}
+
+await describeWhere('zookeeper', 'on top of locks in ZooKeeper', () => {
+  let server: TestServer
+  beforeAll(async () => {
+    server = await startZookeeper()
+  })
+  afterAll(() => server?.stop())
+  worksOnTop(async () => {
+    const clients = [server.url, server.url].map((url) => createZookeeper(url, { sessionTimeout: 60_000 }))
+    for (const client of clients) {
+      await new Promise<void>((resolve) => {
+        client.once('connected', resolve)
+        client.connect()
+      })
+    }
+    const backends = clients.map((client) => zookeeperLocks(client)) as [FencingBackend, FencingBackend]
+    const close = async () => {
+      await Promise.all(backends.map((backend) => backend.close()))
+      for (const client of clients) client.close()
     }
     return { backends, close }
   })
