@@ -1,4 +1,4 @@
-export { corruptKey, type GuardedCalls, guardedCalls } from './guarded-calls.ts'
+export { corruptKey, guardedCalls } from './guarded-calls.ts'
 export { callGroups, HASH_TAGS, hashTagOf } from './hash-tags.ts'
 export { slotOf } from './key-slot.ts'
 export { type RedisConnection, type ReplicaWait, redisConnection } from './redis-connection.ts'

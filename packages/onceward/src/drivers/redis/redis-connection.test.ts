@@ -67,12 +67,13 @@ await describeWith('redis', 'a connection to Redis', ({ redis }) => {
       it('hears what is published from the moment it was told so', async () => {
         const channel = `driver:${name}:channel`
         let leave = () => {}
-        await new Promise<void>((heard) => {
+        const payload = await new Promise<string>((heard) => {
           leave = connection.subscribe(channel, {
-            up: () => void connection.command(['PUBLISH', channel, 'x']),
+            up: () => void connection.command(['PUBLISH', channel, 'some text, ä 🔑']),
             message: heard,
           })
         })
+        expect(payload).toBe('some text, ä 🔑')
         expect(connection.isListening()).toBe(true)
         leave()
       })

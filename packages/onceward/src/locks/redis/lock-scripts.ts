@@ -1,9 +1,6 @@
 import { type RedisScript, redisScript } from '../../drivers/redis/index.ts'
 import { ASK_LUA, RECORD_LUA } from './record-lua.ts'
 
-/** How many arguments a request takes. */
-export const REQUEST_LENGTH = 10
-
 /*
  * The rules of `lock-transitions.ts` in Lua, one script for each step. KEYS: the lock. ARGV begins with what every
  * channel begins with; a reply with the server's clock and, of a grant, the record. `FOREIGN` is answered for a key that
