@@ -305,6 +305,28 @@ await describeWhere('mariadb', 'locks in MariaDB when things break', () => {
     await within(5000, 'the waiter is told', woken)
   })
 
+  it('taking, extending and releasing a lock that nobody else wants is one request each', async () => {
+    const locks = open({}, proxy.url(database.url), { connectionLimit: 1 })
+    const key = someKey()
+    const round = async (asked: string) => {
+      const held = await heldBy(locks, asked)
+      await stillHolds(locks, held, 'it is held')
+      expect(await locks.release(held)).toEqual({ released: true })
+    }
+    // Prepares the statements, for a key that was not used yet and for one that was.
+    await round(key)
+    await round(key)
+    let requests = 0
+    proxy.onRequest(() => {
+      requests++
+      return undefined
+    })
+    await round(key)
+    expect(requests).toBe(3)
+    await round(someKey())
+    expect(requests).toBe(6)
+  })
+
   it('fences go on where the clock of the server was set back', async () => {
     const locks = open()
     const held = await heldBy(locks, someKey())

@@ -355,6 +355,22 @@ await describeWhere('postgres', 'locks in PostgreSQL when things break', () => {
     }
   })
 
+  it('taking, extending and releasing a lock that nobody else wants is one request each', async () => {
+    const locks = postgresLocks(openPool(proxy.url(database.url), { max: 1 }))
+    opened.push(locks)
+    await locks.release(await heldBy(locks, someKey()))
+    let requests = 0
+    proxy.onRequest(() => {
+      requests++
+      return undefined
+    })
+    const held = await heldBy(locks, someKey())
+    await stillHolds(locks, held, 'it is held')
+    await refused(locks, asksFor(held.key), 'it is held')
+    expect(await locks.release(held)).toEqual({ released: true })
+    expect(requests).toBe(4)
+  })
+
   it('fences go on where the clock of the server was set back', async () => {
     const locks = open()
     const held = await heldBy(locks, someKey())
