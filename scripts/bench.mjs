@@ -41,6 +41,12 @@ const BENCHES = /** @type {Record<string, Bench>} */ ({
     quick: ['--rounds', '2', '--ms', '500'],
     quickMinutes: 0.8,
   },
+  locks: {
+    file: 'bench/locks/run.mjs',
+    minutes: 5,
+    quick: ['--rounds', '2', '--ms', '200', '--keepMs', '3000'],
+    quickMinutes: 2.5,
+  },
   profile: { file: 'bench/profile/run.mjs', minutes: 0.3, quick: [], quickMinutes: 0.3 },
   memory: { file: 'bench/gateway/memory.mjs', minutes: 2 },
   weight: { file: 'bench/weight/run.mjs', minutes: 0.3, quick: ['--runs', '9'], quickMinutes: 0.2 },
