@@ -71,44 +71,61 @@ function worksOnTop(open: () => Promise<Opened>): void {
     await close()
   })
 
+  /** On a busy machine a lock can be granted too late to be of use: then it is asked for again. */
+  const until = (outcome: string, run: () => Promise<TickOutcome<unknown>>) =>
+    vi.waitFor(async () => expect((await run()).outcome).toBe(outcome), { timeout: 20_000, interval: 100 })
+
   it.concurrent('holds a tick whose run was cut off, until somebody decides', async () => {
     const { all, name, ttlMs, close } = await instances()
     const [dying, other] = all as [(typeof all)[0], (typeof all)[0]]
-    const options = { tick: START, atMostMs: ttlMs, ttlMs, onCrash: 'hold' } as const
+    const options = { atMostMs: ttlMs, ttlMs, onCrash: 'hold' } as const
+    const attempts: number[] = []
+    const run = (tick: number): Promise<TickOutcome<unknown>> =>
+      other.cron(name, { ...options, tick }, ({ attempt }) => attempts.push(attempt))
     let begun = false
     // Its lock is never extended, and it never ends: what a killed process looks like to the others.
-    void dying.cron(name, options, () => {
-      begun = true
-      return new Promise(() => {})
+    const beginAndDie = (): Promise<TickOutcome<unknown>> =>
+      dying.cron(name, { ...options, tick: START }, () => {
+        begun = true
+        return new Promise(() => {})
+      })
+    await vi.waitFor(
+      async () => {
+        await Promise.race([beginAndDie(), new Promise((resolve) => setTimeout(resolve, 500))])
+        expect(begun).toBe(true)
+      },
+      { timeout: 20_000 },
+    )
+    await until('held', () => run(START + 1))
+    await vi.waitFor(async () => {
+      expect(await other.resolveTick(name, { as: 'retry', reason: 'a test' })).toBe(START)
     })
-    await vi.waitFor(() => expect(begun).toBe(true))
-    const run = (tick: number): Promise<TickOutcome<number>> =>
-      other.cron(name, { ...options, tick }, ({ attempt }) => attempt)
-    expect(await run(START + 1)).toMatchObject({ outcome: 'busy' })
-    await vi.waitFor(async () => expect((await run(START + 1)).outcome).toBe('held'), {
-      timeout: 15_000,
-      interval: 100,
-    })
-    expect(await other.resolveTick(name, { as: 'retry', reason: 'a test' })).toBe(START)
-    expect(await run(START)).toEqual({ outcome: 'ran', tick: START, attempt: 2, value: 2 })
-    expect(await run(START + 1)).toMatchObject({ outcome: 'ran', attempt: 1 })
+    expect(attempts).toEqual([])
+    await until('ran', () => run(START))
+    await until('ran', () => run(START + 1))
+    expect(attempts).toEqual([2, 1])
     await close()
-  }, 30_000)
+  }, 60_000)
 
   it.concurrent('keeps others away for atLeastMs', async () => {
     const { all, name, ttlMs, close } = await instances()
     const [one, other] = all as [(typeof all)[0], (typeof all)[0]]
-    const options = { atMostMs: ttlMs * 2, atLeastMs: ttlMs * 2 }
-    const run = (locks: typeof one, tick: number): Promise<TickOutcome<void>> =>
-      locks.cron(name, { ...options, tick }, () => {})
-    const from = performance.now()
-    expect(await run(one, START)).toMatchObject({ outcome: 'ran' })
-    expect(await run(other, START + 1)).toMatchObject({ outcome: 'busy' })
-    const ended = async () => expect((await run(other, START + 1)).outcome).toBe('ran')
-    await vi.waitFor(ended, { timeout: 15_000, interval: 50 })
-    expect(performance.now() - from).toBeGreaterThan(ttlMs * 2 * 0.95)
+    const atLeastMs = ttlMs * 2
+    const run = (locks: typeof one, tick: number): Promise<TickOutcome<number>> =>
+      locks.cron(name, { atMostMs: atLeastMs, atLeastMs, tick }, () => performance.now())
+    let ranAt = 0
+    await vi.waitFor(
+      async () => {
+        const outcome = await run(one, START)
+        expect(outcome.outcome).toBe('ran')
+        if (outcome.outcome === 'ran') ranAt = outcome.value
+      },
+      { timeout: 20_000, interval: 100 },
+    )
+    await until('ran', () => run(other, START + 1))
+    expect(performance.now() - ranAt).toBeGreaterThan(atLeastMs * 0.9)
     await close()
-  }, 30_000)
+  }, 60_000)
 
   it.concurrent('deletes once, whoever asks', async () => {
     const { all, name, close } = await instances()
