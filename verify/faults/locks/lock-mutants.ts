@@ -51,7 +51,7 @@ export const LOCK_MUTANTS: readonly LockMutant[] = [
     find: 'grant.sentAt = sentAt;\n        grant.ttlMs = ttlMs;\n        if (meta',
     replace:
       'grant.sentAt = { now: this.#engine.clock.now(), monotonic: this.#engine.clock.monotonic() };\n        grant.ttlMs = ttlMs;\n        if (meta',
-    faults: SLOW,
+    faults: ['kill', 'net-delay'],
   },
   {
     name: 'assertHeld does not look at the clock',

@@ -23,12 +23,12 @@ export interface LockPool {
 /** The longest time that a worker may take to start, in ms; a busy machine takes long. */
 const START_MS = 120_000
 
-/** Makes a pool that keeps so many spare workers. */
-export function lockPool(spares: number): LockPool {
+/** Makes a pool that keeps so many spare workers. What those of mutants say as they die is not worth reading. */
+export function lockPool(spares: number, { quiet = false }: { readonly quiet?: boolean } = {}): LockPool {
   const waiting: Promise<LockWorker>[] = []
   const all = new Set<LockWorker>()
   const start = async () => {
-    const worker = await startWorker()
+    const worker = await startWorker(quiet ? 'ignore' : 'inherit')
     all.add(worker)
     void worker.ended.then(() => all.delete(worker))
     return worker
@@ -59,9 +59,9 @@ export function lockPool(spares: number): LockPool {
   }
 }
 
-async function startWorker(): Promise<LockWorker> {
+async function startWorker(errors: 'ignore' | 'inherit'): Promise<LockWorker> {
   const file = fileURLToPath(new URL('run-lock-worker.js', import.meta.url))
-  const worker = workerOf(fork(file, [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] }))
+  const worker = workerOf(fork(file, [], { stdio: ['ignore', 'inherit', errors, 'ipc'], execArgv: [] }))
   await worker.said('ready', START_MS)
   return worker
 }
@@ -78,9 +78,10 @@ function workerOf(child: ChildProcess): LockWorker {
       resolve(killed ? 'killed' : 'by itself')
     })
   })
+  const isAlive = () => child.exitCode === null && child.signalCode === null
   return {
     ended,
-    isAlive: () => child.exitCode === null && child.signalCode === null,
+    isAlive,
     tell: (order) => {
       if (child.connected) child.send(order, () => {})
     },
@@ -99,6 +100,7 @@ function workerOf(child: ChildProcess): LockWorker {
         }
         const timer = setTimeout(() => end(new Error(`no "${did}" within ${timeoutMs} ms`)), timeoutMs)
         listeners.add(listener)
+        if (!isAlive()) end(new Error('the worker has ended'))
       }),
     kill(signal) {
       if (signal === 'SIGKILL') killed = true

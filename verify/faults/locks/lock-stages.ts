@@ -5,6 +5,7 @@ import type { RedisServer, SqlServer, TestServer } from '../../../test-servers/i
 import type { Target } from '../backend.ts'
 import { serverFaults } from '../server-faults.ts'
 import { testServers } from '../test-servers.ts'
+import { type ClockShim, clockShim } from './clock-shim.ts'
 import { CONNECTION_FAULTS, type LockFault, type LockFaultKind, WORKER_FAULTS } from './lock-faults.ts'
 import { type LockAddress, type LockLibrary, loadLockLibrary, type OpenedLockBackend } from './lock-stores.ts'
 
@@ -45,6 +46,7 @@ function serverStage(
       readonly faults: readonly LockFaultKind[]
       address(port: number, seed: number, timeoutMs: number): LockAddress
       strike?(kind: LockFaultKind): Promise<unknown>
+      close?(): Promise<void>
     },
 ): LockStage {
   const faults = serverFaults(server)
@@ -66,6 +68,7 @@ function serverStage(
     async stop() {
       await faults.heal()
       await server.stop()
+      await own.close?.()
     },
   }
 }
@@ -95,6 +98,7 @@ async function sqlStage(
   server: SqlServer,
   kind: 'postgres' | 'mysql',
   endSessions: (database: string) => Promise<unknown>,
+  shim?: ClockShim,
 ): Promise<LockStage> {
   const database = await server.createDatabase()
   const at = (port: number, timeoutMs: number): LockAddress => {
@@ -109,21 +113,23 @@ async function sqlStage(
   return serverStage(library, server, {
     name: kind,
     faults: ['sessions-ended'],
+    forgetting: shim ? ['clock-jump'] : [],
     minTtlMs: 100,
     address: (port, _seed, timeoutMs) => at(port, timeoutMs),
-    strike: () => endSessions(database.name),
+    strike: (kind) => (kind === 'clock-jump' && shim ? shim.jump() : endSessions(database.name)),
+    ...(shim ? { close: shim.close } : {}),
   })
 }
 
 /** Its commits reach the operating system before they are answered, so that a SIGKILL of the server loses none. */
 const POSTGRES = { fsync: 'off', synchronous_commit: 'on', full_page_writes: 'off' }
 
-async function postgresStage(library: LockLibrary): Promise<LockStage> {
+async function postgresStage(library: LockLibrary, shim: ClockShim | undefined): Promise<LockStage> {
   const { startPostgres } = await testServers()
-  const server = await startPostgres({ settings: POSTGRES })
+  const server = await startPostgres({ settings: POSTGRES, ...(shim ? { env: shim.env } : {}) })
   const sql =
     'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()'
-  return sqlStage(library, server, 'postgres', (database) => server.query(sql, [database]))
+  return sqlStage(library, server, 'postgres', (database) => server.query(sql, [database]), shim)
 }
 
 async function mysqlStage(library: LockLibrary): Promise<LockStage> {
@@ -177,7 +183,9 @@ async function sqliteStage(library: LockLibrary): Promise<LockStage> {
 }
 
 /** How each backend is started. */
-export const LOCK_STAGES: Readonly<Record<string, (library: LockLibrary) => Promise<LockStage>>> = {
+export const LOCK_STAGES: Readonly<
+  Record<string, (library: LockLibrary, shim: ClockShim | undefined) => Promise<LockStage>>
+> = {
   sqlite: sqliteStage,
   redis: redisStage,
   postgres: postgresStage,
@@ -189,11 +197,13 @@ export const LOCK_STAGES: Readonly<Record<string, (library: LockLibrary) => Prom
 export async function startLockStage(
   name: string,
   library: string,
+  { forgetting = false }: { readonly forgetting?: boolean } = {},
 ): Promise<{ readonly stage: LockStage } | { readonly missing: string }> {
   const start = LOCK_STAGES[name]
   if (start === undefined) return { missing: `there is no backend ${name}` }
   try {
-    return { stage: await start(await loadLockLibrary(library)) }
+    const shim = forgetting && name === 'postgres' ? await clockShim() : undefined
+    return { stage: await start(await loadLockLibrary(library), shim) }
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'ServerMissing') throw error
     return { missing: error.message }

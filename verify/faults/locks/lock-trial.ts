@@ -118,8 +118,8 @@ export async function openLockTrial(room: LockTrialRoom, plan: LockPlan, folder:
     else if (kind === 'stop') {
       struck?.kill('SIGSTOP')
       after(forMs, () => struck?.kill('SIGCONT'))
-    } else {
-      struck?.kill('SIGKILL')
+    } else if (struck?.isAlive()) {
+      struck.kill('SIGKILL')
       after(forMs, () => {
         if (!over) void seat(worker)
       })

@@ -23,6 +23,9 @@ export interface LockRoom {
 /** After the heal everything has to be served; a place of a process that died is kept for six seconds. */
 export const PROBE_WAIT_MS = 30_000
 
+/** How often long work looks at its lease, in ms. */
+const LOOK_MS = 20
+
 /** Asks for locks one after the other until the trial is over. */
 export async function keepAsking(room: LockRoom, nth: number): Promise<void> {
   const { plan, worker, life } = room
@@ -128,8 +131,13 @@ async function hold(
     if (!believes(room, prng, call, lease) && !careless) return
     const read = await sink({ key, call, op: 'read', fence, value: 0 })
     if (!read.accepted) return
-    await sleep(pauseOf(prng, plan, probing))
-    if (!believes(room, prng, call, lease) && !careless) return
+    const until = monotonicMs() + pauseOf(prng, plan, probing)
+    let held = believes(room, prng, call, lease)
+    while (monotonicMs() < until && (held || careless)) {
+      await sleep(Math.min(LOOK_MS, until - monotonicMs()))
+      held = believes(room, prng, call, lease)
+    }
+    if (!held && !careless) return
     const written = await sink({ key, call, op: 'write', fence, value: read.value + 1 })
     if (!written.accepted) return
   }

@@ -45,7 +45,7 @@ async function main(): Promise<number> {
   )
   const sound = await copyLibrary(join(ROOT, DEFAULT_LIBRARY), ROOT)
   const sink = await startLockSink()
-  const pool = lockPool(3)
+  const pool = lockPool(3, { quiet: true })
   let killed = 0
   let skipped = 0
   try {

@@ -70,7 +70,9 @@ async function main(): Promise<number> {
   const pool = lockPool(3)
   try {
     for (const name of stores) {
-      const started = await startLockStage(name, library)
+      const started = await startLockStage(name, library, {
+        forgetting: values.forgetting || values.faults !== '',
+      })
       if ('missing' in started) {
         console.log(`${name}: ${values['require-all'] ? 'FAILED' : 'skipped'}: ${started.missing}`)
         good = good && !values['require-all']
