@@ -6,13 +6,16 @@ import type { Lease, Locks } from '../../src/locks/lock-types.ts'
 import { memoryLocks } from '../../src/locks/memory/index.ts'
 import { type ManualTime, manualTime } from '../../src/testing/manual-time.ts'
 
+/** More of them find more: `LOCK_SEEDS=1000`. */
+const SEEDS = Number(process.env['LOCK_SEEDS'] ?? 10)
+
 const unhandled: unknown[] = []
 const note = (reason: unknown) => unhandled.push(reason)
 beforeAll(() => void process.on('unhandledRejection', note))
 afterAll(() => void process.off('unhandledRejection', note))
 
 describe('over a backend that fails, loses, delays and never answers at random', () => {
-  it.each(Array.from({ length: 40 }, (_, n) => n + 1))(
+  it.each(Array.from({ length: SEEDS }, (_, n) => n + 1))(
     'nobody believes beside another, and all settles (seed %i)',
     async (seed) => {
       const random = randomOf(seed)
@@ -33,7 +36,7 @@ describe('over a backend that fails, loses, delays and never answers at random',
       const workers = processes.flatMap((locks) =>
         Array.from({ length: 4 }, () => worker(locks, world, judge, () => working)),
       )
-      for (let step = 0; step < 400; step++) {
+      for (let step = 0; step < 250; step++) {
         await time.advance(random(60))
         judge.look()
       }

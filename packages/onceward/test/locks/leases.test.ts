@@ -133,6 +133,20 @@ describe('a lease', () => {
     expect(await other.tryAcquire('a')).not.toBeNull()
   })
 
+  it('is not brought back by an answer that a blocked process reads after its deadline', async () => {
+    const { time, locks, next, another } = start()
+    const lease = await locks.acquire('a', { ttlMs: 3000 })
+    const { open, opened } = gate()
+    next('extend', opened)
+    await time.advance(1000)
+    time.jump(1950)
+    open()
+    await settled()
+    expect(lease.remainingMs()).toBe(0)
+    expect(lease.signal.reason).toMatchObject({ code: 'LOCK_LOST' })
+    expect(await another().tryAcquire('a')).not.toBeNull()
+  })
+
   it('is tried to be extended again while an extension is never answered', async () => {
     const { time, locks, next, count } = start()
     const lease = await locks.acquire('a', { ttlMs: 3000 })
