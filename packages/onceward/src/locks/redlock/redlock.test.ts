@@ -10,6 +10,7 @@ import { asksFor } from '../../../test/redis/lock-kit.ts'
 import { failureOf } from '../../../test/redis/redis-kit.ts'
 import { type OpenClient, SINGLE } from '../../../test/redis/redis-suite.ts'
 import { systemClock, systemTimers } from '../../core/system.ts'
+import { createLocks } from '../create-locks.ts'
 import type { LockBackend } from '../lock-backend.ts'
 import { redlock } from './index.ts'
 import { redlockScripts } from './redlock-scripts.ts'
@@ -212,6 +213,20 @@ await describeWhere('redis', 'redlock', () => {
     expect({ served, most }).toEqual({ served: 20, most: 1 })
     await servers[0]?.resume()
   }, 30_000)
+
+  it('neither masks the failure of the work nor holds it up when the lock was lost meanwhile', async () => {
+    const locks = createLocks(a, { ttlMs: 60_000 })
+    const failure = new Error('the work failed')
+    await within(BOUND_MS, async () => {
+      const outcome = locks.using('k', {}, async (lease) => {
+        expect(lease.fence).toBeUndefined()
+        for (const server of servers) await server.command('FLUSHALL')
+        throw failure
+      })
+      await expect(outcome).rejects.toBe(failure)
+    })
+    await locks.close()
+  })
 
   it('answers at once that a lost lock is not held, and touches nobody else', async () => {
     const lost = asksFor('k', { ttlMs: 100 })
