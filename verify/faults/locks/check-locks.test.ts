@@ -185,7 +185,7 @@ describe('the checker of locks', () => {
 describe('a campaign of trials with locks', () => {
   it('fails when it saw too little', () => {
     expect(belowLockFloors(noLockStatistics(), [])).toEqual(['no trial was run'])
-    const poor = { ...noLockStatistics(), trials: 10, counting: 4, grants: 99, writes: 99 }
+    const poor = { ...noLockStatistics(), trials: 10, counting: 4, grants: 9, writes: 9 }
     expect(belowLockFloors(poor, ['kill'])).toHaveLength(3)
     const long = { ...noLockStatistics(), trials: 300, counting: 300, grants: 9_000, writes: 9_000 }
     expect(belowLockFloors(long, ['kill'])).toEqual(['kill happened only 0 times, at least 3 are expected'])

@@ -77,15 +77,17 @@ export function belowLockFloors(
 ): readonly string[] {
   if (trials === 0) return ['no trial was run']
   const findings: string[] = []
+  // A short run on a busy machine sees little; it only has to see something.
+  const least = trials < LEAST_TRIALS ? 1 : 10
   if (counting * 2 < trials) {
     findings.push(`only ${counting} of ${trials} trials saw a takeover, a lost lease or a stale write`)
   }
-  if (grants < trials * 10) findings.push(`only ${grants} grants in ${trials} trials`)
-  if (writes < trials * 10) findings.push(`only ${writes} writes in ${trials} trials`)
+  if (grants < trials * least) findings.push(`only ${grants} grants in ${trials} trials`)
+  if (writes < trials * least) findings.push(`only ${writes} writes in ${trials} trials`)
   for (const kind of trials < LEAST_TRIALS ? [] : kinds) {
-    const least = Math.ceil(trials / 100)
-    if (faults[kind] < least)
-      findings.push(`${kind} happened only ${faults[kind]} times, at least ${least} are expected`)
+    const often = Math.ceil(trials / 100)
+    if (faults[kind] < often)
+      findings.push(`${kind} happened only ${faults[kind]} times, at least ${often} are expected`)
   }
   return findings
 }
