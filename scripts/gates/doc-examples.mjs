@@ -14,6 +14,9 @@ import { LIST } from './exported-names.mjs'
 /** What examples may use without saying where it comes from. */
 const PRELUDE = 'scripts/gates/doc-prelude.d.ts'
 
+/** What packages without types have that examples use. */
+const UNTYPED = 'scripts/gates/doc-untyped.d.ts'
+
 /**
  * @typedef {{ file: string, line: number, code: string, runnable: boolean, before: string }} Example `before` is the text above it.
  */
@@ -117,6 +120,7 @@ function writeProject(folder, examples) {
   const all = subpaths.map((subpath, index) => `import * as m${index} from '${subpath}'\nvoid m${index}`)
   writeFileSync(join(folder, 'every-subpath.ts'), `${all.join('\n')}\n`)
   writeFileSync(join(folder, 'prelude.d.ts'), readFileSync(join(ROOT, PRELUDE), 'utf8'))
+  writeFileSync(join(folder, 'untyped.d.ts'), readFileSync(join(ROOT, UNTYPED), 'utf8'))
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n')
   const compilerOptions = {
     target: 'es2022',

@@ -3,7 +3,7 @@ import type { createReadStream as nodeCreateReadStream } from 'node:fs'
 import type { createServer as nodeCreateServer } from 'node:http'
 import type promiseMysql from 'mysql2/promise'
 import type { Once, OperationCatalog, OperationStore, StoreCapabilities } from 'onceward'
-import type { Lease, Locks } from 'onceward/locks'
+import type { Lease, LockBackend, Locks } from 'onceward/locks'
 import type { RegisterTest, StartHttp } from 'onceward/testing'
 import type nodePostgres from 'pg'
 import type { createClient as createRedisClient } from 'redis'
@@ -54,6 +54,8 @@ declare global {
   const capabilities: StoreCapabilities
   const a: OperationStore
   const b: OperationStore
+  const one: LockBackend
+  const other: LockBackend
   const close: () => Promise<void>
   const startExpress: StartHttp
 

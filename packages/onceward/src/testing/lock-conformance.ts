@@ -20,7 +20,8 @@ import { bindLockCases, type LockHarness } from './lock-harness.ts'
  * Limit: it asks one process over several connections; pauses, crashes and partitions are for a fault harness.
  *
  * @example
- * registerCases(it, lockConformance({ capabilities, open: async () => ({ backends: [a, b], close }) }))
+ * const { capabilities } = one
+ * registerCases(it, lockConformance({ capabilities, open: async () => ({ backends: [one, other], close }) }))
  */
 export function lockConformance(harness: LockHarness): readonly ConformanceCase[] {
   return bindLockCases(harness, [
