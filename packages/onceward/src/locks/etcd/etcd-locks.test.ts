@@ -228,21 +228,33 @@ await describeWhere('etcd', 'locks in an etcd that fails', () => {
     }
   })
 
-  it('leaves no connection open that has watched', async () => {
-    const mine = locks(proxy.url(server.url), { prefix: 'sockets' })
-    const stops: (() => void)[] = []
-    const watched = 8
-    for (let at = 0; at < watched; at++) {
-      const key = `order ${at}`
+  it('ends every watch that nobody listens to any more', async () => {
+    const watches = new Set<string | undefined>()
+    const mine = locks(server.url, {
+      prefix: 'watches',
+      fetch(url, init) {
+        if (url.endsWith('/v3/watch')) {
+          watches.add(init.body)
+          init.signal.addEventListener('abort', () => watches.delete(init.body))
+        }
+        return fetch(url, init)
+      },
+    })
+    const watch = async (key: string) => {
       await mine.acquire(asks({ key }))
       const waiting = asks({ key, placeMs: 20_000 })
       await mine.acquire(waiting)
-      stops.push(mine.watch?.(waiting, () => {}) ?? (() => {}))
+      return { waiting, stop: mine.watch?.(waiting, () => {}) }
     }
-    await vi.waitFor(() => expect(proxy.connections).toBeGreaterThanOrEqual(watched))
-    for (const stop of stops) stop()
-    // `fetch` keeps what it may use again for some seconds.
-    await vi.waitFor(() => expect(proxy.connections).toBe(0), { timeout: 15_000 })
+    const [stopped, released, left] = [await watch('a'), await watch('b'), await watch('c')]
+    await vi.waitFor(() => expect(watches.size).toBe(3))
+    stopped.stop?.()
+    expect(watches.size).toBe(2)
+    await mine.release(released.waiting)
+    expect(watches.size).toBe(1)
+    await mine.close()
+    expect(watches.size).toBe(0)
+    left.stop?.()
   })
 
   it('leaves no lease behind after waiting, extending, marking and releasing', async () => {
