@@ -2,6 +2,7 @@ import type { Timers } from '../core/clock.ts'
 import { failure } from '../drivers/redis/index.ts'
 import type { RedisArgument, RedisLink } from '../drivers/redis/redis-link.ts'
 import type { Lines } from './lines.ts'
+import { timeLimits } from './time-limits.ts'
 
 /** How one attempt ended. */
 export type Attempt<T> =
@@ -13,8 +14,15 @@ export type Attempt<T> =
 
 /** Makes single attempts: a command is given to a client at most once for each. */
 export interface Attempts {
-  /** Waits for the connection and hands the command over, for at most `ms` altogether. Never rejects. */
-  make<T>(ms: number, run: (link: RedisLink, signal: AbortSignal) => Promise<T>): Promise<Attempt<T>>
+  /**
+   * Waits for the connection and hands the command over, for at most `ms` altogether. Never rejects. What may be sent
+   * late needs no `signal`, and is cheaper without.
+   */
+  make<T>(
+    ms: number,
+    run: (link: RedisLink, signal: AbortSignal | undefined) => Promise<T>,
+    options?: { readonly takesBack?: boolean },
+  ): Promise<Attempt<T>>
 }
 
 /** Words of the clients for a command that they have not sent. */
@@ -23,12 +31,13 @@ const NEVER_SENT =
 
 /** Makes attempts over the line of the moment. */
 export function attempts(lines: Lines, timers: Timers, monotonic: () => number): Attempts {
+  const limits = timeLimits(timers, monotonic)
   return {
-    make: (ms, run) =>
+    make: (ms, run, { takesBack = false } = {}) =>
       new Promise((settle) => {
         const line = lines.enter()
         const { link, whenReady } = line.open
-        const stop = new AbortController()
+        const stop = takesBack ? new AbortController() : undefined
         let sentAt: number | undefined
         let over = false
         const resolve = (how: Parameters<typeof settle>[0]) => {
@@ -38,9 +47,9 @@ export function attempts(lines: Lines, timers: Timers, monotonic: () => number):
           settle(how)
         }
         let forget = () => {}
-        const cancel = timers.after(ms, () => {
+        const cancel = limits.after(ms, () => {
           forget()
-          stop.abort()
+          stop?.abort()
           if (sentAt !== undefined) lines.silent(line, sentAt)
           const error = failure(
             'STORE_UNAVAILABLE',
@@ -63,7 +72,7 @@ export function attempts(lines: Lines, timers: Timers, monotonic: () => number):
           }
           sentAt = monotonic()
           try {
-            run(link, stop.signal).then((reply) => {
+            run(link, stop?.signal).then((reply) => {
               cancel()
               line.heardAt = monotonic()
               resolve({ kind: 'replied', reply })

@@ -14,6 +14,8 @@ export type CommandClass = 'read' | 'same' | 'another-reply' | 'unrepeatable' | 
 export interface CommandEntry {
   /** In capitals; a subcommand after a bar: `XGROUP|CREATE`. */
   readonly name: string
+  /** The same for people: `XGROUP CREATE`. */
+  readonly label: string
   readonly class: CommandClass
   /**
    * Where the keys are among the words, the name being word 0: `1`, `1,2`, `1..-1`, `1..-1/2` (every second), `#2` (as
@@ -50,7 +52,14 @@ export function commandTable(): CommandTable {
     for (const line of text.split('\n')) {
       const [name = '', keys = '-', note = ''] = line.trim().split(/ +/)
       if (name === '') continue
-      byName.set(name, { name, class: kind, keys, keysOf: keyFinder(keys), note })
+      byName.set(name, {
+        name,
+        label: name.replace('|', ' '),
+        class: kind,
+        keys,
+        keysOf: keyFinder(keys),
+        note,
+      })
       if (name.includes('|')) containers.add(name.slice(0, name.indexOf('|')))
     }
   }

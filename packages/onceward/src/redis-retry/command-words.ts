@@ -23,14 +23,17 @@ export function wordsOf(where: string, command: unknown, args: unknown): readonl
       `${where} takes at most ${MOST_WORDS - 1} arguments, not ${args.length}; split ${command}`,
     )
   }
-  return [command, ...args.map((arg: unknown, place) => wordOf(`argument ${place + 1} of ${command}`, arg))]
+  const words: RedisArgument[] = [command]
+  for (const arg of args as readonly unknown[]) words.push(typeof arg === 'string' ? arg : wordOf(words, arg))
+  return words
 }
 
-function wordOf(what: string, arg: unknown): RedisArgument {
-  if (typeof arg === 'string') return arg
+function wordOf(before: readonly RedisArgument[], arg: unknown): RedisArgument {
   if (arg instanceof Uint8Array) return Buffer.from(arg)
   if (typeof arg === 'bigint' || (typeof arg === 'number' && Number.isFinite(arg))) return String(arg)
-  throw new TypeError(`${what} must be text, bytes, a finite number or a bigint, not ${written(arg)}`)
+  throw new TypeError(
+    `argument ${before.length} of ${String(before[0])} must be text, bytes, a finite number or a bigint, not ${written(arg)}`,
+  )
 }
 
 /** Checks the name of an operation. @throws `TypeError` naming what it must be. */

@@ -1,6 +1,7 @@
 import type { RedisScript, ReplicaWait } from '../drivers/redis/index.ts'
 import type { RedisArgument, RedisLink } from '../drivers/redis/redis-link.ts'
 import { type Attempt, type Attempts, evalWords } from './attempts.ts'
+import { callHead } from './guard-lua.ts'
 
 /** One attempt at an operation, as the script takes it. */
 export interface GuardItem {
@@ -79,31 +80,27 @@ export function guardBatches(settings: GuardBatchSettings): GuardBatches {
   }
   const call = async (batch: readonly Waiting[]): Promise<void> => {
     const keys: RedisArgument[] = []
-    const args: RedisArgument[] = [String(batch.length), String(settings.maxReplyBytes)]
+    const args: RedisArgument[] = [callHead(settings.maxReplyBytes, batch.length)]
     for (const { item } of batch) {
       for (const key of item.keys) keys.push(key)
       for (const arg of item.args) args.push(arg)
     }
     let sentAt = 0
     const first = batch[0]?.item.marker
-    const run = async (
-      whole: boolean,
-      link: RedisLink,
-      signal: AbortSignal,
-    ): Promise<readonly [unknown, number]> => {
+    const run = async (whole: boolean, link: RedisLink): Promise<readonly [unknown, number]> => {
       sentAt = settings.monotonic()
       const words = evalWords(script, whole, keys, args)
-      if (wait === undefined) return [await link.send([words], first, signal)[0], 0]
+      if (wait === undefined) return [await link.send([words], first, undefined)[0], 0]
       // Sent together: WAIT speaks of what its own connection has written.
       const asks = ['WAIT', String(wait.replicas), String(wait.timeoutMs)]
-      const [reply, count] = await Promise.allSettled(link.send([words, asks], first, signal))
+      const [reply, count] = await Promise.allSettled(link.send([words, asks], first, undefined))
       if (reply?.status !== 'fulfilled') throw reply?.reason
       return [reply.value, count?.status === 'fulfilled' ? Number(count.value) : 0]
     }
-    const ended = await attempts.make(settings.attemptTimeoutMs + (wait?.timeoutMs ?? 0), (link, signal) =>
-      run(false, link, signal).catch((error: unknown) => {
+    const ended = await attempts.make(settings.attemptTimeoutMs + (wait?.timeoutMs ?? 0), (link) =>
+      run(false, link).catch((error: unknown) => {
         // Nothing has run: the server was restarted or its scripts were flushed.
-        if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return run(true, link, signal)
+        if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return run(true, link)
         throw error
       }),
     )

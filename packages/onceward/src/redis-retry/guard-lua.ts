@@ -26,25 +26,98 @@ export const DIGEST_BYTES = 16
  *
  * A tombstone makes a refusal final even if the server's clock is set back, or a late attempt was sent long ago.
  *
- * `KEYS`: markers, each followed by the keys of its commands. `ARGV`: how many operations, the largest reply that is
- * kept; then for each operation: what to do (`c` one command, `a` several, `s` settle; `w` after it: write on a replay
- * too, for `WAIT`), how many `KEYS` it has, its deadline and until when an absent marker proves that nothing was executed
- * (both ms since the epoch, by the server's clock), retention in ms, digest, number of commands; then for each command:
- * number of words, how a large integer is read exactly (`i`, `h` or nothing), the words.
+ * `KEYS`: markers, each followed by the keys of its commands. `ARGV`: a head of the call (see {@link callHead}); then for
+ * each operation its head (see {@link operationHead}) and its words; for several commands each with the number of its
+ * words and how its reply is read before it. Heads are of fixed width: the server takes arguments slower than it cuts them.
  */
 export function guardScript(): RedisScript {
   return redisScript(TEXT)
 }
 
+/** The head of a call: the largest reply that is kept, and how many operations follow. */
+export function callHead(maxReplyBytes: number, operations: number): string {
+  return `${fixed(maxReplyBytes, 10)}${operations}`
+}
+
+/** On what terms an attempt is made. */
+export interface AttemptTerms {
+  /** Whether to write on a replay too, so that `WAIT` speaks of it. */
+  readonly touch: boolean
+  /** Until when it may be executed, in ms since the epoch on the server's clock. */
+  readonly deadline: number
+  /** Until when an absent marker proves that nothing was executed, on the same clock. */
+  readonly proofUntil: number
+  readonly retentionMs: number
+}
+
+/**
+ * The head of an operation.
+ *
+ * @param doing - Execute one command, or several, or settle: tell what was executed, or make sure that nothing will be.
+ * @param exactly - Of one command: how a large integer is read exactly, by `GET` or `HGET`.
+ * @param keys - How many there are, the marker included.
+ * @param count - Words of the one command, or how many commands there are.
+ */
+export function operationHead(
+  doing: 'c' | 'a' | 's',
+  exactly: '' | 'i' | 'h',
+  keys: number,
+  count: number,
+  digest: string,
+  { touch, deadline, proofUntil, retentionMs }: AttemptTerms,
+): string {
+  return `${doing}${touch ? 'w' : '-'}${exactly || '-'}${moment(deadline)}${moment(proofUntil)}${digest}${fixed(keys, 5)}${fixed(count, 5)}${retentionMs}`
+}
+
+/** A time in ms since the epoch in 13 digits: right until the year 2286. */
+function moment(ms: number): string {
+  return ms >= 1e12 ? String(ms) : fixed(ms, 13)
+}
+
+function fixed(number: number, width: number): string {
+  return String(Math.max(0, number)).padStart(width, '0')
+}
+
 const TEXT = `
-local time = redis.call('TIME')
+local call, sub, find = redis.pcall, string.sub, string.find
+local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local largest = tonumber(ARGV[2])
+local largest = tonumber(sub(ARGV[1], 1, 10))
+
+-- The common case first, with nothing made that it does not need: one command alone, never seen, answered simply.
+local ran, reply, failure = false, nil, nil
+if sub(ARGV[1], 11) == '1' and sub(ARGV[2], 1, 1) == 'c' and now <= tonumber(sub(ARGV[2], 4, 16)) then
+  local head = ARGV[2]
+  local set = call('SET', KEYS[1], '${MAGIC}p' .. sub(head, 30, 45), 'NX', 'PX', sub(head, 56))
+  failure = set and set.err
+  if set and set.ok then
+    ran, reply = true, call(unpack(ARGV, 3))
+    local kind, body = type(reply), nil
+    if kind == 'number' and reply < 100000000000000 and reply > -100000000000000 then
+      body = ':' .. reply .. '\\r\\n'
+    elseif kind == 'string' then
+      body = '$' .. #reply .. '\\r\\n' .. reply .. '\\r\\n'
+    elseif kind == 'table' and reply.ok then
+      body = '+' .. reply.ok .. '\\r\\n'
+    elseif kind == 'boolean' then
+      body = '_\\r\\n'
+    end
+    if body and #body <= largest then
+      call('SET', KEYS[1], '${MAGIC}d' .. sub(head, 30, 45) .. body, 'KEEPTTL')
+      return { 'd' .. body }
+    end
+  end
+end
+
+local function text(number)
+  if number < 100000000000000 and number > -100000000000000 then return number .. '' end
+  return string.format('%.0f', number)
+end
 
 local function encode(value)
   local kind = type(value)
+  if kind == 'number' then return ':' .. text(value) .. '\\r\\n' end
   if kind == 'string' then return '$' .. #value .. '\\r\\n' .. value .. '\\r\\n' end
-  if kind == 'number' then return ':' .. string.format('%.0f', value) .. '\\r\\n' end
   if kind ~= 'table' then return '_\\r\\n' end
   if value.ok then return '+' .. value.ok .. '\\r\\n' end
   if value.err then return '-' .. value.err .. '\\r\\n' end
@@ -55,98 +128,98 @@ end
 
 local function exactly(value, how, at)
   if type(value) ~= 'number' or (value < 9007199254740992 and value > -9007199254740992) then return encode(value) end
-  local text = false
-  if how == 'i' then text = redis.pcall('GET', ARGV[at + 1]) end
-  if how == 'h' then text = redis.pcall('HGET', ARGV[at + 1], ARGV[at + 2]) end
-  return type(text) == 'string' and ':' .. text .. '\\r\\n'
+  local read = false
+  if how == 'i' then read = call('GET', ARGV[at + 1]) end
+  if how == 'h' then read = call('HGET', ARGV[at + 1], ARGV[at + 2]) end
+  return type(read) == 'string' and ':' .. read .. '\\r\\n'
 end
 
-local function forbidden(reply)
-  local err = type(reply) == 'table' and reply.err
-  return err and (string.find(err, '[Ww]rong number of args calling') or string.find(err, 'Unknown Redis command')
-    or string.find(err, 'user executing the script') or string.find(err, '[Nn]o permissions? to')
-    or string.find(err, 'ACL failure')) and err
+local function forbidden(err)
+  return find(err, '[Ww]rong number of args calling') or find(err, 'Unknown Redis command')
+    or find(err, 'user executing the script') or find(err, '[Nn]o permissions? to') or find(err, 'ACL failure')
 end
 
-local function operate(marker, at)
-  local doing, deadline, retention, digest = ARGV[at], tonumber(ARGV[at + 2]), ARGV[at + 4], ARGV[at + 5]
-  local mode = string.sub(doing, 1, 1)
-  local fresh, err = false, false
-  if mode ~= 's' and now <= deadline then
-    local set = redis.pcall('SET', marker, '${MAGIC}p' .. digest, 'NX', 'PX', retention)
-    if type(set) == 'table' then fresh, err = set.ok, set.err end
+local function operate(marker, head, at)
+  local doing, deadline, digest = sub(head, 1, 1), tonumber(sub(head, 4, 16)), sub(head, 30, 45)
+  local retention = sub(head, 56)
+  local fresh, err = ran, failure
+  if not ran and not failure and doing ~= 's' and now <= deadline then
+    local set = call('SET', marker, '${MAGIC}p' .. digest, 'NX', 'PX', retention)
+    if set then fresh, err = set.ok, set.err end
   end
   if not fresh then
-    local seen = redis.pcall('GET', marker)
+    local seen = call('GET', marker)
     if type(seen) == 'table' then
-      if string.find(seen.err, 'WRONGTYPE', 1, true) then return 'f' end
+      if find(seen.err, 'WRONGTYPE', 1, true) then return 'f' end
       return 'E' .. seen.err
     end
     if seen then
-      if string.sub(seen, 1, 3) ~= '${MAGIC}' or #seen < 20 then return 'f' end
-      local state = string.sub(seen, 4, 4)
+      if sub(seen, 1, 3) ~= '${MAGIC}' or #seen < 20 then return 'f' end
+      local state = sub(seen, 4, 4)
       if state ~= 't' then
-        if string.sub(seen, 5, 20) ~= digest then return 'k' end
-        if string.sub(doing, 2, 2) == 'w' then
-          local kept = redis.pcall('SET', marker, seen, 'KEEPTTL')
+        if sub(seen, 5, 20) ~= digest then return 'k' end
+        if sub(head, 2, 2) == 'w' then
+          local kept = call('SET', marker, seen, 'KEEPTTL')
           if kept.err then return 'E' .. kept.err end
         end
-        if state == 'd' then return 'r' .. string.sub(seen, 21) end
+        if state == 'd' then return 'r' .. sub(seen, 21) end
         return state
       end
-      if tonumber(string.sub(seen, 21)) >= deadline then return 'x' .. string.format('%.0f', now) end
+      if tonumber(sub(seen, 21)) >= deadline then return 'x' .. text(now) end
     end
     if err then return 'E' .. err end
-    if mode == 's' or now > deadline then
-      if now > tonumber(ARGV[at + 3]) then return '?' .. string.format('%.0f', now) end
-      local set = redis.pcall('SET', marker, '${MAGIC}t' .. digest .. ARGV[at + 2], 'PX', retention)
-      if set.err and not (now > deadline and string.find(set.err, 'OOM', 1, true)) then return 'E' .. set.err end
-      return 'x' .. string.format('%.0f', now)
+    if doing == 's' or now > deadline then
+      if now > tonumber(sub(head, 17, 29)) then return '?' .. text(now) end
+      local set = call('SET', marker, '${MAGIC}t' .. digest .. sub(head, 4, 16), 'PX', retention)
+      if set.err and not (now > deadline and find(set.err, 'OOM', 1, true)) then return 'E' .. set.err end
+      return 'x' .. text(now)
     end
-    local set = redis.pcall('SET', marker, '${MAGIC}p' .. digest, 'PX', retention)
+    local set = call('SET', marker, '${MAGIC}p' .. digest, 'PX', retention)
     if set.err then return 'E' .. set.err end
   end
   local body
-  if mode == 'c' then
-    local first = at + 9
-    local reply = redis.pcall(unpack(ARGV, first, first + ARGV[at + 7] - 1))
-    local denied = forbidden(reply)
-    if denied then
-      redis.pcall('SET', marker, '${MAGIC}t' .. digest .. '0', 'PX', '1')
-      return 'e' .. denied
+  local count = tonumber(sub(head, 51, 55))
+  if doing == 'c' then
+    if not ran then reply = call(unpack(ARGV, at, at + count - 1)) end
+    local failed = type(reply) == 'table' and reply.err
+    if failed and forbidden(failed) then
+      call('SET', marker, '${MAGIC}t' .. digest .. '0', 'PX', '1')
+      return 'e' .. failed
     end
-    body = exactly(reply, ARGV[at + 8], first)
+    body = exactly(reply, sub(head, 3, 3), at)
   else
-    local parts = {}
-    local first = at + 7
-    for place = 1, tonumber(ARGV[at + 6]) do
-      local words = tonumber(ARGV[first])
-      local reply = redis.pcall(unpack(ARGV, first + 2, first + 1 + words))
-      parts[place] = exactly(reply, ARGV[first + 1], first + 2)
-      first = first + 2 + words
+    local parts, told = {}, true
+    for place = 1, count do
+      local words = tonumber(sub(ARGV[at], 2))
+      parts[place] = exactly(call(unpack(ARGV, at + 1, at + words)), sub(ARGV[at], 1, 1), at + 1)
+      told = told and parts[place]
+      at = at + 1 + words
     end
-    body = true
-    for place = 1, #parts do body = body and parts[place] end
-    body = body and '*' .. #parts .. '\\r\\n' .. table.concat(parts)
+    body = told and '*' .. count .. '\\r\\n' .. table.concat(parts)
   end
   if body and #body <= largest then
-    redis.pcall('SET', marker, '${MAGIC}d' .. digest .. body, 'KEEPTTL')
+    call('SET', marker, '${MAGIC}d' .. digest .. body, 'KEEPTTL')
   else
-    redis.pcall('SET', marker, '${MAGIC}n' .. digest, 'KEEPTTL')
+    call('SET', marker, '${MAGIC}n' .. digest, 'KEEPTTL')
   end
   return body and 'd' .. body or 'n'
 end
 
-local answers, key, at = {}, 1, 3
-for place = 1, tonumber(ARGV[1]) do
-  local answer = operate(KEYS[key], at)
+local answers, key, at = {}, 1, 2
+for place = 1, tonumber(sub(ARGV[1], 11)) do
+  local head = ARGV[at]
+  local answer = operate(KEYS[key], head, at + 1)
   -- A replica writes nothing of all this. Told as an error, it makes clients look for the primary.
-  if string.find(answer, '^E%-?READONLY') then return redis.error_reply((string.gsub(answer, '^E%-?', ''))) end
+  if find(answer, '^E%-?READONLY') then return redis.error_reply((string.gsub(answer, '^E%-?', ''))) end
   answers[place] = answer
-  key = key + ARGV[at + 1]
-  local first = at + 7
-  for command = 1, tonumber(ARGV[at + 6]) do first = first + 2 + ARGV[first] end
-  at = first
+  key = key + tonumber(sub(head, 46, 50))
+  local count = tonumber(sub(head, 51, 55))
+  at = at + 1
+  if sub(head, 1, 1) ~= 'a' then
+    at = at + count
+  else
+    for command = 1, count do at = at + 1 + tonumber(sub(ARGV[at], 2)) end
+  end
 end
 return answers
 `

@@ -9,6 +9,7 @@ import type { Attempts } from './attempts.ts'
 import { passes, scriptFailure } from './command-errors.ts'
 import { ambiguous, answerOf } from './guard-answers.ts'
 import type { GuardBatches, GuardItem } from './guard-batches.ts'
+import { type AttemptTerms, operationHead } from './guard-lua.ts'
 import type { RetryEvents } from './retry-events.ts'
 import type { CheckedRetryOptions } from './retry-options.ts'
 import type { ServerFacts } from './server-facts.ts'
@@ -112,13 +113,10 @@ export async function guardedCall(context: GuardContext, operation: GuardedOpera
       continue
     }
     if (deadline === 0) aim()
-    const touch = options.wait !== undefined && (attempt > 1 || operation.named) ? 'w' : ''
+    // A replay writes nothing, so WAIT would speak of something else.
+    const touch = options.wait !== undefined && (attempt > 1 || operation.named)
     const ended = await context.batches.submit(
-      itemOf(operation, (settling ? 's' : operation.atomic ? 'a' : 'c') + touch, [
-        String(deadline),
-        String(proofUntil),
-        String(retentionMs),
-      ]),
+      itemOf(operation, settling, { touch, deadline, proofUntil, retentionMs }),
     )
     if (ended.kind === 'failed') {
       last = ended.error
@@ -179,16 +177,19 @@ export async function guardedCall(context: GuardContext, operation: GuardedOpera
 }
 
 /** An attempt at an operation. To settle it, its commands are not needed. */
-function itemOf(
-  { marker, keys, digest, commands, slot, bytes }: GuardedOperation,
-  doing: string,
-  times: readonly [deadline: string, proofUntil: string, retentionMs: string],
-): GuardItem {
-  if (doing.startsWith('s'))
-    return { marker, keys: [marker], args: [doing, '1', ...times, digest, '0'], bytes: 200, slot }
-  const args: RedisArgument[] = [doing, String(keys.length), ...times, digest, String(commands.length)]
+function itemOf(operation: GuardedOperation, settling: boolean, terms: AttemptTerms): GuardItem {
+  const { marker, keys, digest, commands, slot, bytes, atomic } = operation
+  if (settling) {
+    return { marker, keys: [marker], args: [operationHead('s', '', 1, 0, digest, terms)], bytes: 200, slot }
+  }
+  const [first] = commands
+  if (!atomic && first !== undefined) {
+    const head = operationHead('c', first.exactly, keys.length, first.words.length, digest, terms)
+    return { marker, keys, args: [head, ...first.words], bytes, slot }
+  }
+  const args: RedisArgument[] = [operationHead('a', '', keys.length, commands.length, digest, terms)]
   for (const { words, exactly } of commands) {
-    args.push(String(words.length), exactly)
+    args.push(`${exactly || '-'}${words.length}`)
     for (const word of words) args.push(word)
   }
   return { marker, keys, args, bytes, slot }

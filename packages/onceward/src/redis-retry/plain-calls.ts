@@ -55,8 +55,10 @@ export async function singleCall(context: GuardContext, command: PlainCommand): 
     command.waitsMs === undefined
       ? options.deadlineMs
       : Math.min(command.waitsMs + options.attemptTimeoutMs, FOR_EVER_MS)
-  const ended = await attempts.make(ms, (link, signal) =>
-    link.sendPlain(command.words, command.key, command.form, signal),
+  const ended = await attempts.make(
+    ms,
+    (link, signal) => link.sendPlain(command.words, command.key, command.form, signal),
+    { takesBack: true },
   )
   if (ended.kind === 'replied') return ended.reply
   if (ended.kind === 'failed') {

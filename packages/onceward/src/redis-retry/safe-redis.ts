@@ -118,7 +118,7 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
   const line = (where: string, command: unknown, args: unknown): Line => {
     const words = wordsOf(where, command, args)
     const entry = table.find(words)
-    const name = entry?.name.replace('|', ' ') ?? String(words[0]).toUpperCase()
+    const name = entry?.label ?? String(words[0]).toUpperCase()
     if (entry?.class !== 'connection') return { words, name, entry }
     throw new TypeError(
       `${where} does not send ${name}: it would change what the connection is, for all who use it, and be forgotten by a reconnection. ${MENDS[entry.name] ?? 'Use a client of its own for it.'}`,

@@ -44,7 +44,10 @@ export function nodeRedisLink(client: NodeRedis): RedisLink {
     },
     send,
     sendPlain(command, key, form, abortSignal) {
-      const options = { abortSignal, ...(form === 'own' ? {} : { typeMapping: BULK_AS_BYTES }) }
+      const options = {
+        ...(abortSignal === undefined ? {} : { abortSignal }),
+        ...(form === 'own' ? {} : { typeMapping: BULK_AS_BYTES }),
+      }
       if (sentinel) return sentinel.sendPlain(command, options)
       if ('nodeClient' in client) return client.sendCommand(key, false, command, options)
       return (client as NodeRedisClient).sendCommand(command, options)
@@ -126,9 +129,12 @@ function sentinelLease(client: NodeRedisSentinel): {
   }
 }
 
-function optionsWith(abortSignal: AbortSignal): NodeRedisCommandOptions {
-  return { typeMapping: AS_BYTES, abortSignal }
+function optionsWith(abortSignal: AbortSignal | undefined): NodeRedisCommandOptions {
+  return abortSignal === undefined ? WITHOUT_TIME : { ...WITHOUT_TIME, abortSignal }
 }
+
+/** Without the time that node-redis 6 gives a command to be sent, and a timer for each. */
+const WITHOUT_TIME: NodeRedisCommandOptions = { typeMapping: AS_BYTES, timeout: undefined }
 
 /** A connection of our own, which node-redis keeps up and subscribes again by itself. */
 function ownSubscriber(client: NodeRedisClient, events: SubscriberEvents): SubscriberLink {

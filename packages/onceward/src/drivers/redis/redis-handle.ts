@@ -25,6 +25,7 @@ export interface NodeRedisCommandOptions {
   /** Default: what the user has set. */
   readonly typeMapping?: object
   readonly abortSignal?: AbortSignal
+  readonly timeout?: undefined
 }
 
 /** What `createClient` of `redis` makes. */

@@ -24,12 +24,13 @@ export interface RedisLink {
   onceReady(back: () => void): () => void
   /**
    * Sends commands one right after the other over one connection: of a cluster to the node that serves `key`.
-   * What was not sent when `signal` aborts is taken back where the client can do that.
+   * What was not sent when `signal` aborts is taken back where the client can do that. Without a signal it is sent when
+   * it can be, however late.
    */
   send(
     commands: readonly (readonly RedisArgument[])[],
     key: string | undefined,
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
   ): Promise<unknown>[]
   /**
    * Sends one command once, and answers in the form of the client itself: as its user has set it up, or with bulk strings
@@ -39,7 +40,7 @@ export interface RedisLink {
     command: readonly RedisArgument[],
     key: RedisArgument | undefined,
     form: 'own' | 'bytes',
-    signal: AbortSignal,
+    signal: AbortSignal | undefined,
   ): Promise<unknown>
   /** Sends a command to every node that accepts writes. */
   sendToMasters(command: readonly RedisArgument[], signal: AbortSignal): Promise<unknown>[]

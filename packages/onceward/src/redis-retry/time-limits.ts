@@ -1,0 +1,53 @@
+import type { Timers } from '../core/clock.ts'
+
+/** Time limits of what nearly always ends before. */
+export interface TimeLimits {
+  /** Calls `over` once after `ms`, unless the returned function was called before. */
+  after(ms: number, over: () => void): () => void
+}
+
+interface Limit {
+  readonly dueAt: number
+  readonly over: () => void
+}
+
+/**
+ * Keeps one timer for all limits: it is set for the first that is due, and looks at them when it fires. So a limit that is
+ * taken back costs next to nothing, where a timer of its own would cost as much as sending the command.
+ *
+ * The timer does not keep the process alive: what is limited does.
+ */
+export function timeLimits(timers: Timers, monotonic: () => number): TimeLimits {
+  const limits = new Set<Limit>()
+  let firesAt = Infinity
+  let cancel = () => {}
+
+  const set = (dueAt: number, now: number) => {
+    cancel()
+    firesAt = dueAt
+    cancel = timers.after(Math.max(0, dueAt - now), fire, { background: true })
+  }
+  const fire = () => {
+    firesAt = Infinity
+    const now = monotonic()
+    let next = Infinity
+    for (const limit of limits) {
+      if (limit.dueAt > now) {
+        next = Math.min(next, limit.dueAt)
+        continue
+      }
+      limits.delete(limit)
+      limit.over()
+    }
+    if (next < firesAt) set(next, now)
+  }
+  return {
+    after(ms, over) {
+      const now = monotonic()
+      const limit: Limit = { dueAt: now + ms, over }
+      limits.add(limit)
+      if (limit.dueAt < firesAt) set(limit.dueAt, now)
+      return () => void limits.delete(limit)
+    },
+  }
+}
