@@ -9,9 +9,16 @@ type Method = 'acquire' | 'extend' | 'release' | 'transfer' | 'inspect' | 'force
 
 /**
  * What happens to a call: `refused` fails before anything was done, `reply lost` fails after it, `deaf` is never answered,
- * `mute` is done and never answered. A promise keeps the reply back until it resolves.
+ * `mute` is done and never answered. A promise keeps the reply back until it resolves,
+ * `late` keeps the request back, before it is done.
  */
-export type Trouble = 'refused' | 'reply lost' | 'deaf' | 'mute' | Promise<unknown>
+export type Trouble =
+  | 'refused'
+  | 'reply lost'
+  | 'deaf'
+  | 'mute'
+  | Promise<unknown>
+  | { readonly late: Promise<unknown> }
 
 /** A backend that misbehaves on demand, and remembers what was asked of it. */
 export interface WaywardBackend {
@@ -41,6 +48,7 @@ export function wayward(inner: FencingBackend): WaywardBackend {
       const trouble = next.get(method)?.shift() ?? always.get(method)
       if (trouble === 'refused') throw unreachable()
       if (trouble === 'deaf') return never
+      if (typeof trouble === 'object' && 'late' in trouble) await trouble.late
       const reply = await call(...args)
       if (trouble === 'reply lost') throw unreachable()
       if (trouble === 'mute') return never

@@ -174,6 +174,36 @@ describe('a wait over a backend that fails', () => {
     }
   })
 
+  it('undoes an attempt that reaches the backend after it was taken back', async () => {
+    const { time, locks, next, another } = start()
+    const { open, opened } = gate()
+    next('acquire', { late: opened })
+    const waiting = locks.acquire('a', { waitMs: 100 })
+    const refused = expect(waiting).rejects.toMatchObject({ code: 'LOCK_TIMEOUT' })
+    await time.advance(1000)
+    await refused
+    open()
+    await settled()
+    expect(await another().tryAcquire('a')).not.toBeNull()
+  })
+
+  it('undoes what reaches the backend after the lease of the same wait has ended, and not before', async () => {
+    const { time, locks, next, another } = start()
+    const gates = [gate(), gate()]
+    next('acquire', ...gates.map(({ opened }) => ({ late: opened })))
+    const waiting = locks.acquire('a', { waitMs: 60_000 })
+    await time.advance(11_000)
+    const lease = await waiting
+    gates[0]?.open()
+    await settled()
+    expect(await another().tryAcquire('a')).toBeNull()
+    lease.assertHeld()
+    expect(await lease.release()).toBe('released')
+    gates[1]?.open()
+    await settled()
+    expect(await another().tryAcquire('a')).not.toBeNull()
+  })
+
   it('undoes a single attempt whose reply was lost, and throws', async () => {
     const { locks, next, other, time, always } = start()
     next('acquire', 'reply lost')
