@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { describeWhere, faultProxy, freePort, startEtcd } from '../../../../../test-servers/index.mjs'
+import { createLocks } from '../create-locks.ts'
 import type { AcquireRequest, LockBackend } from '../lock-backend.ts'
 import { type EtcdLocksOptions, etcdLocks } from './etcd-locks.ts'
 
@@ -226,6 +227,30 @@ await describeWhere('etcd', 'locks in an etcd that fails', () => {
     for (const call of [() => backend.acquire(asks()), () => backend.inspect('orders')]) {
       await expect(call()).rejects.toMatchObject({ code: 'STORE_CORRUPT', effect: 'none' })
     }
+  })
+
+  it('serves everybody once, in turn and with rising fences, over two instances', {
+    timeout: 60_000,
+  }, async () => {
+    const instances = [0, 1].map(() =>
+      createLocks(etcdLocks(server.url, { prefix: 'engine' }), { waitMs: 50_000 }),
+    )
+    let inside = 0
+    const fences: number[] = []
+    const work = instances.flatMap((each) =>
+      Array.from({ length: 10 }, () =>
+        each.using('orders', async (lease) => {
+          expect(++inside).toBe(1)
+          fences.push(lease.fence)
+          await Promise.resolve()
+          inside--
+        }),
+      ),
+    )
+    await Promise.all(work)
+    expect(fences).toHaveLength(20)
+    expect(fences).toEqual([...new Set(fences)].sort((one, other) => one - other))
+    for (const each of instances) await each.close()
   })
 
   it('ends every watch that nobody listens to any more', async () => {

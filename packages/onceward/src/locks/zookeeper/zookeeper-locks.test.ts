@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { describeWhere, faultProxy, freePort, startZookeeper } from '../../../../../test-servers/index.mjs'
+import { createLocks } from '../create-locks.ts'
 import type { AcquireRequest } from '../lock-backend.ts'
 import type { ZookeeperClient } from './zookeeper-client.ts'
 import { type ZookeeperLocksOptions, zookeeperLocks } from './zookeeper-locks.ts'
@@ -156,6 +157,31 @@ await describeWhere('zookeeper', 'locks in a ZooKeeper that fails', () => {
     await proxy.pass()
     expect(await mine.release(request)).toEqual({ released: expect.any(Boolean) })
     expect(await other.inspect('orders')).toBeUndefined()
+  })
+
+  it('serve everybody once, in turn and with rising fences, over two instances', {
+    timeout: 60_000,
+  }, async () => {
+    const clients = [await connected(server.url), await connected(server.url)]
+    const instances = clients.map((client) =>
+      createLocks(zookeeperLocks(client, { prefix: '/engine' }), { ttlMs: 10_000, waitMs: 50_000 }),
+    )
+    let inside = 0
+    const fences: number[] = []
+    const work = instances.flatMap((each) =>
+      Array.from({ length: 10 }, () =>
+        each.using('orders', async (lease) => {
+          expect(++inside).toBe(1)
+          fences.push(lease.fence)
+          await Promise.resolve()
+          inside--
+        }),
+      ),
+    )
+    await Promise.all(work)
+    expect(fences).toHaveLength(20)
+    expect(fences).toEqual([...new Set(fences)].sort((one, other) => one - other))
+    for (const each of instances) await each.close()
   })
 
   it('leave no node behind that nobody needs, and keep one that has a mark', async () => {
