@@ -23,6 +23,8 @@ await describeWith('redis', 'a connection to Redis', ({ redis }) => {
   it('waits for a client that is away with one listener, however many calls wait', async () => {
     const away = new Redis(1, '127.0.0.1', { retryStrategy: () => 60_000 })
     away.on('error', () => {})
+    // While it connects ioredis listens too.
+    await new Promise((resolve) => away.once('close', () => resolve(undefined)))
     const before = away.listenerCount('ready')
     const connection = redisConnection('the test', away, { timeoutMs: 100 })
     const calls = Array.from({ length: 50 }, () => connection.command(['PING']))
