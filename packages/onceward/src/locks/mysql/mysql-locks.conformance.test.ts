@@ -17,7 +17,7 @@ function harness(server: SqlEndpoint, internals: MysqlLocksInternals, options: o
   }
   return {
     capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: true },
-    unitMs: 800,
+    unitMs: 1500,
     model: { runs: 5 },
     async open() {
       url ??= migrated()

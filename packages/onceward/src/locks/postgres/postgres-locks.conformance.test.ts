@@ -41,7 +41,7 @@ function harness(
   let schemas = 0
   return {
     capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: true },
-    unitMs: 800,
+    unitMs: 1500,
     model: { runs: 5 },
     async open() {
       database ??= server().then((one) => one.createDatabase())
