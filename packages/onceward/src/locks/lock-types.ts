@@ -33,6 +33,7 @@ export interface LocksOptions extends HoldOptions {
   readonly owner?: string
   /** How many times in a row the lock is handed over inside this process before other processes get their turn. Default 32. */
   readonly localHandovers?: number
+  /** Is told of events. They hold the keys of locks in plain text: keep secrets out of keys. */
   readonly observer?: LockObserver
   readonly clock?: Clock
   readonly timers?: Timers
