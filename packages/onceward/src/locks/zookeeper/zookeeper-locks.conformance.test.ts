@@ -5,7 +5,9 @@ import { lockConformance, registerCases } from '../../testing/index.ts'
 import type { ZookeeperClient } from './zookeeper-client.ts'
 import { zookeeperLocks } from './zookeeper-locks.ts'
 
-const { createClient } = createRequire(import.meta.url)('node-zookeeper-client') as {
+// The client has no types.
+const require = createRequire(import.meta.url)
+const { createClient } = require('node-zookeeper-client') as {
   createClient(
     servers: string,
     options: object,

@@ -13,7 +13,9 @@ interface Client extends ZookeeperClient {
   addAuthInfo(scheme: string, auth: Buffer): void
 }
 
-const { ACL, createClient } = createRequire(import.meta.url)('node-zookeeper-client') as {
+// The client has no types.
+const require = createRequire(import.meta.url)
+const { ACL, createClient } = require('node-zookeeper-client') as {
   ACL: { CREATOR_ALL_ACL: readonly unknown[] }
   createClient(servers: string, options?: object): Client
 }
