@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { checkLocks } from './check-locks.ts'
+import { checkLocks, type LockViolation } from './check-locks.ts'
 import type { LockEvent, NotedLock } from './lock-events.ts'
 import { belowLockFloors, noLockStatistics } from './lock-statistics.ts'
 
@@ -24,7 +24,7 @@ const got = (call: string, fence: number, from: number, until: number): NotedLoc
   until,
 })
 const holds = (call: string, from: number, until: number): NotedLock => ({ k: 'holds', call, from, until })
-const rulesOf = (events: readonly LockEvent[], troubles: readonly string[] = []) =>
+const rulesOf = (events: readonly LockEvent[], troubles: readonly LockViolation[] = []) =>
   checkLocks(events, troubles).violations.map(({ rule }) => rule)
 
 /** One after the other, as it should be; the second takes over from a holder that was never heard of again. */
@@ -178,7 +178,7 @@ describe('the checker of locks', () => {
   it('sees a masked outcome, what was left behind, and a process that died of it', () => {
     expect(rulesOf(history([0, { k: 'masked', call: 'a', message: 'another error' }]))).toEqual(['using'])
     expect(rulesOf(history([0, { k: 'residue', key: 'k', holders: 1, waiting: 0 }]))).toEqual(['residue'])
-    expect(rulesOf([], ['worker 1 ended by itself'])).toEqual(['alive'])
+    expect(rulesOf([], [{ rule: 'alive', message: 'worker 1 ended by itself' }])).toEqual(['alive'])
   })
 })
 

@@ -42,10 +42,13 @@ const ROUNDING_MS = 1
  * - `I8`: no update of the fenced resource is lost.
  * - `I11`: after the heal every call ends, and every lock is granted.
  * - `errors`, `using`, `residue`, `alive`: what an acquisition fails with; what `using` answers; what is left behind; that
- *   no process dies of it.
+ *   no process dies of it. `trial` is what hindered the trial itself.
  */
-export function checkLocks(history: readonly LockEvent[], troubles: readonly string[] = []): LockVerdict {
-  const violations: LockViolation[] = troubles.map((message) => ({ rule: 'alive', message }))
+export function checkLocks(
+  history: readonly LockEvent[],
+  troubles: readonly LockViolation[] = [],
+): LockVerdict {
+  const violations: LockViolation[] = [...troubles]
   const say = (rule: string, message: string) => violations.push({ rule, message })
   const forgets = history.some((event) => event.k === 'fault' && FORGETTING.includes(event.kind))
   const held = heldOf(history)

@@ -45,13 +45,12 @@ export const LOCK_MUTANTS: readonly LockMutant[] = [
     faults: SLOW,
   },
   {
-    name: 'the deadline of an extension counts from the reply',
-    store: 'redis',
+    name: 'an extension is counted on for twice its time',
+    store: 'sqlite',
     file: 'locks/watchdog.js',
-    find: 'grant.sentAt = sentAt;\n        grant.ttlMs = ttlMs;\n        if (meta',
-    replace:
-      'grant.sentAt = { now: this.#engine.clock.now(), monotonic: this.#engine.clock.monotonic() };\n        grant.ttlMs = ttlMs;\n        if (meta',
-    faults: ['kill', 'net-delay'],
+    find: 'grant.sentAt = sentAt;',
+    replace: 'grant.sentAt = { now: sentAt.now + ttlMs, monotonic: sentAt.monotonic + ttlMs };',
+    faults: STOPS,
   },
   {
     name: 'assertHeld does not look at the clock',

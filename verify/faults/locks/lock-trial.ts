@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { PlannedFault } from '../plan-faults.ts'
 import { type Proxies, startProxies } from '../proxies.ts'
+import type { LockViolation } from './check-locks.ts'
 import { type LockHistory, lockHistory } from './lock-events.ts'
 import { befalls, type LockFault, type LockFaultKind } from './lock-faults.ts'
 import type { LockPlan } from './lock-plan.ts'
@@ -32,7 +33,7 @@ export interface LockTrial {
   /** Gives everything back, whatever has happened. */
   end(): Promise<void>
   /** What hindered the trial itself, or befell a process that nothing was done to. */
-  readonly troubles: readonly string[]
+  readonly troubles: readonly LockViolation[]
 }
 
 /** The longest time a worker may take for what it is told, in ms. */
@@ -54,7 +55,9 @@ export async function openLockTrial(room: LockTrialRoom, plan: LockPlan, folder:
   const proxies: Proxies = await startProxies(stage.targets)
   const address = stage.address(proxies.ports, plan.seed, Math.round(plan.ttlMs * 2))
   const timers = new Set<NodeJS.Timeout>()
-  const troubles: string[] = []
+  const troubles: LockViolation[] = []
+  const hinders = (worker: number, error: unknown) =>
+    troubles.push({ rule: 'trial', message: `worker ${worker}: ${String(error)}` })
   const seats: (LockWorker | undefined)[] = []
   const lives: number[] = []
   const opening: Promise<void>[] = []
@@ -93,7 +96,7 @@ export async function openLockTrial(room: LockTrialRoom, plan: LockPlan, folder:
     }
     seats[worker] = taken
     void taken.ended.then((how) => {
-      if (how === 'by itself') troubles.push(`worker ${worker} ended by itself`)
+      if (how === 'by itself') troubles.push({ rule: 'alive', message: `worker ${worker} ended by itself` })
     })
     if (going) taken.tell({ do: 'go' })
   }
@@ -153,7 +156,7 @@ export async function openLockTrial(room: LockTrialRoom, plan: LockPlan, folder:
         seats.map(async (worker, nth) => {
           const settled = worker?.said('settled', PATIENCE_MS + plan.waitMs)
           worker?.tell({ do: 'heal' })
-          await settled?.catch((error: unknown) => troubles.push(`worker ${nth}: ${String(error)}`))
+          await settled?.catch((error: unknown) => hinders(nth, error))
         }),
       )
     },
@@ -162,7 +165,7 @@ export async function openLockTrial(room: LockTrialRoom, plan: LockPlan, folder:
         seats.map(async (worker, nth) => {
           const finished = worker?.said('finished', PATIENCE_MS)
           worker?.tell({ do: 'finish' })
-          await finished?.catch((error: unknown) => troubles.push(`worker ${nth}: ${String(error)}`))
+          await finished?.catch((error: unknown) => hinders(nth, error))
         }),
       )
       await lookBehind(stage, plan, history)

@@ -95,6 +95,7 @@ async function tryMutant(mutant: LockMutant, { sound, pool, sink, trials, from }
         trials,
         width: 3,
         maxFailures: 1,
+        promisesOnly: true,
         run: `m${Date.now().toString(36)}`,
       })
       const rule = failures[0]?.violations[0]?.rule
