@@ -23,6 +23,6 @@ await describeWith(['postgres', 'redis'], 'the example that cancels unpaid order
       } finally {
         await database.drop()
       }
-    }, 180_000)
+    }, 360_000)
   }
 })
