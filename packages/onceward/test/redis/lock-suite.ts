@@ -22,11 +22,13 @@ export function redisLockSuite(
       capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: true },
       // The cases wait on the server's clock, and run side by side: it has to be long enough for a busy machine.
       unitMs: sideBySide ? 800 : 400,
-      patienceMs: 10_000,
+      patienceMs: 15_000,
       model: { runs: 5 },
       async open() {
         const prefix = somePrefix()
-        const backends = clients.map(({ client }) => redisLocks(client, { ...options, prefix }))
+        const backends = clients.map(({ client }) =>
+          redisLocks(client, { commandTimeoutMs: 15_000, ...options, prefix }),
+        )
         // The first call looks at the server: that is no time of the case.
         await Promise.all(backends.map((backend) => backend.inspect('first')))
         return {

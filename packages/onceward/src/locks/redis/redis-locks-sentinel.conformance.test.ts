@@ -12,7 +12,7 @@ await describeWhere('redis', 'behind Sentinel', () => {
   redisLockSuite(
     'ioredis, each grant acknowledged by a replica',
     () => SENTINEL.ioredis(sentinel.name, sentinel.sentinels)(),
-    { wait: { replicas: 1, timeoutMs: 2000 } },
+    { wait: { replicas: 1, timeoutMs: 15_000 } },
   )
   // A sentinel client of node-redis takes long to make, and holds up what runs beside.
   redisLockSuite(

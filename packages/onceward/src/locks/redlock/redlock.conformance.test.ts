@@ -41,7 +41,8 @@ await describeWhere('redis', 'on three servers', () => {
             const backends = clients.map((some) =>
               redlock(
                 some.map(({ client }) => client),
-                { prefix },
+                // The rules are asked for here, not haste: the machine may be busy.
+                { prefix, commandTimeoutMs: 15_000 },
               ),
             )
             await Promise.all(backends.map((backend) => backend.inspect('first')))
