@@ -44,8 +44,8 @@ const BENCHES = /** @type {Record<string, Bench>} */ ({
   locks: {
     file: 'bench/locks/run.mjs',
     minutes: 5,
-    quick: ['--rounds', '2', '--ms', '200', '--keepMs', '3000'],
-    quickMinutes: 2.5,
+    quick: ['--rounds', '2', '--ms', '200', '--keepMs', '6000'],
+    quickMinutes: 3,
   },
   profile: { file: 'bench/profile/run.mjs', minutes: 0.3, quick: [], quickMinutes: 0.3 },
   memory: { file: 'bench/gateway/memory.mjs', minutes: 2 },

@@ -21,12 +21,15 @@ import { leasesPart, mishapsPart, pairsPart, targetsOf, waitersPart } from './ta
  * @property {number} overlaps
  * @property {number} staleFences
  * @typedef {{ cpuMs: number, commands: number, trips: number }} LeasesSample Each for a second.
- * @typedef {{ rounds: number, ms: number, keepMs: number, leases: number }} LockOptions
+ * @typedef {{ rounds: number, ms: number, keepMs: number, leases: number, note: string }} LockOptions
  */
 
 export const IN_FLIGHT = [1, 64]
 export const WAITERS = [50, 200]
 const HOLD_MS = 1
+
+/** So long each contestant takes locks, and hands one on, before anything of it counts, so that its code is compiled, in ms. */
+const WARM_UP_MS = 1500
 
 let batch = 0
 
@@ -43,7 +46,7 @@ export async function compareLocks(contestants, servers, options) {
   const able = (/** @type {import('./contestant.mjs').Kind} */ kind) =>
     contestants.filter(({ kinds }) => kinds?.includes(kind) ?? true)
   /** @type {Map<string, AllMishaps>} */
-  const mishaps = new Map()
+  const mishaps = new Map(contestants.map(({ name }) => [name, { lost: 0, failed: 0, rejections: 0 }]))
   /** @type {Map<string, LockProcess[]>} */
   const processes = new Map()
   /** @type {Map<number, Map<string, PairsSample[]>>} */
@@ -56,9 +59,10 @@ export async function compareLocks(contestants, servers, options) {
         const own = [await open(name, server, servers)]
         processes.set(name, own)
         own.push(await open(name, server, servers))
-        for (const process of own) await process.tell({ do: 'pairs', inFlight: 64, ms: 300 })
       }),
     )
+    for (const { name } of able('pairs'))
+      await processes.get(name)?.[0]?.tell({ do: 'pairs', inFlight: 64, ms: WARM_UP_MS })
     for (const inFlight of IN_FLIGHT) {
       const samples = await interleave(namesOf(able('pairs')), options.rounds, (name) => {
         const [process] = /** @type {LockProcess[]} */ (processes.get(name))
@@ -67,6 +71,8 @@ export async function compareLocks(contestants, servers, options) {
       pairs.set(inFlight, samples)
       console.error(`pairs, ${inFlight} in flight: measured`)
     }
+    for (const { name } of able('waiters'))
+      await waitersOf(/** @type {LockProcess[]} */ (processes.get(name)), serverOf(name), 50, WARM_UP_MS)
     for (const count of WAITERS) {
       const samples = await interleave(namesOf(able('waiters')), options.rounds, (name) =>
         waitersOf(/** @type {LockProcess[]} */ (processes.get(name)), serverOf(name), count, options.ms),
@@ -91,7 +97,7 @@ export async function compareLocks(contestants, servers, options) {
   const problems = wrongs(waiters, mishaps)
   if (problems.length > 0) throw new Error(`what must not be:\n${problems.join('\n')}`)
   return [
-    targetsOf(waiters),
+    targetsOf(waiters, options.note),
     pairsPart(pairs),
     waitersPart(waiters),
     leasesPart(leases, options),
@@ -214,7 +220,7 @@ async function leasesOf(
   /** @type {LockOptions} */ { leases, keepMs },
   /** @type {Map<string, AllMishaps>} */ mishaps,
 ) {
-  const process = await LockProcess.open(name, server.url, keepMs * 3)
+  const process = await LockProcess.open(name, server.url, keepMs)
   try {
     await process.tell({ do: 'keep', leases })
     /** @type {{ tookMs: number, cpuMs: number } | undefined} */
@@ -249,7 +255,7 @@ async function proveTheJudge(servers) {
 
 /** @param {Map<string, AllMishaps>} mishaps @param {string} name @param {AllMishaps} more */
 function add(mishaps, name, more) {
-  const sum = mishaps.get(name) ?? { lost: 0, failed: 0, rejections: 0 }
+  const sum = /** @type {AllMishaps} */ (mishaps.get(name))
   mishaps.set(name, {
     lost: sum.lost + more.lost,
     failed: sum.failed + more.failed,

@@ -13,8 +13,11 @@ const TARGETS = [
   { on: ['ioredis', 'node-redis'], suffix: '', atLeast: 850, atMost: 1 },
 ]
 
-/** @param {ReadonlyMap<number, ReadonlyMap<string, readonly WaitersSample[]>>} waiters */
-export function targetsOf(waiters) {
+/**
+ * @param {ReadonlyMap<number, ReadonlyMap<string, readonly WaitersSample[]>>} waiters
+ * @param {string} note What whoever reads this has to know; empty for nothing.
+ */
+export function targetsOf(waiters, note) {
   const rows = TARGETS.flatMap(({ on, suffix, atLeast, atMost }) =>
     on.flatMap((client) =>
       [...waiters].map(([count, byName]) => {
@@ -33,6 +36,7 @@ export function targetsOf(waiters) {
   )
   return [
     '## Targets',
+    ...(note === '' ? [] : [note]),
     table(['handoffs/s and commands of each', 'at least and at most', 'measured', ''], rows),
   ].join('\n\n')
 }
@@ -115,9 +119,9 @@ export function leasesPart(leases, options) {
   ])
   return [
     `## One process keeps ${number(options.leases)} leases`,
-    `Each holds for ${number((options.keepMs * 3) / 1000)} s and is extended as its library does by default, which is every ` +
-      'third of that here, shortly before the end with the redlocks, and after four fifths of it with redis-semaphore: in ' +
-      `the ${number(options.keepMs / 1000)} s that are measured those may not have extended anything yet.`,
+    `Each holds for ${number(options.keepMs / 1000)} s, and that is how long this was measured. Each library extends by its own ` +
+      'rules: ours after every third of the time, redis-semaphore after four fifths of it, and the redlocks half a second before ' +
+      'its end. Locks in etcd are left out: each is renewed by a request of its own.',
     table(['contestant', 'client CPU, ms a second', 'round trips a second', 'commands a second'], rows),
   ].join('\n\n')
 }

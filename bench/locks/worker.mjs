@@ -15,7 +15,7 @@ import { measurePairs, takeTurns } from './measure.mjs'
  */
 
 /** So many leases are taken at once. */
-const TAKEN_AT_ONCE = 256
+const TAKEN_AT_ONCE = 64
 
 /** @type {import('./contestant.mjs').OpenLocks | undefined} */
 let open
