@@ -6,6 +6,9 @@ import type { AcquireSettings } from './lock-options.ts'
 import type { LockParts } from './lock-parts.ts'
 import { type WaitEnd, Waiter } from './waiter.ts'
 
+/** From how many ms on a wait without any answer is the backend's fault; a shorter one may just have been too short. */
+const SLOW_MS = 500
+
 /** What is asked for. */
 export interface LockTarget {
   readonly key: string
@@ -147,6 +150,10 @@ export class LocalQueue implements Contender {
     // Nobody knows whether others hold it: the backend could not be asked.
     if (this.contention?.error !== undefined) return this.contention.error
     const { engine } = this.#home.parts
+    if (this.contention && this.contention.retryAfterMs === undefined && waitMs >= SLOW_MS) {
+      const message = `${engine.backend.where} did not answer within ${waitMs} ms; see whether it is up`
+      return new OncewardError('STORE_UNAVAILABLE', message, { retryAfterMs: 1000 })
+    }
     const durationMs = engine.clock.monotonic() - since
     engine.emit('timed-out', this.target.key, { durationMs })
     return timeoutError(this.target.key, waitMs, this.contention?.retryAfterMs)

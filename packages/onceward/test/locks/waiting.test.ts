@@ -148,6 +148,15 @@ describe('a wait over a backend that fails', () => {
     expect(pending()).toBe(0)
   })
 
+  it('is not said to be the fault of others when the backend never answers', async () => {
+    const { time, locks, always } = start()
+    always('acquire', 'deaf')
+    const waiting = locks.acquire('a', { waitMs: 2000 })
+    const refused = expect(waiting).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', effect: 'none' })
+    await time.advance(3000)
+    await refused
+  })
+
   it('ends at once with an error that time does not mend', async () => {
     const { locks, backend, time } = start()
     const broken = { ...backend, acquire: () => Promise.reject(new OncewardError('SCHEMA_MISSING')) }
