@@ -43,8 +43,8 @@ export interface GuardBatchSettings {
 /** The most that one call holds: a script keeps everybody else waiting while it runs. */
 const MOST_ITEMS = 100
 const MOST_BYTES = 256 * 1024
-/** How many calls of one lane are on their way at once: one is executed while others are packed and read. */
-const MOST_CALLS = 3
+/** How many calls of one lane are on their way at once. With fewer, a slow network would keep back what could be sent. */
+const MOST_CALLS = 16
 
 interface Waiting {
   readonly item: GuardItem
