@@ -20,7 +20,7 @@ export interface ExtensionEnds {
   answered(extension: Extension, sentAt: Reading, kept: boolean): void
   failed(extension: Extension, error: unknown): void
   /** It was answered after it had counted as failed. */
-  late(extension: Extension, kept: boolean): void
+  late(extension: Extension, sentAt: Reading, kept: boolean): void
 }
 
 /** How many grants are extended in one call at most. */
@@ -64,7 +64,7 @@ export class ExtensionBatch {
         // There has to be time to try again.
         ms: Math.max(LEAST_ANSWER_MS, shortest / 3),
         late: (kept) => {
-          for (const [i, extension] of extensions.entries()) if (kept) late(extension, kept[i] === true)
+          for (const [i, extension] of extensions.entries()) if (kept) late(extension, sentAt, kept[i] === true)
         },
       })
       .then(

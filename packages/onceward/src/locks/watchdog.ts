@@ -45,7 +45,7 @@ export class Watchdog {
     this.#batch = new ExtensionBatch(engine, calls, {
       answered: (extension, sentAt, kept) => this.#answered(extension, sentAt, kept),
       failed: (extension, error) => this.#failed(extension, error),
-      late: (extension, kept) => this.#late(extension, kept),
+      late: (extension, sentAt, kept) => this.#late(extension, sentAt, kept),
     })
   }
 
@@ -165,7 +165,7 @@ export class Watchdog {
   #answered(extension: Extension, sentAt: Reading, kept: boolean): void {
     const { grant, ttlMs, meta } = extension
     if (grant.extension !== extension) {
-      this.#late(extension, kept)
+      this.#late(extension, sentAt, kept)
       return
     }
     if (!kept) {
@@ -198,9 +198,18 @@ export class Watchdog {
     if (this.leftMs(grant) > 0) this.#plan(grant)
   }
 
-  #late({ grant }: Extension, kept: boolean): void {
+  #late({ grant, ttlMs }: Extension, sentAt: Reading, kept: boolean): void {
     if (!kept) this.lose(grant, TAKEN)
     else if (grant.state === 'lost') this.#ends.stray(grant)
+    else if (
+      ttlMs >= trustedMs(grant) &&
+      sentAt.monotonic > grant.sentAt.monotonic &&
+      this.leftMs(grant) > 0
+    ) {
+      // Whatever was sent since asks for as long at least, and cannot have moved the end back.
+      grant.sentAt = sentAt
+      this.#plan(grant)
+    }
   }
 }
 

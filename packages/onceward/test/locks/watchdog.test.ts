@@ -60,4 +60,15 @@ describe('the watchdog of ten thousand leases', () => {
     await time.advance(1500)
     expect(leases.filter(({ signal }) => signal.aborted).map(({ key }) => key)).toEqual(['a42'])
   })
+
+  it('counts answers that come late, for as long as they are still worth something', async () => {
+    const { time, locks, always } = start({ ttlMs: 3000 })
+    const lease = await locks.acquire('a')
+    // Each answer takes half of the ttl, which is longer than it is waited for.
+    // biome-ignore lint/suspicious/noThenProperty: each call waits anew.
+    const slow: PromiseLike<void> = { then: (done) => void time.after(1500, () => done?.()) as never }
+    always('extend', slow as Promise<void>)
+    await time.advance(20_000)
+    lease.assertHeld()
+  })
 })
