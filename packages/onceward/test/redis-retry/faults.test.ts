@@ -166,6 +166,22 @@ await describeWhere('redis', 'a network that fails', () => {
       await end()
     })
 
+    it(`a request that nobody could take back is refused by its deadline alone (${name})`, async () => {
+      const { safe, end } = await open(name, { deadlineMs: 400, attemptTimeoutMs: 200 })
+      const key = some()
+      let held = 0
+      proxy.onRequest(() => {
+        held++
+        return 'hold'
+      })
+      expect(await failureOf(safe.call('INCR', key))).toMatchObject({ code: 'AMBIGUOUS_RESULT' })
+      expect(held).toBeGreaterThan(0)
+      await proxy.pass()
+      await expect.poll(() => safe.call('PING').catch(String), { timeout: 5000 }).toBe('PONG')
+      expect(await value(key)).toBe(null)
+      await end()
+    })
+
     it(`a connection that is dead without telling is gone around, and used again when it lives (${name})`, async () => {
       const { safe, bare, end } = await open(name, { attemptTimeoutMs: 200 })
       const key = some()
