@@ -16,7 +16,7 @@ export interface LockCampaign extends LockTrialRoom {
   readonly width: number
   /** Ends after so many trials that broke a promise. */
   readonly maxFailures: number
-  /** Begins no further round after so many seconds. Default: no limit. */
+  /** Begins no further round after so many seconds, or twelve times as many while most trials met nothing. Default: no limit. */
   readonly seconds?: number
   readonly faults: readonly LockFaultKind[]
   readonly folder: string
@@ -42,6 +42,9 @@ export interface LockCampaignResult {
   readonly failures: readonly FailedLockTrial[]
 }
 
+/** How many times the asked time a campaign may take while most of its trials have met nothing. */
+const PATIENCE = 12
+
 /** Runs trials, and judges each. */
 export async function runLockCampaign(campaign: LockCampaign): Promise<LockCampaignResult> {
   const { from, trials, width, maxFailures, seconds = Number.POSITIVE_INFINITY } = campaign
@@ -50,7 +53,10 @@ export async function runLockCampaign(campaign: LockCampaign): Promise<LockCampa
   const startedAt = performance.now()
   const isOver = (ran: number) => {
     if (ran >= trials || failures.length >= maxFailures) return true
-    return ran > 0 && performance.now() - startedAt > seconds * 1000
+    // Too few trials that met something prove nothing: they are given more time.
+    const meetsLittle = statistics.counting * 2 < statistics.trials
+    const limitMs = seconds * 1000 * (meetsLittle ? PATIENCE : 1)
+    return ran > 0 && performance.now() - startedAt > limitMs
   }
   for (let ran = 0; !isOver(ran); ran += width) {
     const seeds = Array.from({ length: Math.min(width, trials - ran) }, (_, index) => from + ran + index)
