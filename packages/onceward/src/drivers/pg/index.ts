@@ -1,31 +1,20 @@
 export type { PgPoolHandle } from './node-postgres.ts'
-export { type Notifications, notifications } from './notifications.ts'
+export { notifications } from './notifications.ts'
 export { type PostgresPool, pgDriver } from './open-driver.ts'
 export { backOff, ownTransaction, whileInConflict } from './own-transaction.ts'
 export { plainArray, textArray } from './pg-array.ts'
 export {
   CommitFailed,
-  type Listening,
   type PgAnswer,
   type PgDriver,
-  type PgListener,
   type PgStatement,
-  type PgTransaction,
   type PgValue,
   type Run,
   type TextRow,
 } from './pg-driver.ts'
-export {
-  failure,
-  isConflict,
-  isLockTimeout,
-  isRefusal,
-  isSchemaMissing,
-  pgFailure,
-  schemaMissing,
-} from './pg-errors.ts'
+export { failure, isConflict, isLockTimeout, isRefusal, isSchemaMissing, pgFailure } from './pg-errors.ts'
 export type { PorsagerHandle } from './porsager.ts'
-export { type PreparedDatabase, prepareDatabase } from './prepare-database.ts'
+export { prepareDatabase } from './prepare-database.ts'
 export {
   assertUsable,
   isTooNew,

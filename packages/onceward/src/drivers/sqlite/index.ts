@@ -1,7 +1,7 @@
 export { CHANGE_MARK } from './change-mark.ts'
 export { keptInPlace } from './file-in-place.ts'
 export { openSqlite } from './open-sqlite.ts'
-export { type PreparedDatabase, prepareDatabase } from './prepare-database.ts'
+export { prepareDatabase } from './prepare-database.ts'
 export {
   assertSchema,
   migrateSchema,
@@ -12,6 +12,6 @@ export {
 } from './schema.ts'
 export { type SqliteConnection, sqliteConnection } from './sqlite-connection.ts'
 export type { SqliteContext } from './sqlite-context.ts'
-export { busyError, failure, isBusy, schemaMissing, sqliteFailure } from './sqlite-errors.ts'
+export { failure, isBusy, sqliteFailure } from './sqlite-errors.ts'
 export { isSqliteHandle, type SqliteHandle, type SqliteStatement, type SqliteValue } from './sqlite-handle.ts'
 export { closedError, lockedError, pauseMs, undo, writeTransaction } from './write-lock.ts'

@@ -28,12 +28,6 @@ export interface DecisionPlace {
   readonly where: string
 }
 
-/** A row as it was found: a JSON list of its columns as text. */
-export interface FoundLock {
-  readonly record: LockRecord
-  readonly now: number
-}
-
 /** How often rows may appear and vanish under us before we give up. */
 const MAX_ROUNDS = 5
 
@@ -42,7 +36,7 @@ export function keyText(key: string): string {
   return columnText(storedKey(key))
 }
 
-/** Reads what `read` and `lock` have answered: by key, only the rows there are. */
+/** Reads a row as `read` and `lock` have answered it: a JSON list of its columns as text. */
 export function readLock(found: string, where: string): LockRecord {
   const values = JSON.parse(found) as readonly (string | null)[]
   const row = Object.fromEntries(LOCK_COLUMNS.map((column, index) => [column, values[index] ?? null]))
