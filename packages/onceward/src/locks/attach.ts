@@ -15,7 +15,7 @@ const TRIES = 3
  * @throws `LOCK_LOST` when the token holds nothing any more.
  */
 export async function attachLease(
-  { engine, calls, sweeper, watchdog, holdings }: LockInstance,
+  { engine, calls, sweeper, watchdog, holdings, assertOpen }: LockInstance,
   from: TokenContent,
   settings: AcquireSettings,
 ): Promise<HeldLease> {
@@ -30,11 +30,13 @@ export async function attachLease(
       const moved = await calls.run((backend) => backend.transfer({ key, token: from.token }, to), {
         late: () => void sweeper.sweep(held, ttlMs),
       })
+      assertOpen()
       if (!moved || watchdog.isSpent({ ttlMs, sentAt })) break
       const { mode } = moved
       // The lease may not have been the first one of its grant: its fence is the one that it was given away with.
       const fence = moved.fence === undefined ? undefined : Math.max(moved.fence, from.fence ?? moved.fence)
-      const grant = holdings.take({ held, mode, fence, mark: undefined, ttlMs, meta, sentAt, handovers: 0 })
+      const terms = { held, mode, fence, mark: undefined, ttlMs, meta, sentAt, handovers: 0 }
+      const grant = holdings.take({ ...terms, firstFence: moved.fence })
       engine.emit('attached', key, fence === undefined ? {} : { fence })
       return holdings.lease(grant, settings, sentAt.monotonic)
     } catch (error) {

@@ -189,8 +189,13 @@ export class Contention {
   #watch(): boolean {
     const { backend } = this.#parts.engine
     if (this.#stopWatching || !backend.watch || !backend.capabilities.push) return false
-    this.#stopWatching = backend.watch(this.#held, () => this.wake())
-    return true
+    try {
+      this.#stopWatching = backend.watch(this.#held, () => this.wake())
+      return true
+    } catch {
+      // Who cannot be woken looks again now and then.
+      return false
+    }
   }
 
   #backOff(): number {

@@ -56,11 +56,13 @@ export function createLocks(backend: LockBackend, options: LocksOptions = {}): L
     target: LockTarget,
     settings: AcquireSettings,
     question: (target: LockTarget, settings: AcquireSettings) => Promise<L>,
+    goesOn = true,
   ): Promise<L | Lease> => {
     instance.assertOpen()
     if (!settings.reentrant) return question(target, settings)
     const inner = reentrancy.inner(target)
     if (inner) return inner
+    if (!goesOn) return question(target, settings)
     const entered = reentrancy.enter(target)
     try {
       const lease = await question(target, settings)
@@ -73,10 +75,29 @@ export function createLocks(backend: LockBackend, options: LocksOptions = {}): L
   }
   const tryAcquire = async (target: LockTarget, given?: HoldOptions): Promise<Lease | null> =>
     ask(target, holdSettings(backend, base, given), (...asked) => holdings.tryAcquire(...asked))
-  const acquireWith = (target: LockTarget, settings: AcquireSettings): Promise<Lease> =>
-    ask(target, settings, (...asked) => holdings.acquire(...asked))
+  /** @param goesOn - Whether the caller's code is inside of the lease from then on. */
+  const acquireWith = (target: LockTarget, settings: AcquireSettings, goesOn: boolean): Promise<Lease> =>
+    ask(target, settings, (...asked) => holdings.acquire(...asked), goesOn)
   const acquire = async (target: LockTarget, given?: AcquireOptions): Promise<Lease> =>
-    acquireWith(target, acquireSettings(backend, base, given))
+    acquireWith(target, acquireSettings(backend, base, given), true)
+  const acquireAll: Locks['acquireAll'] = async (given, options) => {
+    const settings = acquireSettings(backend, base, options)
+    const keys = groupKeys(given, checkLockKey)
+    // Before the first `await`: later the caller's code cannot be taken inside any more.
+    const entered = keys.map((key) =>
+      settings.reentrant && !reentrancy.inner(alone(key)) ? reentrancy.enter(alone(key)) : undefined,
+    )
+    try {
+      const group = await acquireGroup(engine, keys, settings, (key, own) =>
+        acquireWith(alone(key), own, false),
+      )
+      for (const [i, tell] of entered.entries()) tell?.(group.leases[i] ?? null)
+      return group
+    } catch (error) {
+      for (const tell of entered) tell?.(null)
+      throw error
+    }
+  }
 
   async function using<T>(
     target: LockTarget,
@@ -85,7 +106,8 @@ export function createLocks(backend: LockBackend, options: LocksOptions = {}): L
   ): Promise<T> {
     const [wanted, work] = typeof given === 'function' ? [undefined, given] : [given, fn]
     checkWork('using', work)
-    const lease = await acquire(target, wanted)
+    // Only the work is inside of the lease, not what its caller does meanwhile.
+    const lease = await acquireWith(target, acquireSettings(backend, base, wanted), false)
     try {
       return await reentrancy.run(target, lease, () => (work as Work<T>)(lease))
     } finally {
@@ -118,12 +140,7 @@ export function createLocks(backend: LockBackend, options: LocksOptions = {}): L
     acquire: async (key, given) => acquire(alone(key), given),
     using: async <T>(key: string, given: AcquireOptions | Work<T>, fn?: Work<T>) =>
       using(alone(key), given, fn),
-    async acquireAll(keys, given) {
-      const settings = acquireSettings(backend, base, given)
-      return acquireGroup(engine, groupKeys(keys, checkLockKey), settings, (key, own) =>
-        acquireWith(alone(key), own),
-      )
-    },
+    acquireAll,
     read: (key) => methodsOf(sharing(key, Infinity)),
     write: (key) => methodsOf(alone(key)),
     semaphore(key, permits) {

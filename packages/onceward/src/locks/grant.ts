@@ -9,6 +9,8 @@ export interface GrantTerms {
   readonly held: HeldLock
   readonly mode: LockMode
   readonly fence: number | undefined
+  /** The least fence by which the backend knows it, if that is not its fence. */
+  readonly firstFence?: number | undefined
   readonly mark: string | undefined
   readonly ttlMs: number
   readonly meta: string | undefined
@@ -28,6 +30,7 @@ export class Grant {
   readonly held: HeldLock
   readonly mode: LockMode
   readonly mark: string | undefined
+  readonly firstFence: number | undefined
   /** Of the lease that it carries now. */
   fence: number | undefined
   ttlMs: number
@@ -52,6 +55,7 @@ export class Grant {
     this.held = terms.held
     this.mode = terms.mode
     this.mark = terms.mark
+    this.firstFence = terms.firstFence ?? terms.fence
     this.fence = terms.fence
     this.ttlMs = terms.ttlMs
     this.meta = terms.meta

@@ -142,7 +142,7 @@ export class Holdings implements QueueHome, LeaseHome {
   /** Somebody has taken the lock away from its holders, or from the one with the fence. */
   forced(key: string, ifFence: number | undefined): void {
     for (const grant of this.#watchdog.grants) {
-      if (grant.held.key !== key || (ifFence !== undefined && grant.fence !== ifFence)) continue
+      if (grant.held.key !== key || !isNamed(grant, ifFence)) continue
       this.#watchdog.lose(grant, 'was taken away by a forced release')
     }
   }
@@ -244,4 +244,11 @@ export class Holdings implements QueueHome, LeaseHome {
     const { released } = await this.parts.calls.run((backend) => backend.release(grant.held))
     return released
   }
+}
+
+/** Whether a forced release that took effect has hit the grant. A later grant has greater fences. */
+function isNamed({ mode, fence, firstFence = 0 }: Grant, ifFence: number | undefined): boolean {
+  if (ifFence === undefined || fence === ifFence) return true
+  // Of one who holds alone the backend knows the fences of all leases that the grant carries.
+  return mode === 'exclusive' && firstFence <= ifFence
 }

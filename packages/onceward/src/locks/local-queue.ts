@@ -190,7 +190,9 @@ export function requestOf(
   }
 }
 
-/** Whether a grant is as the caller wants it, without asking the backend. */
-export function suits({ ttlMs, meta }: Grant, wanted: AcquireSettings): boolean {
-  return ttlMs === wanted.ttlMs && meta === wanted.meta
+/** Whether a grant is as the caller wants it, and stays so, without asking the backend. */
+export function suits({ ttlMs, meta, extension }: Grant, wanted: AcquireSettings): boolean {
+  // What the holder before has asked for by hand may be answered yet.
+  const next = extension?.ttlMs ?? ttlMs
+  return ttlMs === wanted.ttlMs && next === wanted.ttlMs && meta === wanted.meta
 }

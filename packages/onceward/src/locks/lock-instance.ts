@@ -49,13 +49,16 @@ export function lockInstance(engine: LockEngine): LockInstance {
   let closing: Promise<void> | undefined
 
   const close = async () => {
-    const error = new OncewardError('CLOSED', 'these locks were closed; make new ones with createLocks')
+    const error = closedError()
     holdings.close(error)
     for (const grant of watchdog.grants) {
       watchdog.lose(grant, 'was released because its locks were closed')
       void sweeper.sweep(grant.held, CLOSE_MS)
     }
-    await sweeper.briefly(Promise.all([calls.idle(), sweeper.idle()]), CLOSE_MS)
+    await sweeper.briefly(
+      calls.idle().then(() => sweeper.idle()),
+      CLOSE_MS,
+    )
     sweeper.stop()
     calls.stop(error)
     quietCalls.stop(error)
@@ -70,12 +73,15 @@ export function lockInstance(engine: LockEngine): LockInstance {
     watchdog,
     holdings,
     assertOpen() {
-      if (closing !== undefined)
-        throw new OncewardError('CLOSED', 'these locks were closed; make new ones with createLocks')
+      if (closing !== undefined) throw closedError()
     },
     close() {
       closing ??= close()
       return closing
     },
   }
+}
+
+function closedError(): OncewardError {
+  return new OncewardError('CLOSED', 'these locks were closed; make new ones with createLocks')
 }

@@ -51,7 +51,9 @@ export class Sweeper {
 
   /** Resolves when nothing is being swept. */
   async idle(): Promise<void> {
-    await Promise.all(this.#sweeps)
+    // An answer of this moment may begin another one.
+    do await Promise.all(this.#sweeps)
+    while (this.#sweeps.size > 0)
   }
 
   /** Tries nothing again from now on. */

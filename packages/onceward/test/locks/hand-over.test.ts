@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createLocks } from '../../src/locks/create-locks.ts'
 import type { AcquireRequest } from '../../src/locks/lock-backend.ts'
 import type { Lease } from '../../src/locks/lock-types.ts'
-import { settled, start, stateOf } from './lock-rig.ts'
+import { gate, settled, start, stateOf } from './lock-rig.ts'
 
 describe('handing a lock over inside a process', () => {
   it('takes no question to the backend, and gives each lease a greater fence', async () => {
@@ -151,6 +151,28 @@ describe('handing a lock over inside a process', () => {
     second.assertHeld()
     expect(second.fence).toBeGreaterThan(first.fence + 32)
   })
+
+  it.each([100, 100_000_000])(
+    'gives the next one its own time though the last has just asked for %d ms',
+    async (ttlMs) => {
+      const { time, locks, next } = start({ ttlMs: 3000 })
+      const first = await locks.acquire('a')
+      const waiting = locks.acquire('a', { renew: false })
+      const { open, opened } = gate()
+      next('extend', opened)
+      const refused = expect(first.extend(ttlMs)).rejects.toMatchObject({ code: 'LOCK_LOST' })
+      await settled()
+      const released = first.release()
+      open()
+      await time.advance(1)
+      const second = await waiting
+      await Promise.all([refused, released])
+      await settled()
+      expect(second.remainingMs()).toBeLessThan(3000)
+      expect(second.remainingMs()).toBeGreaterThan(2900)
+      expect((await locks.inspect('a'))?.holders[0]?.remainingMs).toBeLessThanOrEqual(3000)
+    },
+  )
 
   it('lets the next one ask for itself when the backend cannot be asked', async () => {
     const { time, locks, next } = start({ renew: false })

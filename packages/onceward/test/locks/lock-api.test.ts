@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { createLocks } from '../../src/locks/create-locks.ts'
 import type { AcquireOptions, Lease, LocksOptions } from '../../src/locks/lock-types.ts'
 import { memoryLocks } from '../../src/locks/memory/index.ts'
-import { start, stateOf } from './lock-rig.ts'
+import { gate, settled, start, stateOf } from './lock-rig.ts'
 
 const PAIR_HALF = '\ud800'
 
@@ -277,6 +277,53 @@ describe('re-entry', () => {
     await time.advance(100)
     expect((await ended).map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
   })
+
+  it('is for the work of using, and not for what its caller does meanwhile', async () => {
+    const { time, locks } = start()
+    const { open, opened } = gate()
+    const steps: string[] = []
+    const first = locks.using('a', again, async () => {
+      steps.push('first in')
+      await opened
+      steps.push('first out')
+    })
+    await settled()
+    const second = locks.using('a', again, async () => steps.push('second in'))
+    await settled()
+    open()
+    await time.advance(10)
+    await Promise.all([first, second])
+    expect(steps).toEqual(['first in', 'first out', 'second in'])
+  })
+
+  it('gets each lease of a group, until the group is released', async () => {
+    const { locks, other, count } = start()
+    await locks.using('b', again, async (outer) => {
+      const group = await locks.acquireAll(['c', 'b', 'a'], again)
+      for (const key of ['a', 'b', 'c']) {
+        const inner = await locks.acquire(key, again)
+        expect([inner.key, inner.fence]).toEqual([key, group.fence(key)])
+        await inner.release()
+      }
+      expect(await group.release()).toBe('released')
+      outer.assertHeld()
+      expect(await other.tryAcquire('b')).toBeNull()
+      await (await locks.acquire('a', again)).release()
+    })
+    expect(count('acquire')).toBe(4)
+    expect((await other.acquireAll(['a', 'b', 'c'], { waitMs: 0 })).leases).toHaveLength(3)
+  })
+
+  it('does not get a lease of a group that did not come about', async () => {
+    const { time, locks, other } = start()
+    await other.acquire('b')
+    const group = expect(locks.acquireAll(['a', 'b'], again)).rejects.toMatchObject({ code: 'LOCK_TIMEOUT' })
+    await time.advance(1100)
+    await group
+    const held = await other.acquire('a')
+    expect(await locks.tryAcquire('a', { reentrant: true })).toBeNull()
+    held.assertHeld()
+  })
 })
 
 describe('attach', () => {
@@ -370,6 +417,26 @@ describe('forceRelease', () => {
     expect(events.at(-1)).toMatchObject({ type: 'forced', key: 'a', message: 'by ann: stuck' })
     const view = await locks.inspect('a')
     expect(view?.forced).toMatchObject([{ by: 'ann', reason: 'stuck', fence: lease.fence }])
+  })
+
+  it('is noticed at once by whoever the lock was handed to since its fence was looked at', async () => {
+    const { locks } = start()
+    const first = await locks.acquire('a')
+    const seen = await locks.inspect('a')
+    const second = locks.acquire('a')
+    await first.release()
+    const lease = await second
+    const ifFence = seen?.holders[0]?.fence as number
+    expect(lease.fence).toBe(ifFence + 1)
+    expect(await locks.forceRelease('a', { ifFence, reason: 'stuck' })).toBe('released')
+    expect(lease.signal.aborted).toBe(true)
+  })
+
+  it('of one of several readers leaves the others', async () => {
+    const { locks } = start()
+    const [one, two] = [await locks.read('a').acquire(), await locks.read('a').acquire()]
+    expect(await locks.forceRelease('a', { ifFence: two.fence, reason: 'stuck' })).toBe('released')
+    expect([one.signal.aborted, two.signal.aborted]).toEqual([false, true])
   })
 
   it('wants a reason', async () => {

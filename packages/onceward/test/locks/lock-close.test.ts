@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describe, expect, it } from 'vitest'
 import { createLocks } from '../../src/locks/create-locks.ts'
-import { settled, start } from './lock-rig.ts'
+import { gate, settled, start } from './lock-rig.ts'
 
 describe('close', () => {
   it('ends waits, gives everything back, and closes the backend', async () => {
@@ -48,6 +48,25 @@ describe('close', () => {
     await one.acquire('a')
     await one.close()
     expect(await two.tryAcquire('a')).not.toBeNull()
+  })
+
+  it('gives back what is answered to an attach, a wait or an attempt meanwhile', async () => {
+    const { time, locks, other, next, pending } = start()
+    const given = await other.acquire('a')
+    const { open, opened } = gate()
+    next('transfer', opened)
+    next('acquire', opened, opened)
+    const calls = [locks.attach(given.token), locks.acquire('b'), locks.tryAcquire('c')]
+    const ended = Promise.allSettled(calls)
+    await settled()
+    const closing = locks.close()
+    await settled()
+    open()
+    await time.advance(1000)
+    await closing
+    for (const one of await ended) expect(one).toMatchObject({ reason: { code: 'CLOSED' } })
+    for (const key of ['a', 'b', 'c']) expect((await other.inspect(key))?.holders ?? [], key).toEqual([])
+    expect(pending()).toBe(0)
   })
 
   it('waits for a backend that does not answer, but not for long, and settles what hangs', async () => {

@@ -92,6 +92,22 @@ describe('waiting for a lock', () => {
     expect(await stateOf(waiting)).toBe('fulfilled')
   })
 
+  it('polls where nothing can be heard of wakes, also after a release that asks for the next one', async () => {
+    const { backend, time } = start()
+    const watch = () => {
+      throw new Error('no subscription')
+    }
+    const locks = createLocks({ ...backend, watch }, { clock: time, timers: time, localHandovers: 0 })
+    const first = await locks.acquire('a')
+    const [second, third] = [locks.acquire('a'), locks.acquire('a')]
+    await settled()
+    expect(await first.release()).toBe('released')
+    await time.advance(10)
+    await (await second).release()
+    await time.advance(10)
+    ;(await third).assertHeld()
+  })
+
   it('polls a backend that wakes nobody, ever more slowly, up to four times a second', async () => {
     const { time, backend, other, count } = start()
     const locks = createLocks(withoutPush(backend), { clock: time, timers: time })
