@@ -95,9 +95,14 @@ export interface CronJob<T = unknown> extends AsyncDisposable {
   readonly name: string
   /** The next scheduled time; `null` when there is none, or the job is stopped. */
   next(): Date | null
-  /** Runs a tick now, by the same rules. Throws what `fn` throws. */
+  /**
+   * Runs a tick now, by the same rules, after whatever runs here already: awaited inside the work of this job it never
+   * resolves.
+   *
+   * @throws What `fn` throws; `CLOSED` once the job is stopped; `STORE_UNAVAILABLE`.
+   */
   trigger(tick: number | Date): Promise<TickOutcome<T>>
-  /** Begins nothing more, and resolves when what runs has ended. Idempotent. */
+  /** Begins nothing more, and resolves when what runs has ended: not to be awaited inside the work. Idempotent. */
   stop(): Promise<void>
 }
 

@@ -64,7 +64,8 @@ export class ExtensionBatch {
         // There has to be time to try again.
         ms: Math.max(LEAST_ANSWER_MS, shortest / 3),
         late: (kept) => {
-          for (const [i, extension] of extensions.entries()) if (kept) late(extension, sentAt, kept[i] === true)
+          for (const [i, extension] of extensions.entries())
+            if (kept) late(extension, sentAt, kept[i] === true)
         },
       })
       .then(

@@ -28,6 +28,7 @@ export interface AcquireOptions extends HoldOptions {
 
 /** What a call of `createLocks` takes. */
 export interface LocksOptions extends HoldOptions {
+  /** The longest wait of `acquire` in ms, where a call does not say its own. Default 10,000. */
   readonly waitMs?: number
   /** Who holds, for people. Default host name and process id. Never used to decide anything. */
   readonly owner?: string
@@ -40,7 +41,7 @@ export interface LocksOptions extends HoldOptions {
   readonly random?: Random
 }
 
-/** What a lease, or `using`, was lost to or ended by. */
+/** What a release found: the lock was given back, or it had been lost before. */
 export type Released = 'released' | 'not-held'
 
 /**
@@ -147,6 +148,7 @@ export interface Locks<Fence extends number | undefined = number | undefined> ex
   write(key: string): LockMethods<Fence>
   /** At most `permits` hold it at once. Everybody has to name the same number. */
   semaphore(key: string, permits: number): Semaphore<Fence>
+  /** A fixed number of locks for any number of ids: 1 to 1,000,000. Everybody has to name the same number. */
   segmented(name: string, options: { readonly segments: number }): Segmented
   /** Who holds it, and for how long; `undefined` when nothing is known of the key. */
   inspect(key: string): Promise<LockView | undefined>

@@ -10,7 +10,13 @@ export interface MemoryLocksOptions {
   readonly clock?: Clock
 }
 
-/** Locks in the memory of this process, for tests and for work that no other process does. */
+/**
+ * Locks in the memory of this process, for tests and for work that no other process does.
+ *
+ * Limit: each call makes locks of their own, which end with the process.
+ *
+ * @throws `CLOSED` from a call after `close`.
+ */
 export function memoryLocks(options: MemoryLocksOptions = {}): FencingBackend {
   const { clock = systemClock } = options
   const records = new Map<string, LockRecord>()

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
-import { OncewardError } from '../../core/errors.ts'
-import { atLeast, refuseUnknown } from '../../core/known-fields.ts'
 import { joining } from '../../drivers/adapt/index.ts'
 import { mysqlFailure, withLockTimeout } from '../../drivers/mysql/index.ts'
 import { conflictOf } from '../../drivers/sql/index.ts'
+import { checkedWait, waitedInVain } from '../transaction-lock.ts'
 import { LOCK_OR_CREATE } from './lock-statements.ts'
 
 /** Options of {@link lockForTransaction}. */
@@ -43,10 +42,7 @@ export async function lockForTransaction(
   key: string,
   options: LockForTransactionOptions = {},
 ): Promise<void> {
-  refuseUnknown('lockForTransaction', options, ['waitMs'])
-  const waitMs = atLeast('waitMs', options.waitMs ?? 10_000, 0)
-  if (typeof key !== 'string' || key === '')
-    throw new TypeError('lockForTransaction needs a key that is not empty')
+  const waitMs = checkedWait(key, options)
   const failure = (error: unknown) => mysqlFailure(error, WHERE)
   const joined = joining('mysql', { failure })
   await joined.assertInTransaction(tx)
@@ -54,19 +50,11 @@ export async function lockForTransaction(
   try {
     await withLockTimeout(session, waitMs, () => session.query(LOCK_OR_CREATE, [rowOf(key)]))
   } catch (error) {
-    throw conflictOf(error) === 'lock-timeout' ? timeout(key, waitMs, error) : failure(error)
+    throw conflictOf(error) === 'lock-timeout' ? waitedInVain(key, waitMs, error) : failure(error)
   }
 }
 
 /** A row that no lease has: its key begins with a byte that is in no text. */
 function rowOf(key: string): string {
   return `ff${createHash('sha256').update(key).digest('hex')}`
-}
-
-function timeout(key: string, waitMs: number, cause: unknown): OncewardError {
-  return new OncewardError(
-    'LOCK_TIMEOUT',
-    `another transaction has had the lock of ${JSON.stringify(key)} for ${waitMs} ms; commit it sooner, or raise waitMs`,
-    { effect: 'none', cause },
-  )
 }

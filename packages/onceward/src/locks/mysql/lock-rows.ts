@@ -1,21 +1,8 @@
 import { asciiJson, type MysqlSession, READ_NOW, toAsciiJson } from '../../drivers/mysql/index.ts'
 import { fromLockColumns, storedKey, toLockColumns } from '../lock-columns.ts'
 import type { LockRecord } from '../lock-record.ts'
-import type { Step } from '../lock-transitions.ts'
+import type { DecidedSteps, LockStep } from '../lock-step.ts'
 import { CREATE, LOCK, OVERWRITE, READ } from './lock-statements.ts'
-
-/** One step to decide on the lock of a key. */
-export interface LockStep<Reply = unknown> {
-  readonly key: string
-  readonly decide: (found: LockRecord | undefined, now: number) => Step<Reply>
-}
-
-/** What steps have decided, in their order. */
-export interface Decided {
-  readonly replies: readonly unknown[]
-  /** The tokens whose turn it may be now. */
-  readonly wake: readonly string[]
-}
 
 /** A row as it was found. */
 export interface FoundLock {
@@ -56,7 +43,7 @@ export async function decideLocked(
   session: MysqlSession,
   steps: readonly LockStep[],
   where: string,
-): Promise<Decided> {
+): Promise<DecidedSteps> {
   const keys = [...new Set(steps.map(({ key }) => keyHex(key)))].sort()
   const { rows } = await session.query(LOCK, [asciiJson(keys)])
   const now = Number((await session.query(READ_NOW)).rows[0]?.['now'])

@@ -20,10 +20,11 @@ import type {
   HeldLock,
 } from '../lock-backend.ts'
 import { inWholeMs, wholeMs } from '../lock-columns.ts'
+import { extensionStep, type LockStep } from '../lock-step.ts'
 import * as transitions from '../lock-transitions.ts'
 import { recentNames } from '../recent-names.ts'
 import { turnWatch } from '../turn-watch.ts'
-import { decideLocked, hex, keyHex, type LockStep, readLocks } from './lock-rows.ts'
+import { decideLocked, hex, keyHex, readLocks } from './lock-rows.ts'
 import { CREATE_TAKEN, DELETE, EXTEND, LOCK_IDLE, RELEASE, TAKE, WALK } from './lock-statements.ts'
 import { checkedOptions, type MysqlLocksOptions } from './mysql-locks-options.ts'
 
@@ -192,7 +193,7 @@ export function makeMysqlLocks(
   const extend = async (requests: readonly ExtendRequest[]): Promise<readonly boolean[]> => {
     const outcomeOf = slowly ? () => 'ask' as const : await extendAlone(requests)
     const asked = requests.filter((request) => outcomeOf(request) === 'ask')
-    const replies = asked.length === 0 ? [] : await decideAll(asked.map(extension))
+    const replies = asked.length === 0 ? [] : await decideAll(asked.map(extensionStep))
     const decided = new Map(asked.map((request, index) => [request, replies[index]]))
     return requests.map((request) => outcomeOf(request) === 'extended' || decided.get(request) === true)
   }
@@ -250,8 +251,4 @@ export function makeMysqlLocks(
       waiters.close()
     },
   }
-}
-
-function extension(request: ExtendRequest): LockStep<boolean> {
-  return { key: request.key, decide: (found, now) => transitions.extend(found, request, now) }
 }

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
-import { OncewardError } from '../../core/errors.ts'
-import { atLeast, refuseUnknown } from '../../core/known-fields.ts'
 import { joining } from '../../drivers/adapt/index.ts'
 import { isLockTimeout, pgFailure } from '../../drivers/pg/index.ts'
 import type { SqlSession } from '../../drivers/sql/index.ts'
+import { checkedWait, waitedInVain } from '../transaction-lock.ts'
 
 /** Options of {@link lockForTransaction}. */
 export interface LockForTransactionOptions {
@@ -49,22 +48,19 @@ export async function lockForTransaction(
   key: string,
   options: LockForTransactionOptions = {},
 ): Promise<void> {
-  refuseUnknown('lockForTransaction', options, ['waitMs'])
-  const waitMs = atLeast('waitMs', options.waitMs ?? 10_000, 0)
-  if (typeof key !== 'string' || key === '')
-    throw new TypeError('lockForTransaction needs a key that is not empty')
+  const waitMs = checkedWait(key, options)
   const failure = (error: unknown) => pgFailure(error, WHERE)
   const joined = joining('postgres', { failure })
   const number = lockNumber(key)
   await joined.assertInTransaction(tx)
   if (await tried(joined.sessionOf(tx), number, failure)) return
-  if (waitMs === 0) throw timeout(key, waitMs)
+  if (waitMs === 0) throw waitedInVain(key, waitMs)
   const limit = String(Math.min(MAX_INT, Math.max(1, Math.ceil(waitMs))))
   try {
     // A statement that fails fails the whole transaction, unless it ran under a savepoint.
     await joined.savepoint(tx, () => joined.sessionOf(tx).query(WAIT, [limit, number]))
   } catch (error) {
-    throw isLockTimeout(error) ? timeout(key, waitMs, error) : failure(error)
+    throw isLockTimeout(error) ? waitedInVain(key, waitMs, error) : failure(error)
   }
 }
 
@@ -84,12 +80,4 @@ async function tried(
 /** 64 bits of a digest, as a signed number. */
 function lockNumber(key: string): string {
   return createHash('sha256').update('onceward lock\0').update(key).digest().readBigInt64BE().toString()
-}
-
-function timeout(key: string, waitMs: number, cause?: unknown): OncewardError {
-  return new OncewardError(
-    'LOCK_TIMEOUT',
-    `another transaction has had the lock of ${JSON.stringify(key)} for ${waitMs} ms; commit it sooner, or raise waitMs`,
-    { effect: 'none', ...(cause === undefined ? {} : { cause }) },
-  )
 }

@@ -2,21 +2,8 @@ import { failure, type PgValue, plainArray, type Run, textArray } from '../../dr
 import { columnText } from '../../drivers/sql/index.ts'
 import { fromLockColumns, LOCK_COLUMNS, type LockColumns, storedKey, toLockColumns } from '../lock-columns.ts'
 import type { LockRecord } from '../lock-record.ts'
-import type { Step } from '../lock-transitions.ts'
+import type { DecidedSteps, LockStep } from '../lock-step.ts'
 import type { LockStatements } from './lock-statements.ts'
-
-/** One step to decide on the lock of a key. */
-export interface LockStep<Reply = unknown> {
-  readonly key: string
-  readonly decide: (found: LockRecord | undefined, now: number) => Step<Reply>
-}
-
-/** What steps have decided, in their order. */
-export interface Decided {
-  readonly replies: readonly unknown[]
-  /** The tokens whose turn it may be now. */
-  readonly wake: readonly string[]
-}
 
 /** Where steps are decided: an open READ COMMITTED transaction. */
 export interface DecisionPlace {
@@ -63,7 +50,7 @@ export function readLock(found: string, where: string): LockRecord {
  * steps of one key decide one after the other, and each row is written once. A row that somebody else has created meanwhile
  * is locked and decided on anew. Nothing is safe before the caller has committed.
  */
-export async function decideLocked(place: DecisionPlace, steps: readonly LockStep[]): Promise<Decided> {
+export async function decideLocked(place: DecisionPlace, steps: readonly LockStep[]): Promise<DecidedSteps> {
   const { run, statements, where, lockTimeoutMs } = place
   const replies: unknown[] = new Array(steps.length)
   const wake: string[] = []

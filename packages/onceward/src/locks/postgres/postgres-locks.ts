@@ -26,10 +26,11 @@ import type {
   HeldLock,
 } from '../lock-backend.ts'
 import { inWholeMs, markOf, wholeMs } from '../lock-columns.ts'
+import { extensionStep, type LockStep } from '../lock-step.ts'
 import * as transitions from '../lock-transitions.ts'
 import { recentNames } from '../recent-names.ts'
 import { turnWatch } from '../turn-watch.ts'
-import { decideLocked, keyText, type LockStep, readLock } from './lock-rows.ts'
+import { decideLocked, keyText, readLock } from './lock-rows.ts'
 import { lockStatements } from './lock-statements.ts'
 import { checkedOptions, type PostgresLocksOptions } from './postgres-locks-options.ts'
 
@@ -192,7 +193,7 @@ export function makePostgresLocks(
     const outcomeOf = ({ key, token }: HeldLock) =>
       outcomes ? outcomes.get(`${token} ${keyText(key)}`) : 'ask'
     const asked = requests.filter((request) => outcomeOf(request) === 'ask')
-    const replies = asked.length === 0 ? [] : await decideAll(asked.map(extension))
+    const replies = asked.length === 0 ? [] : await decideAll(asked.map(extensionStep))
     const decided = new Map(asked.map((request, index) => [request, replies[index]]))
     return requests.map((request) => outcomeOf(request) === 'extended' || decided.get(request) === true)
   }
@@ -246,10 +247,6 @@ export function makePostgresLocks(
 /** What a waiter is told by. Everybody in the database may listen, and a token is the right to release. */
 function nameOf(token: string): string {
   return createHash('sha256').update(token).digest('base64url').slice(0, 24)
-}
-
-function extension(request: ExtendRequest): LockStep<boolean> {
-  return { key: request.key, decide: (found, now) => transitions.extend(found, request, now) }
 }
 
 /** In this order all batches lock their rows. */

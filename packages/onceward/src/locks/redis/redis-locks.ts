@@ -23,6 +23,7 @@ import type {
 import { MAX_FORCED } from '../lock-record.ts'
 import { LOCKS_USE } from '../lock-server-use.ts'
 import { isIdle, view } from '../lock-transitions.ts'
+import { noted, whole } from '../redis-arguments.ts'
 import { lockScripts } from './lock-scripts.ts'
 import { modeOf, readRecord, writeMode } from './record-text.ts'
 import { checkedOptions, type RedisLocksOptions } from './redis-locks-options.ts'
@@ -225,14 +226,4 @@ export function redisLocks(client: RedisClient, options: RedisLocksOptions = {})
       calls.close()
     },
   }
-}
-
-/** A time in whole ms: never shorter than was asked for. */
-function whole(ms: number): string {
-  return String(Math.ceil(ms))
-}
-
-/** A text that may be absent, told apart from an empty one. */
-function noted(text: string | undefined): string {
-  return text === undefined ? '' : `+${text}`
 }

@@ -10,6 +10,7 @@ import {
 } from '../../drivers/redis/index.ts'
 import type { ExtendRequest, HeldLock } from '../lock-backend.ts'
 import { LOCKS_USE } from '../lock-server-use.ts'
+import { noted, whole } from '../redis-arguments.ts'
 import type { CheckedOptions } from './redlock-options.ts'
 import type { RedlockScripts } from './redlock-scripts.ts'
 
@@ -96,14 +97,4 @@ export function redlockServer(client: RedisClient, settings: ServerSettings): Re
       calls.close()
     },
   }
-}
-
-/** A time in whole ms: never shorter than was asked for. */
-export function whole(ms: number): string {
-  return String(Math.ceil(ms))
-}
-
-/** A text that may be absent, told apart from an empty one. */
-export function noted(text: string | undefined): string {
-  return text === undefined ? '' : `+${text}`
 }

@@ -3,10 +3,11 @@ import { systemClock, systemRandom, systemTimers } from '../../core/system.ts'
 import type { RedisClient } from '../../drivers/redis/index.ts'
 import type { UnfencedBackend } from '../lock-backend.ts'
 import { MAX_FORCED } from '../lock-record.ts'
+import { noted, whole } from '../redis-arguments.ts'
 import { ballot, quorumOf, type Votes } from './ballot.ts'
 import { checkClients, checkedOptions, type RedlockOptions } from './redlock-options.ts'
 import { redlockScripts } from './redlock-scripts.ts'
-import { noted, redlockServer, type Vote, whole } from './redlock-server.ts'
+import { redlockServer, type Vote } from './redlock-server.ts'
 import { agreedView, isAgreed, readSight } from './redlock-view.ts'
 
 const CAPABILITIES: UnfencedBackend['capabilities'] = {

@@ -16,6 +16,7 @@ import { idleRows } from '../idle-rows.ts'
 import type { FencingBackend } from '../lock-backend.ts'
 import { inWholeMs, wholeMs } from '../lock-columns.ts'
 import type { LockRecord } from '../lock-record.ts'
+import { extensionStep, type LockStep } from '../lock-step.ts'
 import * as transitions from '../lock-transitions.ts'
 import { turnWatch } from '../turn-watch.ts'
 import { groupedSteps } from './grouped-steps.ts'
@@ -102,7 +103,7 @@ export function sqliteLocks(
     }
   }
   /** Steps of the rules, in one transaction. Those whose turn it may be are told once it is committed. */
-  const decideAll = async <Reply>(asked: readonly Step<Reply>[]): Promise<readonly Reply[]> => {
+  const decideAll = async <Reply>(asked: readonly LockStep<Reply>[]): Promise<readonly Reply[]> => {
     const decided = await steps.run(() =>
       asked.map(({ key, decide }) => {
         const now = clock.now()
@@ -114,7 +115,7 @@ export function sqliteLocks(
     for (const { wake } of decided) waiters.wake(wake)
     return decided.map(({ reply }) => reply)
   }
-  const decide = <Reply>(key: string, step: Step<Reply>['decide']): Promise<Reply> =>
+  const decide = <Reply>(key: string, step: LockStep<Reply>['decide']): Promise<Reply> =>
     call(async () => (await decideAll([{ key, decide: step }]))[0] as Reply)
 
   return {
@@ -130,12 +131,7 @@ export function sqliteLocks(
     },
     extend: (requests) =>
       call(() =>
-        decideAll(
-          requests.map((given) => {
-            const request = { ...given, ttlMs: wholeMs(given.ttlMs) }
-            return { key: given.key, decide: (found, now) => transitions.extend(found, request, now) }
-          }),
-        ),
+        decideAll(requests.map((given) => extensionStep({ ...given, ttlMs: wholeMs(given.ttlMs) }))),
       ),
     release(held, given) {
       const next = given && inWholeMs(given)
@@ -169,12 +165,6 @@ export function sqliteLocks(
       if (file !== undefined) handle.close()
     },
   }
-}
-
-/** One step to decide on the lock of a key. */
-interface Step<Reply> {
-  readonly key: string
-  readonly decide: (found: LockRecord | undefined, now: number) => transitions.Step<Reply>
 }
 
 function turnsIn(record: LockRecord | undefined, now: number): readonly string[] {

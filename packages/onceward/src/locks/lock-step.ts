@@ -1,0 +1,23 @@
+import type { ExtendRequest } from './lock-backend.ts'
+import type { LockRecord } from './lock-record.ts'
+import { extend, type Step } from './lock-transitions.ts'
+
+/** One step to decide on the lock of a key, by a backend that runs the rules under a lock of its own. */
+export interface LockStep<Reply = unknown> {
+  readonly key: string
+  /** @param now - The backend's clock in ms, read under that lock. */
+  readonly decide: (found: LockRecord | undefined, now: number) => Step<Reply>
+}
+
+/** What steps have decided. */
+export interface DecidedSteps {
+  /** In the order of the steps. */
+  readonly replies: readonly unknown[]
+  /** The tokens whose turn it may be now. */
+  readonly wake: readonly string[]
+}
+
+/** The step that moves the end of one grant. */
+export function extensionStep(request: ExtendRequest): LockStep<boolean> {
+  return { key: request.key, decide: (found, now) => extend(found, request, now) }
+}
