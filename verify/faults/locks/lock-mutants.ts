@@ -48,8 +48,9 @@ export const LOCK_MUTANTS: readonly LockMutant[] = [
     name: 'an extension is counted on for twice its time',
     store: 'sqlite',
     file: 'locks/watchdog.js',
-    find: 'grant.sentAt = sentAt;',
-    replace: 'grant.sentAt = { now: sentAt.now + ttlMs, monotonic: sentAt.monotonic + ttlMs };',
+    find: 'grant.sentAt = sentAt;\n        grant.ttlMs = ttlMs;',
+    replace:
+      'grant.sentAt = { now: sentAt.now + ttlMs, monotonic: sentAt.monotonic + ttlMs };\n        grant.ttlMs = ttlMs;',
     faults: STOPS,
   },
   {
