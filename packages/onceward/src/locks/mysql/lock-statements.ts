@@ -75,7 +75,7 @@ export const CREATE: string = `INSERT INTO onceward_locks
   FROM ${WHOLE_ROWS}`
 
 const IS_IDLE = (row: string) =>
-  `GREATEST(${row}.touched_at, ${row}.until, ${row}.keep_until) < ${NOW_MS} - ${IDLE_ROWS_KEPT_MS}`
+  `GREATEST(${row}.touched_at, ${row}.until, ${row}.keep_until, ${row}.fence DIV 1000) < ${NOW_MS} - ${IDLE_ROWS_KEPT_MS}`
 
 /** Looks at some rows behind a key: which of them are idle. */
 export const WALK: string = `SELECT HEX(o.\`key\`) AS k, ${IS_IDLE('o')} AS idle FROM onceward_locks AS o

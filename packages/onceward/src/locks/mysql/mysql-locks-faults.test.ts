@@ -253,7 +253,7 @@ await describeWhere('mariadb', 'locks in MariaDB when things break', () => {
     expect((await b.inspect(held[7]?.key ?? ''))?.holders[0]?.meta).toBe('still here')
   })
 
-  it('forgets rows that nobody has used for an hour, and none that is held, waited for, marked or worked on', async () => {
+  it('forgets rows that nobody has used for an hour, and none that is held, marked, ahead of the clock or worked on', async () => {
     // Walks after every grant.
     const locks = open({ random: { nonce: () => 'probe', fraction: () => 0 } })
     for (let index = 0; index < 50; index++)
@@ -264,30 +264,53 @@ await describeWhere('mariadb', 'locks in MariaDB when things break', () => {
     await locks.release(marked)
     const forced = await heldBy(locks, 'kept/forced')
     await locks.forceRelease({ key: forced.key, by: 'ada', reason: 'it hangs' })
+    // The clock was set back by more than an hour since: a new row would begin with a smaller fence.
+    await locks.release(await heldBy(locks, 'kept/ahead'))
     const transaction = await createConnection(database.url)
     await transaction.beginTransaction()
     await lockForTransaction(transaction, 'a transaction')
     await transaction.commit()
     await transaction.beginTransaction()
     await direct.query(
-      'UPDATE onceward_locks SET until = LEAST(until, touched_at - 3700000), touched_at = touched_at - 3700000',
+      `UPDATE onceward_locks SET until = LEAST(until, touched_at - 3700000), touched_at = touched_at - 3700000,
+        fence = fence - IF(\`key\` = 'kept/ahead', 0, 3700000000)`,
     )
     await direct.query("UPDATE onceward_locks SET until = until + 36000000 WHERE `key` = 'kept/held'")
     await transaction.query("SELECT 1 FROM onceward_locks WHERE `key` = 'idle/07' FOR UPDATE")
     await until(async () => {
       await locks.acquire(asksFor('kept/new', { ttlMs: 1 }))
-      return Number((await rowsOf('SELECT COUNT(*) AS count FROM onceward_locks'))[0]?.['count']) === 5
+      return Number((await rowsOf('SELECT COUNT(*) AS count FROM onceward_locks'))[0]?.['count']) === 6
     })
     await transaction.end()
     const left = await rowsOf('SELECT `key` FROM onceward_locks ORDER BY `key`')
     expect(left.map((row) => String(row['key']))).toEqual([
       'idle/07',
+      'kept/ahead',
       'kept/forced',
       'kept/held',
       'kept/marked',
       'kept/new',
     ])
     await stillHolds(locks, kept, 'it is held')
+  })
+
+  it('forgets rows beyond those of many transactions, which sort behind all others', async () => {
+    const before = open()
+    await before.release(await heldBy(before, 'idle'))
+    await direct.query(
+      `UPDATE onceward_locks SET until = 0, touched_at = touched_at - 3700000, fence = fence - 3700000000`,
+    )
+    await direct.query(
+      `INSERT INTO onceward_locks (\`key\`, fence, fences, until, busy_until, keep_until, touched_at)
+        SELECT UNHEX(CONCAT('FF', SHA2(seq, 256))), 0, 0, 0, 0, 0, UNIX_TIMESTAMP() * 1000 FROM seq_1_to_1500`,
+    )
+    const locks = open({ random: { nonce: () => 'probe', fraction: () => 0 } })
+    const IDLE = "SELECT 1 FROM onceward_locks WHERE `key` = 'idle'"
+    const gone = until(async () => {
+      await locks.acquire(asksFor('late', { ttlMs: 1 }))
+      return (await rowsOf(IDLE)).length === 0
+    })
+    await within(15_000, 'the walk comes round to the first rows', gone)
   })
 
   it('a release wakes the first who waits in the same process before anybody has looked', async () => {

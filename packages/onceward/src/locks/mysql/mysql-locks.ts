@@ -120,7 +120,7 @@ export function makeMysqlLocks(
     random,
     isClosed: () => closed,
     async walk(after) {
-      const { rows } = await run(WALK, [keyHex(after)])
+      const { rows } = await run(WALK, [after])
       const idle = rows.filter((row) => Number(row['idle']) === 1).map((row) => String(row['k']))
       if (idle.length > 0) {
         await ownTransaction(parts, async (session) => {
@@ -130,7 +130,7 @@ export function makeMysqlLocks(
         })
       }
       const last = rows.at(-1)?.['k']
-      return rows.length < ROWS_OF_A_WALK ? undefined : Buffer.from(String(last), 'hex').toString('utf8')
+      return rows.length < ROWS_OF_A_WALK ? undefined : String(last)
     },
   })
 
@@ -162,7 +162,8 @@ export function makeMysqlLocks(
     const alone = mayBeAlone ? await acquireAlone(request) : undefined
     const reply =
       alone ?? (await decide(request.key, (found, now) => transitions.acquire(found, request, now)))
-    if (reply.granted) granted(request.key)
+    // As hexadecimal digits: keys of transactions are no text.
+    if (reply.granted) granted(keyHex(request.key))
     if (!reply.granted && request.placeMs !== undefined) placed.add(request.token)
     else placed.delete(request.token)
     return reply

@@ -83,7 +83,7 @@ export function lockStatements(schema: string): LockStatements {
       idle AS MATERIALIZED (
         SELECT o.key FROM ${table} AS o
         WHERE o.key IN (SELECT looked.key FROM looked)
-          AND greatest(o.touched_at, o.until, o.keep_until) < ${NOW_MS} - ${IDLE_ROWS_KEPT_MS}
+          AND greatest(o.touched_at, o.until, o.keep_until, o.fence / 1000) < ${NOW_MS} - ${IDLE_ROWS_KEPT_MS}
         FOR UPDATE SKIP LOCKED),
       gone AS (DELETE FROM ${table} AS o USING idle WHERE o.key = idle.key)
       SELECT max(looked.key) AS last, count(*)::text AS count FROM looked`,

@@ -25,7 +25,7 @@ const UPSERT = `INSERT INTO onceward_locks (key, ${COLUMNS}, touched_at) VALUES 
     touched_at = excluded.touched_at`
 const LAST_OF_WALK = `SELECT max(key) AS last, count(*) AS count
   FROM (SELECT key FROM onceward_locks WHERE key > ? ORDER BY key LIMIT ${ROWS_OF_A_WALK})`
-const DELETE_IDLE = `DELETE FROM onceward_locks WHERE key > ? AND key <= ? AND max(touched_at, until, keep_until) < ?`
+const DELETE_IDLE = `DELETE FROM onceward_locks WHERE key > ? AND key <= ? AND max(touched_at, until, keep_until, fence / 1000) < ?`
 
 /** Makes the table of a connection. */
 export function lockTable(connection: SqliteConnection): LockTable {
