@@ -9,6 +9,8 @@ export interface Extension {
   readonly grant: Grant
   readonly ttlMs: number
   readonly meta: string | undefined
+  /** Before it was sent; absent until then. */
+  sentAt?: Reading
   /** Tells who waits for it; absent for what the watchdog does by itself. */
   readonly settle?: (outcome: { readonly kept: boolean } | { readonly error: unknown }) => void
   /** What waits for it to be over. */
@@ -17,6 +19,8 @@ export interface Extension {
 
 /** What became of an extension. */
 export interface ExtensionEnds {
+  /** It is under way: it may be carried out from now on. */
+  sent(extension: Extension): void
   answered(extension: Extension, sentAt: Reading, kept: boolean): void
   failed(extension: Extension, error: unknown): void
   /** It was answered after it had counted as failed. */
@@ -58,7 +62,11 @@ export class ExtensionBatch {
     const sentAt = readClock(this.#engine)
     const requests = extensions.map(requestOf)
     const shortest = requests.reduce((least, { ttlMs }) => Math.min(least, ttlMs), Infinity)
-    const { answered, failed, late } = this.#ends
+    const { sent, answered, failed, late } = this.#ends
+    for (const extension of extensions) {
+      extension.sentAt = sentAt
+      sent(extension)
+    }
     this.#calls
       .run((backend) => backend.extend(requests), {
         // There has to be time to try again.

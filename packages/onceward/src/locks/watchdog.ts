@@ -29,7 +29,8 @@ export interface WatchdogEnds {
  * ```
  *
  * An extension that answers moves the deadline to its own sending time. One that fails may have been carried out, or may yet
- * be: from then on the grant is trusted for no longer than that one asked for. There is one extension of a grant at a time.
+ * be: from then on the grant is trusted for no longer than that one asked for, and so it is while one is under way.
+ * There is one extension of a grant at a time.
  */
 export class Watchdog {
   readonly #engine: LockEngine
@@ -43,6 +44,9 @@ export class Watchdog {
     this.#alarms = alarms
     this.#ends = ends
     this.#batch = new ExtensionBatch(engine, calls, {
+      sent: ({ grant, ttlMs }) => {
+        if (ttlMs < trustedMs(grant)) this.#plan(grant)
+      },
       answered: (extension, sentAt, kept) => this.#answered(extension, sentAt, kept),
       failed: (extension, error) => this.#failed(extension, error),
       late: (extension, sentAt, kept) => this.#late(extension, sentAt, kept),
@@ -71,7 +75,7 @@ export class Watchdog {
   /** How long this process may count on a grant, in ms. Looks at the clock, and loses the grant when it is time. */
   leftMs(grant: Grant): number {
     if (grant.state !== 'held') return 0
-    const left = this.#beyond(grant)
+    const left = this.#left(grant)
     if (left > 0) return left
     this.lose(grant, 'was not extended in time, so another may be given it')
     return 0
@@ -127,8 +131,15 @@ export class Watchdog {
     return countOnMs(trustedMs(terms), this.#engine.backend.drift) - sinceMs(this.#engine, terms.sentAt)
   }
 
-  #plan(grant: Grant): void {
+  /** An extension under way may have been carried out already, and have set an end that is earlier. */
+  #left(grant: Grant): number {
+    const { ttlMs, sentAt } = grant.extension ?? {}
     const left = this.#beyond(grant)
+    return ttlMs === undefined || !sentAt ? left : Math.min(left, this.#beyond({ ttlMs, sentAt }))
+  }
+
+  #plan(grant: Grant): void {
+    const left = this.#left(grant)
     const now = this.#engine.clock.monotonic()
     const renews = grant.lease?.renews === true && !grant.extension
     this.#alarms.set(grant.alarm, Math.min(now + left, renews ? Math.max(now, grant.renewAt) : Infinity))

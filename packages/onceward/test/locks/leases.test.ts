@@ -203,6 +203,21 @@ describe('a lease', () => {
     expect(lease.remainingMs()).toBe(validMs(100))
   })
 
+  it('is lost at its earlier end while the answer to being made shorter is on its way', async () => {
+    const { time, locks, other, next } = start({ ttlMs: 30_000 })
+    const lease = await locks.acquire('a')
+    next('extend', 'mute')
+    const extending = expect(lease.extend(100)).rejects.toMatchObject({ code: 'LOCK_LOST' })
+    await settled()
+    expect(lease.remainingMs()).toBe(validMs(100))
+    // No timer fires while the event loop is blocked; meanwhile another is granted the lock.
+    time.jump(100)
+    const following = other.tryAcquire('a')
+    expect(() => lease.assertHeld()).toThrow()
+    expect(await following).not.toBeNull()
+    await extending
+  })
+
   it('refuses an extension that ends with its release or its loss', async () => {
     const { locks, next, other, time } = start({ renew: false })
     const lease = await locks.acquire('a', { ttlMs: 3000 })
