@@ -1,8 +1,9 @@
 // npm run verify: the deterministic simulation with a million seeds, then fault trials on real processes and servers,
-// a thousand on each store.
+// a thousand on each store, and 10,000 operations over each Redis client.
 //   -- --seeds N | --seed N                              the simulation only
 //   -- --trials N [--seed S] [--store A,B] [--faults …]  the fault trials only
 //   -- --locks [--trials N] [--seed S] [--store A,B]     the fault trials of locks only
+//   -- --redis-retry [--operations N] [--seed S]         the Redis client that retries safely only
 //   -- --losses [--trials N]                             what is lost where loss is documented, measured
 import { join } from 'node:path'
 import { ensureBuilt } from './house/build.mjs'
@@ -15,6 +16,10 @@ const PARTS = {
   simulation: { script: 'verify/simulation/dist/run.js', usual: ['--seeds', '1000000'] },
   faults: { script: 'verify/faults/dist/faults/run.js', usual: ['--trials', '1000'] },
   locks: { script: 'verify/faults/dist/faults/locks/run-locks.js', usual: ['--trials', '300'] },
+  'redis-retry': {
+    script: 'verify/faults/dist/faults/redis-retry/run-redis-retry.js',
+    usual: ['--operations', '10000'],
+  },
   losses: { script: 'verify/faults/dist/faults/run-losses.js', usual: [] },
 }
 
@@ -27,7 +32,7 @@ await main(async () => {
     const project = name === 'simulation' ? 'verify/simulation' : 'verify/faults'
     const { code, output } = await runTool('tsc', ['-p', project])
     if (code !== 0) throw new Error(`${project} does not compile:\n${output}`)
-    const asked = given.filter((argument) => argument !== '--losses' && argument !== '--locks')
+    const asked = given.filter((argument) => !/^--(?:losses|locks|redis-retry)$/.test(argument))
     const ran = await runNode(join(ROOT, script), asked.length > 0 ? asked : usual, {
       show: true,
       timeoutMs: 12 * 3_600_000,
@@ -44,7 +49,8 @@ await main(async () => {
 function partsFor(given) {
   if (given.includes('--losses')) return ['losses']
   if (given.includes('--locks')) return ['locks']
+  if (given.includes('--redis-retry')) return ['redis-retry']
   if (given.some((argument) => /^--(?:trials|store|faults|width|library|keep)(?:=|$)/.test(argument)))
     return ['faults']
-  return given.length > 0 ? ['simulation'] : ['simulation', 'faults', 'locks']
+  return given.length > 0 ? ['simulation'] : ['simulation', 'faults', 'locks', 'redis-retry']
 }
