@@ -47,7 +47,9 @@ const NEEDED = '3.4'
  */
 export function etcdTransport(options: EtcdTransportOptions): EtcdTransport {
   const { endpoints, where, auth, timeoutMs, fetch, timers } = options
-  const closing = new AbortController()
+  // There may be hundreds of them, and a signal of all would warn of so many listeners.
+  const streams = new Set<AbortController>()
+  let closed = false
   let preferred = 0
   let login: Promise<string> | undefined
 
@@ -86,7 +88,7 @@ export function etcdTransport(options: EtcdTransportOptions): EtcdTransport {
   async function anywhere<T>(once: (endpoint: string, ms: number) => Promise<T>): Promise<T> {
     let left = timeoutMs
     for (let tried = 1; ; tried++) {
-      if (closing.signal.aborted) throw closedError()
+      if (closed) throw closedError()
       const at = preferred
       const endpoint = endpoints[at] as string
       const share = left / (endpoints.length - tried + 1)
@@ -190,10 +192,11 @@ export function etcdTransport(options: EtcdTransportOptions): EtcdTransport {
       }
     },
     async stream(path, body, listener, signal) {
-      if (closing.signal.aborted) throw closedError()
+      if (closed) throw closedError()
       const stop = new AbortController()
       const end = () => stop.abort()
-      for (const each of [signal, closing.signal]) each.addEventListener('abort', end)
+      streams.add(stop)
+      signal.addEventListener('abort', end)
       try {
         await withLogin(async (token) => {
           const endpoint = endpoints[preferred] as string
@@ -212,15 +215,19 @@ export function etcdTransport(options: EtcdTransportOptions): EtcdTransport {
         throw new Error('it has ended the stream')
       } catch (error) {
         if (signal.aborted) return
-        if (closing.signal.aborted) throw closedError()
+        if (closed) throw closedError()
         // Whoever follows asks again, and may find another member in better health.
         preferred = (preferred + 1) % endpoints.length
         throw etcdFailure(error, where)
       } finally {
-        for (const each of [signal, closing.signal]) each.removeEventListener('abort', end)
+        streams.delete(stop)
+        signal.removeEventListener('abort', end)
       }
     },
-    close: () => closing.abort(),
+    close() {
+      closed = true
+      for (const stream of streams) stream.abort()
+    },
   }
 }
 

@@ -282,6 +282,31 @@ await describeWhere('etcd', 'locks in an etcd that fails', () => {
     left.stop?.()
   })
 
+  it('has as many wait as like to, and warns of no listeners', async () => {
+    const warnings: string[] = []
+    const warned = ({ name }: Error) => void warnings.push(name)
+    process.on('warning', warned)
+    let streams = 0
+    const mine = locks(server.url, {
+      prefix: 'many',
+      fetch(url, init) {
+        if (url.endsWith('/v3/watch')) streams++
+        return fetch(url, init)
+      },
+    })
+    await mine.acquire(asks({ key: 'k' }))
+    for (let waiters = 0; waiters < 12; waiters++) {
+      const waiting = asks({ key: 'k', placeMs: 20_000 })
+      await mine.acquire(waiting)
+      mine.watch?.(waiting, () => {})
+    }
+    await vi.waitFor(() => expect(streams).toBeGreaterThanOrEqual(12))
+    await mine.close()
+    await new Promise(setImmediate)
+    process.off('warning', warned)
+    expect(warnings).toEqual([])
+  })
+
   it('leaves no lease behind after waiting, extending, marking and releasing', async () => {
     const mine = locks(server.url, { prefix: 'leases' })
     const before = await leasesOf(server.url)
