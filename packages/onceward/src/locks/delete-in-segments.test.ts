@@ -171,6 +171,7 @@ describe('deleteInSegments', () => {
     const call = (more: object) => deleteInSegments({ ...base, ...more } as DeletionInSegments)
     await expect(call({})).rejects.toThrow(/either ids, an iterable, or page/)
     await expect(call({ ids: [], page: () => ({ ids: [] }) })).rejects.toThrow(/either ids/)
+    await expect(call({ ids: 'cart-1' })).rejects.toThrow(/ids must be a list/)
     await expect(call({ ids: [1] })).rejects.toThrow(/an id must be a text, not 1/)
     await expect(call({ ids: ['a'], remove: () => 2 })).rejects.toThrow(/the answer of remove/)
     await expect(call({ ids: [], remove: undefined })).rejects.toThrow(/needs the function remove/)

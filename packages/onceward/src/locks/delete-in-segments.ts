@@ -177,6 +177,7 @@ function checked<Fence extends number | undefined>(deletion: DeletionInSegments<
   if ((ids === undefined) === (page === undefined)) {
     throw new TypeError('deleteInSegments needs either ids, an iterable, or page, a function')
   }
+  if (typeof ids === 'string') throw new TypeError('ids must be a list of ids, and this is one text: [id]')
   const { ttlMs, maxHoldMs, meta } = deletion
   const source: IdSource =
     ids === undefined

@@ -84,7 +84,7 @@ describe('safeDelete', () => {
     const { instance } = shop()
     const locks = instance()
     const fences: number[] = []
-    for (const answer of ['stale', false, 0, true, undefined]) {
+    for (const answer of ['stale', false, 0, 0n, true, undefined]) {
       fences.push(Number.NaN)
       const outcome = await safeDelete(locks.write('a'), {
         exists: () => true,
@@ -94,11 +94,11 @@ describe('safeDelete', () => {
         },
       })
       expect(outcome).toBe(
-        answer === 'stale' ? 'lost' : answer === false || answer === 0 ? 'gone' : 'deleted',
+        answer === 'stale' ? 'lost' : [false, 0, 0n].includes(answer as never) ? 'gone' : 'deleted',
       )
     }
     expect(fences).toEqual(fences.toSorted((a, b) => a - b))
-    expect(new Set(fences).size).toBe(5)
+    expect(new Set(fences).size).toBe(6)
   })
 
   it('passes on what exists and remove throw, with the lock given back', async () => {

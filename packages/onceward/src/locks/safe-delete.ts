@@ -59,7 +59,7 @@ export async function safeDelete<Fence extends number | undefined>(
     if (lease.remainingMs() === 0) return 'lost'
     const answer = await deletion.remove(lease)
     if (answer === 'stale' || lease.remainingMs() === 0) return 'lost'
-    return answer === false || answer === 0 ? 'gone' : 'deleted'
+    return answer === false || answer === 0 || answer === 0n ? 'gone' : 'deleted'
   } finally {
     await lease[Symbol.asyncDispose]()
   }
