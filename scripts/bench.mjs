@@ -47,6 +47,12 @@ const BENCHES = /** @type {Record<string, Bench>} */ ({
     quick: ['--rounds', '2', '--ms', '200', '--keepMs', '6000'],
     quickMinutes: 3,
   },
+  'redis-retry': {
+    file: 'bench/redis-retry/run.mjs',
+    minutes: 0.8,
+    quick: [...SHORT, '--markers', '2000'],
+    quickMinutes: 0.3,
+  },
   profile: { file: 'bench/profile/run.mjs', minutes: 0.3, quick: [], quickMinutes: 0.3 },
   memory: { file: 'bench/gateway/memory.mjs', minutes: 2 },
   weight: { file: 'bench/weight/run.mjs', minutes: 0.3, quick: ['--runs', '9'], quickMinutes: 0.2 },
