@@ -29,9 +29,10 @@ export interface RetryOutcome {
 const CALLERS = 50
 /** A fault becomes due after so many acknowledged operations. */
 const FAULT_EVERY = 10
-/** So often in a run a server is killed, and scripts are flushed. */
-const RESTARTS = 8
-const FLUSHES = 16
+/** A server is killed once for so many operations, within the bounds; scripts are flushed twice as often. */
+const KILL_EVERY = 250
+const LEAST_KILLS = 2
+const MOST_KILLS = 8
 
 /** Runs the operations of one lane, and compares what the server holds at the end. */
 export async function runRetryLane(stage: RetryStage, lane: RetryLane): Promise<RetryOutcome> {
@@ -53,6 +54,7 @@ export async function runRetryLane(stage: RetryStage, lane: RetryLane): Promise<
   const wrong: string[] = []
   const breakages: Record<Breakage, number> = { reset: 0, half: 0, before: 0, silence: 0, hole: 0 }
   const chaos = { restarts: 0, flushes: 0 }
+  const kills = Math.min(MOST_KILLS, Math.max(LEAST_KILLS, Math.floor(lane.operations / KILL_EVERY)))
   let begun = 0
   let acknowledged = 0
   let dueAt = FAULT_EVERY
@@ -78,9 +80,9 @@ export async function runRetryLane(stage: RetryStage, lane: RetryLane): Promise<
   }
   const disturb = () => {
     if (busy !== undefined) return
-    if (chaos.restarts < RESTARTS && chaosAt(RESTARTS, chaos.restarts)) {
+    if (chaos.restarts < kills && chaosAt(kills, chaos.restarts)) {
       strike('restarts', () => stage.restart(prng.int(8)))
-    } else if (chaos.flushes < FLUSHES && chaosAt(FLUSHES, chaos.flushes)) {
+    } else if (chaos.flushes < 2 * kills && chaosAt(2 * kills, chaos.flushes)) {
       strike('flushes', () => stage.flushScripts())
     }
   }
