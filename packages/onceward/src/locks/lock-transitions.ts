@@ -134,9 +134,7 @@ export function forceRelease(
 ): Step<number> {
   const record = pruned(found ?? EMPTY, now)
   const { ifFence, by, reason } = request
-  const losers = record.holders.filter(
-    ({ fence, fences }) => ifFence === undefined || (ifFence >= fence && ifFence < fence + fences),
-  )
+  const losers = record.holders.filter((holder) => isMeant(holder, ifFence))
   if (losers.length === 0) return { reply: 0, wake: [] }
   const left = without(record, (token) => losers.some((loser) => loser.token === token))
   const forced = [...record.forced, ...losers.map(({ fence }) => ({ at: now, by, reason, fence }))]
@@ -206,9 +204,18 @@ function pruned(record: LockRecord, now: number): LockRecord {
   }
 }
 
-function fits(holders: readonly Holder[], { mode, permits }: Pick<Place, 'mode' | 'permits'>): boolean {
+/** Whether a request can be granted beside those who hold the lock. Who came before is not asked. */
+export function fits(
+  holders: readonly Pick<Holder, 'mode'>[],
+  { mode, permits }: Pick<Place, 'mode' | 'permits'>,
+): boolean {
   if (mode === 'exclusive') return holders.length === 0
   return holders.length < permits && !holders.some((holder) => holder.mode === 'exclusive')
+}
+
+/** Whether a forced release takes the lock from this holder: it names no fence, or one of those of the grant. */
+export function isMeant({ fence, fences }: Pick<Holder, 'fence' | 'fences'>, ifFence?: number): boolean {
+  return ifFence === undefined || (ifFence >= fence && ifFence < fence + fences)
 }
 
 /** The first one who waits, when it would be granted now. A grant wakes the next one, so readers follow each other. */

@@ -14,6 +14,7 @@ export interface EtcdContext {
   readonly clock: Clock
 }
 
+/** Where the entries of one lock are. */
 export function pathsOf({ prefix }: EtcdContext, key: string): LockPaths {
   return lockPaths(prefix, key)
 }

@@ -1,6 +1,7 @@
 import { get, modifiedIs, put, putsAreBefore, remove } from '../../drivers/etcd/index.ts'
 import type { ForceRequest, LockView } from '../lock-backend.ts'
 import { FORCED_KEPT_MS, MAX_FORCED } from '../lock-record.ts'
+import { isMeant } from '../lock-transitions.ts'
 import { type EtcdContext, pathsOf, secondsOf } from './etcd-context.ts'
 import { readState, stateOf } from './lock-state.ts'
 
@@ -36,9 +37,7 @@ export async function forceRelease(context: EtcdContext, request: ForceRequest):
   const paths = pathsOf(context, key)
   let state = await readState(etcd, paths)
   for (;;) {
-    const losers = state.holders.filter(
-      ({ fence, fences }) => ifFence === undefined || (ifFence >= fence && ifFence < fence + fences),
-    )
+    const losers = state.holders.filter((holder) => isMeant(holder, ifFence))
     if (losers.length === 0) return 0
     const at = clock.now()
     const forced = [

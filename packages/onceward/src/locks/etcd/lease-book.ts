@@ -24,6 +24,7 @@ export interface LeaseBook {
   close(): Promise<void>
 }
 
+/** Makes an empty book. */
 export function leaseBook(etcd: EtcdClient): LeaseBook {
   const held = new Map<string, HeldLease>()
   const doubts = new Map<string, Set<string>>()

@@ -1,5 +1,6 @@
 import { type EtcdClient, type EtcdEntry, failure, get } from '../../drivers/etcd/index.ts'
 import type { AcquireRequest, ForcedRelease, LockMode } from '../lock-backend.ts'
+import { fits } from '../lock-transitions.ts'
 import { type LockPaths, tokenIn } from './lock-paths.ts'
 
 /** What etcd holds of one lock, at one revision. */
@@ -109,12 +110,8 @@ export function inTheWay(
   { holders, queue }: LockState,
   request: Pick<AcquireRequest, 'token' | 'mode' | 'permits' | 'overtake'>,
 ): readonly LeasedEntry[] {
-  const { token, mode, permits, overtake = false } = request
-  const fits =
-    mode === 'exclusive'
-      ? holders.length === 0
-      : holders.length < permits && !holders.some((holder) => holder.mode === 'exclusive')
-  if (!fits) return holders
+  const { token, overtake = false } = request
+  if (!fits(holders, request)) return holders
   if (overtake) return []
   const at = queue.findIndex((place) => place.token === token)
   return at < 0 ? queue : queue.slice(0, at)

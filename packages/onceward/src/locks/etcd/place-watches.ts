@@ -39,6 +39,10 @@ export interface PlaceWatches {
 /** After a stream breaks, this long until the next, in ms. Whoever waits asks now and then meanwhile. */
 const AGAIN_MS = 500
 
+/**
+ * Makes the watches of one process: a stream for each place that somebody listens for. A deletion that a broken stream has
+ * missed is told by the next one.
+ */
 export function placeWatches(etcd: EtcdClient, prefix: string, timers: Timers): PlaceWatches {
   const places = new Map<string, Waiting>()
   const listeners = new Map<string, Set<() => void>>()

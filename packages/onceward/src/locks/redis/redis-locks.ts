@@ -6,12 +6,12 @@ import {
   checkUp,
   clockVerdict,
   corruptKey,
-  guardedCalls,
   hashTagOf,
   type RedisClient,
   type RedisConnection,
   type RedisReply,
   redisConnection,
+  scriptCalls,
 } from '../../drivers/redis/index.ts'
 import type {
   AcquireReply,
@@ -84,7 +84,7 @@ export function redisLocks(client: RedisClient, options: RedisLocksOptions = {})
   const { prefix, commandTimeoutMs, wait, allowEviction } = checkedOptions(options)
   const { clock = systemClock, timers = systemTimers, random = systemRandom } = options
   const connection = redisConnection('redisLocks', client, { timeoutMs: commandTimeoutMs, timers })
-  const calls = guardedCalls({ connection, wait, allowEviction, use: LOCKS_USE, what: WHAT })
+  const calls = scriptCalls({ connection, wait, allowEviction, use: LOCKS_USE, what: WHAT })
   const scripts = lockScripts()
   const channels = `${prefix}:wake:`
   const channel = random.nonce()

@@ -2,11 +2,11 @@ import type { Clock, Timers } from '../../core/clock.ts'
 import { pause } from '../../core/pause.ts'
 import {
   callGroups,
-  guardedCalls,
   hashTagOf,
   type RedisClient,
   type RedisReply,
   redisConnection,
+  scriptCalls,
 } from '../../drivers/redis/index.ts'
 import type { ExtendRequest, HeldLock } from '../lock-backend.ts'
 import { LOCKS_USE } from '../lock-server-use.ts'
@@ -52,7 +52,7 @@ export function redlockServer(client: RedisClient, settings: ServerSettings): Re
   const { options, scripts, clock, timers } = settings
   const { prefix, allowEviction, commandTimeoutMs } = options
   const connection = redisConnection('redlock', client, { timeoutMs: commandTimeoutMs, timers })
-  const calls = guardedCalls({ connection, wait: undefined, allowEviction, use: LOCKS_USE, what: 'a lock' })
+  const calls = scriptCalls({ connection, wait: undefined, allowEviction, use: LOCKS_USE, what: 'a lock' })
   let closed = false
 
   const keyOf = (key: string) => `${prefix}:{${hashTagOf(key)}}:redlock:${key}`

@@ -1,4 +1,5 @@
 import type { AcquireReply, AcquireRequest } from '../lock-backend.ts'
+import { fits } from '../lock-transitions.ts'
 import { failure } from './zookeeper-errors.ts'
 import { extendOne } from './zookeeper-extend.ts'
 import { done, type ZkStep } from './zookeeper-link.ts'
@@ -6,7 +7,6 @@ import type { ZookeeperPaths } from './zookeeper-paths.ts'
 import {
   checkTtl,
   creation,
-  fits,
   type HolderFacts,
   holderOf,
   leftIn,
@@ -166,7 +166,8 @@ async function inTheWay(
   const ahead = overtake ? [] : queue.slice(0, at).filter((place) => place.token !== token)
   const before = ahead.at(-1)
   const paths = pathsOf(context, request.key)
-  if (!fits(holders, request)) {
+  const held = holders.map(({ facts }) => facts)
+  if (!fits(held, request)) {
     const [only] = holders
     const obstacle: Obstacle = before
       ? { node: before.path, last: false }

@@ -60,6 +60,7 @@ export function holderIn(name: string): string | undefined {
   return name.startsWith('h-') ? decodeURIComponent(name.slice(2)) : undefined
 }
 
+/** The name of a holder. */
 export function holderName(token: string): string {
   return `h-${nameOf(token)}`
 }

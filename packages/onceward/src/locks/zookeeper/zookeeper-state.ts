@@ -1,5 +1,5 @@
 import type { Clock } from '../../core/clock.ts'
-import type { AcquireRequest, ForcedRelease, LockMode } from '../lock-backend.ts'
+import type { ForcedRelease, LockMode } from '../lock-backend.ts'
 import type { ZookeeperStat } from './zookeeper-client.ts'
 import { failure } from './zookeeper-errors.ts'
 import { numberOf, type ZkNode, type ZkStep, type ZookeeperLink } from './zookeeper-link.ts'
@@ -73,6 +73,7 @@ export interface Left {
   readonly version?: number
 }
 
+/** Where the nodes of one lock are. */
 export function pathsOf({ prefix }: ZookeeperContext, key: string): ZookeeperPaths {
   return zookeeperPaths(prefix, key)
 }
@@ -147,6 +148,7 @@ export async function readHolder(
   return node && holderOf(token, path, parsed<HolderFacts>(node, path), node.stat)
 }
 
+/** Makes a holder of what is written of it, and of what ZooKeeper knows of its node. */
 export function holderOf(token: string, path: string, facts: HolderFacts, stat: ZookeeperStat): ZkHolder {
   return {
     token,
@@ -164,6 +166,7 @@ export async function placeEnds({ link }: ZookeeperContext, { path }: ZkPlace): 
   return node && numberOf(node.stat.mtime) + parsed<{ placeMs: number }>(node, path).placeMs
 }
 
+/** Reads what was left with a lock. @throws `STORE_CORRUPT` for what is not ours. */
 export function leftIn(node: ZkNode | undefined): Left {
   if (!node) return { forced: [] }
   const left = node.data === '' ? { forced: [] } : parsed<Left>(node, 'a lock')
@@ -196,15 +199,6 @@ export function creation(paths: ZookeeperPaths): readonly ZkStep[] {
 }
 
 const UNTOUCHED = 1
-
-/** Whether a request can be granted beside those who hold the lock. */
-export function fits(
-  holders: readonly ZkHolder[],
-  { mode, permits }: Pick<AcquireRequest, 'mode' | 'permits'>,
-): boolean {
-  if (mode === 'exclusive') return holders.length === 0
-  return holders.length < permits && !holders.some(({ facts }) => facts.mode === 'exclusive')
-}
 
 function parsed<T extends object>({ data }: ZkNode, path: string): T {
   try {

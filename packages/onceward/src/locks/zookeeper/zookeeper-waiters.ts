@@ -30,6 +30,10 @@ interface Waiter {
   watched: boolean
 }
 
+/**
+ * Makes the watches of one client. Limit: ZooKeeper tells of each watch once and cannot take it back, so one that nobody
+ * needs any more stays at the server until its node changes or the session ends.
+ */
 export function zookeeperWaiters(link: ZookeeperLink): ZookeeperWaiters {
   const waiters = new Map<string, Waiter>()
   const listeners = new Map<string, Set<() => void>>()
