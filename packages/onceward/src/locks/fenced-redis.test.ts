@@ -74,6 +74,11 @@ await describeWith('redis', 'keys of Redis that refuse smaller fences', ({ redis
     await nodeRedis.set(prefix + key, 'a string')
     await expect(stock.set(key, 'x', 1)).rejects.toMatchObject({ name: 'OncewardError', effect: 'none' })
     expect(await nodeRedis.get(prefix + key)).toBe('a string')
+    const hash = someKey()
+    await nodeRedis.hSet(prefix + hash, { fence: 'none', value: 'theirs' })
+    for (const write of [() => stock.set(hash, 'x', 1), () => stock.delete(hash, 1)])
+      await expect(write()).rejects.toMatchObject({ code: 'STORE_CORRUPT', effect: 'none' })
+    expect(await stock.get(hash)).toBe('theirs')
   })
 
   it('take text and fences only', async () => {

@@ -69,8 +69,12 @@ export function fencedRedis(client: RedisClient, options: FencedRedisOptions = {
   }
 }
 
+/** A hash that is not ours is refused as a key of another type is. */
+const LAST = `local last = redis.call('HGET', KEYS[1], 'fence')
+if last and not tonumber(last) then return redis.error_reply('WRONGTYPE The fence of the key is not a number') end`
+
 const SET = redisScript(`
-local last = redis.call('HGET', KEYS[1], 'fence')
+${LAST}
 if last and tonumber(last) > tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'fence', ARGV[1], 'value', ARGV[2])
 if ARGV[3] == '' then redis.call('PERSIST', KEYS[1]) else redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
@@ -78,7 +82,7 @@ return 1
 `)
 
 const DELETE = redisScript(`
-local last = redis.call('HGET', KEYS[1], 'fence')
+${LAST}
 if last and tonumber(last) > tonumber(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], 'fence', ARGV[1])
 redis.call('HDEL', KEYS[1], 'value')
