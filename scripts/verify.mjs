@@ -3,7 +3,7 @@
 //   -- --seeds N | --seed N                              the simulation only
 //   -- --trials N [--seed S] [--store A,B] [--faults …]  the fault trials only
 //   -- --locks [--trials N] [--seed S] [--store A,B]     the fault trials of locks only
-//   -- --redis-retry [--operations N] [--seed S]         the Redis client that retries safely only
+//   -- --redis-retry [--operations N] [--seed S] [--failover]   the Redis client that retries safely only
 //   -- --losses [--trials N]                             what is lost where loss is documented, measured
 import { join } from 'node:path'
 import { ensureBuilt } from './house/build.mjs'
@@ -18,7 +18,7 @@ const PARTS = {
   locks: { script: 'verify/faults/dist/faults/locks/run-locks.js', usual: ['--trials', '300'] },
   'redis-retry': {
     script: 'verify/faults/dist/faults/redis-retry/run-redis-retry.js',
-    usual: ['--operations', '10000'],
+    usual: ['--operations', '10000', '--failover'],
   },
   losses: { script: 'verify/faults/dist/faults/run-losses.js', usual: [] },
 }

@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util'
 import { createPrng } from '../../simulation/prng.ts'
 import { runBareControl } from './bare-control.ts'
+import { measureFailover } from './failover-loss.ts'
 import { type RetryLane, type RetryOutcome, runRetryLane } from './retry-campaign.ts'
 import { CLIENTS, type ClientName, TOPOLOGIES, type Topology } from './retry-clients.ts'
 import { type RetryStage, startRetryStage } from './retry-stage.ts'
@@ -14,7 +15,8 @@ const USAGE = `node verify/faults/dist/faults/redis-retry/run-redis-retry.js [op
   --operations N   how many operations on each client and topology (10000)
   --seed S         the seed of the faults (1)
   --client A,B     which clients (all): ${CLIENTS.join(', ')}
-  --topology A,B   which servers (all): ${TOPOLOGIES.join(', ')}`
+  --topology A,B   which servers (all): ${TOPOLOGIES.join(', ')}
+  --failover       measures afterwards what a failover loses, without and with WAIT`
 
 // Node.js 20 sometimes goes round in circles when it ends by itself while sockets are being closed.
 process.exit(await main())
@@ -27,6 +29,7 @@ async function main(): Promise<number> {
       seed: { type: 'string', default: '1' },
       client: { type: 'string', default: CLIENTS.join(',') },
       topology: { type: 'string', default: TOPOLOGIES.join(',') },
+      failover: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
@@ -62,6 +65,9 @@ async function main(): Promise<number> {
       await stage.stop()
     }
   }
+  if (values.failover) {
+    for (const client of clients) good = (await tellFailover(client)) && good
+  }
   console.log(good ? '\nevery operation took effect once and was answered right' : '\nFAILED')
   return good ? 0 : 1
 }
@@ -81,4 +87,17 @@ function tell(stage: RetryStage, lane: RetryLane, outcome: RetryOutcome): boolea
   const seen = stats.replays > 0 && restarts > 0 && flushes > 0
   if (wrong.length === 0 && !seen) console.log('  TOO LITTLE: no duplicate, no restart or no flush was seen')
   return wrong.length === 0 && seen && acknowledged === lane.operations
+}
+
+/** Without `WAIT` a loss is what Redis promises; a duplicate never is, nor a loss with `WAIT` here. */
+async function tellFailover(client: ClientName): Promise<boolean> {
+  let good = true
+  console.log(`\n== ${client}, replication cut, primary killed, replica promoted ==`)
+  for (const waits of [false, true]) {
+    const { acknowledged, lost, duplicated } = await measureFailover(client, 3000, waits)
+    const how = waits ? 'WAIT 1' : 'asynchronous'
+    console.log(`  ${how}: ${acknowledged} acknowledged, ${lost} of them lost, ${duplicated} executed twice`)
+    good &&= duplicated === 0 && (!waits || lost === 0)
+  }
+  return good
 }
