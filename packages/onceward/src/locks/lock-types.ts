@@ -14,7 +14,13 @@ export interface HoldOptions {
   readonly meta?: string
   /** Waits behind those who came earlier. Default true. `false` may overtake, and costs less where nobody waits. */
   readonly fair?: boolean
-  /** An inner call for the same key in the same async context gets the outer lease. Default false: it waits for itself. */
+  /**
+   * An inner call for the same key in the same async context gets the outer lease. Default false: it waits for itself.
+   * Inside are the work of `using`, and whatever follows an `acquire` until its release, with all that is begun there.
+   *
+   * Limit: before Node.js 24 nothing follows an `acquire` inside of it where no async context is followed yet, such as at the
+   * top level of a module; a call there waits for itself. `using` always works.
+   */
   readonly reentrant?: boolean
 }
 

@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { AsyncLocalStorage, executionAsyncId } from 'node:async_hooks'
 import { OncewardError } from '../core/errors.ts'
 import type { LockTarget } from './local-queue.ts'
 import type { Lease, Released } from './lock-types.ts'
@@ -35,11 +35,21 @@ export class Reentrancy {
    */
   enter(target: LockTarget): (lease: Lease | null) => void {
     const frame: Frame = { target, lease: undefined, outer: this.#current(), ended: false }
-    this.#frames.enterWith(frame)
+    // To run anything makes Node.js follow async contexts from now on.
+    if (this.#isShared()) this.#frames.run(frame, () => {})
+    else this.#frames.enterWith(frame)
     return (lease) => {
       if (lease) frame.lease = lease
       else frame.ended = true
     }
+  }
+
+  /**
+   * Whether the caller's context may be anybody's. Before Node.js 24 async contexts are followed from the first use on: what
+   * was begun before has none of its own, and what one enters there all others are inside of, too.
+   */
+  #isShared(): boolean {
+    return executionAsyncId() === 0 && '_enable' in this.#frames
   }
 
   /** The innermost frame that has not ended: the others are forgotten with it, so that a loop does not collect them. */
