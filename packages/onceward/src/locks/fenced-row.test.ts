@@ -134,4 +134,26 @@ await describeWith('mariadb', 'fencedRow on MariaDB', ({ mariadb }) => {
     run: (sql) => connection.query(sql),
     all: async (sql) => (await connection.query(sql))[0] as Readonly<Record<string, unknown>>[],
   }))
+
+  it.each(['-FOUND_ROWS', '+FOUND_ROWS'])(
+    'refuses a transaction that looked before the greater fence came (%s)',
+    async (flag) => {
+      const late = await createConnection({ uri: database.url, flags: [flag] })
+      const update = { table: 'orders', where: { id: 'a', status: 'unpaid' }, set: { note: 'x' } }
+      expect(await fencedRow(connection, { ...update, fence: 5 })).toBe('written')
+      await late.query('SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ')
+      await late.beginTransaction()
+      await late.query('SELECT * FROM orders')
+      expect(await fencedRow(connection, { ...update, fence: 9 })).toBe('written')
+      for (const fence of [5, 6, 8]) expect(await fencedRow(late, { ...update, fence })).toBe('stale')
+      await late.rollback()
+      await late.beginTransaction()
+      await late.query('SELECT * FROM orders')
+      expect(await fencedRow(connection, { ...update, set: { status: 'cancelled' }, fence: 10 })).toBe(
+        'written',
+      )
+      for (const fence of [9, 11]) expect(await fencedRow(late, { ...update, fence })).toBe('missing')
+      await late.end()
+    },
+  )
 })

@@ -51,8 +51,8 @@ export async function fencedRow(tx: unknown, update: FencedRowUpdate): Promise<F
   if (!row) return 'missing'
   const last = Object.values(row)[0]
   if (last !== null && Number(last) > fence) return 'stale'
-  // MySQL counts no row that is as it should be already; elsewhere the row has come only after the update.
-  return session.dialect === 'mysql' ? 'written' : 'missing'
+  // MySQL counts no row that is as it should be already; otherwise the row has come only after the update.
+  return session.dialect === 'mysql' && last !== null && Number(last) === fence ? 'written' : 'missing'
 }
 
 type Statement = readonly [text: string, values: readonly SqlValue[]]
@@ -75,7 +75,9 @@ function lookOf(dialect: SqlDialect, update: FencedRowUpdate): Statement {
   const list = parameters(dialect)
   const conditions = conditionsOf(dialect, update.where, list)
   const from = `FROM ${tableOf(dialect, update.table)} WHERE ${conditions.join(' AND ')}`
-  return [`SELECT ${column} AS fence ${from} ORDER BY ${column} DESC LIMIT 1`, list.values]
+  // Under REPEATABLE READ a plain read of MySQL shows what was there before the greater fence.
+  const now = dialect === 'mysql' ? ' FOR UPDATE' : ''
+  return [`SELECT ${column} AS fence ${from} ORDER BY ${column} DESC LIMIT 1${now}`, list.values]
 }
 
 function conditionsOf(
