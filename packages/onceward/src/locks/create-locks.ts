@@ -51,6 +51,7 @@ export function createLocks(backend: LockBackend, options: LocksOptions = {}): L
   const instance = lockInstance(engine)
   const { holdings, calls } = instance
   const reentrancy = new Reentrancy()
+  if (base.reentrant) reentrancy.follow()
 
   const ask = async <L extends Lease | null>(
     target: LockTarget,

@@ -18,8 +18,9 @@ export interface HoldOptions {
    * An inner call for the same key in the same async context gets the outer lease. Default false: it waits for itself.
    * Inside are the work of `using`, and whatever follows an `acquire` until its release, with all that is begun there.
    *
-   * Limit: before Node.js 24 nothing follows an `acquire` inside of it where no async context is followed yet, such as at the
-   * top level of a module; a call there waits for itself. `using` always works.
+   * Limit: before Node.js 24 async contexts are followed from the first re-entrant call in a process on, or from
+   * `createLocks(backend, { reentrant: true })`. What was under way by then, and the top level of a module up to its next
+   * `await`, is not inside of what it acquires: an inner call waits for itself. `using` always works.
    */
   readonly reentrant?: boolean
 }

@@ -11,9 +11,22 @@ interface Frame {
   ended: boolean
 }
 
+/** Not inside of anything. */
+const NOWHERE: Frame = {
+  target: { key: '', mode: 'exclusive', permits: 1 },
+  outer: undefined,
+  lease: undefined,
+  ended: true,
+}
+
 /** Knows which leases the caller's async context is inside of. */
 export class Reentrancy {
   readonly #frames = new AsyncLocalStorage<Frame | undefined>()
+
+  /** Makes Node.js follow async contexts from now on, which it does by itself from the first use on. */
+  follow(): void {
+    this.#frames.run(NOWHERE, () => {})
+  }
 
   /** An inner lease of the lock, if the caller is inside of it. What was left behind after a release is not. */
   inner(target: LockTarget): Lease | undefined {
@@ -35,8 +48,7 @@ export class Reentrancy {
    */
   enter(target: LockTarget): (lease: Lease | null) => void {
     const frame: Frame = { target, lease: undefined, outer: this.#current(), ended: false }
-    // To run anything makes Node.js follow async contexts from now on.
-    if (this.#isShared()) this.#frames.run(frame, () => {})
+    if (this.#isShared()) this.follow()
     else this.#frames.enterWith(frame)
     return (lease) => {
       if (lease) frame.lease = lease
