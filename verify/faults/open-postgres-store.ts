@@ -25,6 +25,8 @@ export async function openPostgresStore(
     const sql = postgres(url, {
       max: POOL,
       connect_timeout: 2,
+      // A connection that is lost while the package asks for types would end the process.
+      fetch_types: false,
       onnotice: () => {},
       backoff: () => 0.03,
       connection: { default_transaction_isolation: isolation },

@@ -26,4 +26,4 @@ export {
   serverFacts,
 } from './schema.ts'
 export { checkedSchema } from './schema-name.ts'
-export { NOW_MS, named, plain } from './statements.ts'
+export { ENDS_IF_IDLE, NOW_MS, named, plain } from './statements.ts'

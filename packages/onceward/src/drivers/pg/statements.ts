@@ -13,3 +13,10 @@ export function plain(text: string, columns: readonly string[]): PgStatement {
 export function named(word: string, text: string, columns: readonly string[]): PgStatement {
   return { text, columns, name: statementName(word, text) }
 }
+
+/**
+ * Ends the session that stands still between two statements of a transaction of our own, after so many ms: a process that is
+ * paused there would keep its row locks, and with them everybody else, for as long as it is paused. As a call in a select
+ * list it counts until the end of the transaction, on whatever connection of a pooler it runs.
+ */
+export const ENDS_IF_IDLE = "set_config('idle_in_transaction_session_timeout', '2000', true)"

@@ -1,4 +1,4 @@
-import { NOW_MS, named, type PgStatement, plain } from '../../drivers/pg/index.ts'
+import { ENDS_IF_IDLE, NOW_MS, named, type PgStatement, plain } from '../../drivers/pg/index.ts'
 import { IDLE_ROWS_KEPT_MS, LOCK_COLUMNS, type LockColumns } from '../lock-columns.ts'
 
 /** The statements on locks. Each is one fixed text for one schema. */
@@ -54,9 +54,11 @@ export function lockStatements(schema: string): LockStatements {
     // How long a lock is waited for is set within the statement: it counts until the end of the transaction, on whatever
     // connection of a pooler it runs.
     lock: plain(
-      `WITH limits AS MATERIALIZED (SELECT set_config('lock_timeout', $1, true) AS lock_timeout),
+      `WITH limits AS MATERIALIZED (
+        SELECT set_config('lock_timeout', $1, true) AS lock_timeout, ${ENDS_IF_IDLE} AS idle),
       asked AS MATERIALIZED (
-        SELECT a.key FROM limits CROSS JOIN unnest($2::text[]) AS a(key) WHERE limits.lock_timeout <> ''),
+        SELECT a.key FROM limits CROSS JOIN unnest($2::text[]) AS a(key)
+        WHERE limits.lock_timeout <> '' AND limits.idle <> ''),
       locked AS MATERIALIZED (
         SELECT o.* FROM ${table} AS o WHERE o.key IN (SELECT asked.key FROM asked) ORDER BY o.key FOR UPDATE)
       SELECT asked.key AS asked, (${NOW_MS})::text AS now, CASE WHEN o.key IS NOT NULL THEN ${ROW} END AS found

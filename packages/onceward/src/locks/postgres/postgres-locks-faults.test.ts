@@ -8,6 +8,7 @@ import {
   startPostgres,
   type TestDatabase,
 } from '../../../../../test-servers/index.mjs'
+import { textArray } from '../../drivers/pg/index.ts'
 import { LONG_MS, within } from '../../testing/case-kit.ts'
 import {
   asksFor,
@@ -19,7 +20,9 @@ import {
   stillHolds,
   waitsFor,
 } from '../../testing/lock-kit.ts'
+import { storedKey } from '../lock-columns.ts'
 import { type PostgresLocks, type PostgresLocksOptions, postgresLocks } from './index.ts'
+import { lockStatements } from './lock-statements.ts'
 
 await describeWhere('postgres', 'locks in PostgreSQL when things break', () => {
   let server: PostgresServer
@@ -408,5 +411,24 @@ await describeWhere('postgres', 'locks in PostgreSQL when things break', () => {
       ])
       expect(moved.flat()).toEqual(new Array(80).fill(true))
     }
+  })
+
+  it('a process that stands still in the middle of a step keeps nobody from the lock for long', async () => {
+    const locks = open()
+    const key = someKey()
+    await granted(locks, asksFor(key))
+    const paused = await direct.connect()
+    const ended = new Promise<Error>((resolve) => void paused.once('error', resolve))
+    await paused.query('BEGIN')
+    // Its step has the lock on the row now, and goes no further.
+    await paused.query(lockStatements('public').lock.text, ['1000', textArray([storedKey(key)])])
+    const reply = await within(
+      20_000,
+      'the others are answered',
+      untilAnswered(() => locks.acquire(asksFor(key))),
+    )
+    expect(reply.granted).toBe(false)
+    expect(await ended).toMatchObject({ code: '25P03' })
+    paused.release(true)
   })
 })

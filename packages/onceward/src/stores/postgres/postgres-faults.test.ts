@@ -11,9 +11,11 @@ import {
 import { type ErrorCode, isOncewardError, type OncewardError } from '../../core/errors.ts'
 import type { Claim } from '../../core/operation.ts'
 import type { ClaimReply } from '../../core/store.ts'
+import { textArray } from '../../drivers/pg/index.ts'
 import { asks, LONG_MS, outcomeOf, someId, within } from '../../testing/case-kit.ts'
 import { type PostgresStore, type PostgresStoreOptions, postgresStore } from './index.ts'
 import { makePostgresStore } from './postgres-store.ts'
+import { statementsOf } from './statements.ts'
 
 type Tx = pg.PoolClient
 
@@ -300,6 +302,24 @@ await describeWhere('postgres', 'the PostgreSQL store when things break', () => 
     expect((await client.query('SHOW lock_timeout')).rows).toEqual([{ lock_timeout: '33s' }])
     await client.query('COMMIT')
     client.release()
+  })
+
+  it('a process that stands still while it decides by the exact rules keeps nobody from the record for long', async () => {
+    const store = open()
+    const id = someId()
+    const claim = claimOf(await store.claim(asks(id)))
+    const paused = await direct.connect()
+    const ended = new Promise<Error>((resolve) => void paused.once('error', resolve))
+    await paused.query('BEGIN')
+    await paused.query(statementsOf('public').lock.text, ['1000', textArray([id.digest])])
+    const untilReleased = async (): Promise<boolean> =>
+      store.release(claim).catch((error: unknown) => {
+        expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', effect: 'none' })
+        return untilReleased()
+      })
+    expect(await within(20_000, 'the owner gives it back', untilReleased())).toBe(true)
+    expect(await ended).toMatchObject({ code: '25P03' })
+    paused.release(true)
   })
 
   it('work that commits its transaction and begins another one is told so', async () => {

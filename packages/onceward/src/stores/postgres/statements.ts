@@ -1,4 +1,4 @@
-import { NOW_MS, named, type PgStatement, plain } from '../../drivers/pg/index.ts'
+import { ENDS_IF_IDLE, NOW_MS, named, type PgStatement, plain } from '../../drivers/pg/index.ts'
 import { RECORD_COLUMNS } from '../../drivers/sql/index.ts'
 import { RECORD, RECORD_PARAMETERS, RECORD_SOURCE, writtenColumn } from './record-rows.ts'
 
@@ -26,8 +26,8 @@ export interface Statements {
  * How long a statement waits for a lock that somebody's transaction holds is set within the statement itself: whatever
  * pooler and connection it is sent to, it counts until the end of the transaction, or until {@link RESTORE}.
  */
-const limits = (parameter: number) => `limits AS MATERIALIZED (
-  SELECT current_setting('lock_timeout') AS before, set_config('lock_timeout', $${parameter}, true) AS lock_timeout)`
+const limits = (parameter: number, more = '') => `limits AS MATERIALIZED (
+  SELECT current_setting('lock_timeout') AS before, set_config('lock_timeout', $${parameter}, true) AS lock_timeout${more})`
 
 /** Gives the rest of somebody's transaction its own lock timeout back. To be evaluated last. */
 const RESTORE = `set_config('lock_timeout', (SELECT limits.before FROM limits), true) AS restored`
@@ -35,13 +35,14 @@ const RESTORE = `set_config('lock_timeout', (SELECT limits.before FROM limits), 
 /** Writes the statements of one schema. Those that walk a table are not prepared: their plans suit its size of now. */
 export function statementsOf(schema: string): Statements {
   const table = `"${schema}".onceward_operations`
-  const lock = (more: string, columns: readonly string[]) =>
+  const lock = (own: boolean, columns: readonly string[]) =>
     plain(
-      `WITH ${limits(1)}, asked AS MATERIALIZED (
-        SELECT a.digest FROM limits CROSS JOIN unnest($2::text[]) AS a(digest) WHERE limits.lock_timeout <> ''),
+      `WITH ${limits(1, own ? `, ${ENDS_IF_IDLE} AS idle` : '')}, asked AS MATERIALIZED (
+        SELECT a.digest FROM limits CROSS JOIN unnest($2::text[]) AS a(digest)
+        WHERE limits.lock_timeout <> ''${own ? " AND limits.idle <> ''" : ''}),
       locked AS MATERIALIZED (
         SELECT o.* FROM ${table} AS o WHERE o.digest IN (SELECT asked.digest FROM asked) ORDER BY o.digest FOR UPDATE)
-      SELECT asked.digest AS asked, (${NOW_MS})::text AS now, CASE WHEN o.digest IS NOT NULL THEN ${RECORD} END AS found${more}
+      SELECT asked.digest AS asked, (${NOW_MS})::text AS now, CASE WHEN o.digest IS NOT NULL THEN ${RECORD} END AS found${own ? '' : `, ${RESTORE}`}
       FROM asked LEFT JOIN locked AS o ON o.digest = asked.digest`,
       columns,
     )
@@ -71,8 +72,8 @@ export function statementsOf(schema: string): Statements {
       WHERE o.digest = ANY ($1::text[])`,
       ['asked', 'now', 'found'],
     ),
-    lock: lock('', ['asked', 'now', 'found']),
-    lockIn: lock(`, ${RESTORE}`, ['asked', 'now', 'found', 'restored']),
+    lock: lock(true, ['asked', 'now', 'found']),
+    lockIn: lock(false, ['asked', 'now', 'found', 'restored']),
     update: plain(
       `UPDATE ${table} AS o SET ${RECORD_COLUMNS.filter((column) => column !== 'digest')
         .map((column) => `${column} = ${writtenColumn(column)}`)
