@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { createLocks } from '../../src/locks/create-locks.ts'
 import type { ExtendRequest } from '../../src/locks/lock-backend.ts'
@@ -28,6 +29,17 @@ describe('a lease', () => {
     expect(lease.signal.reason).toMatchObject({ code: 'LOCK_LOST', effect: 'unknown' })
     expect(() => lease.assertHeld()).toThrow(expect.objectContaining({ code: 'LOCK_LOST' }))
     expect(lease.remainingMs()).toBe(0)
+  })
+
+  it('is printed without the right to it', async () => {
+    const { locks } = start({ ttlMs: 3000 })
+    const lease = await locks.acquire('a')
+    const { token } = lease
+    for (const printed of [inspect(lease, { depth: 9, showHidden: true }), JSON.stringify({ lease })]) {
+      expect(printed).toContain(String(lease.fence))
+      expect(printed).not.toContain(token)
+      expect(printed).not.toMatch(/[\w-]{20,}/)
+    }
   })
 
   it('is noticed as lost by reading it, before any timer fires', async () => {
@@ -255,6 +267,21 @@ describe('release', () => {
     await settled()
     second.assertHeld()
     expect((await other.inspect('a'))?.holders).toHaveLength(1)
+  })
+
+  it('is not decided by the name of the owner: two processes of one name keep each other out', async () => {
+    const { backend, time } = start()
+    const named = () => createLocks(backend, { clock: time, timers: time, owner: 'host-1' })
+    const [one, two] = [named(), named()]
+    const lapsed = await one.acquire('a', { ttlMs: 1000, renew: false })
+    expect(await two.tryAcquire('a')).toBeNull()
+    time.jump(1000)
+    const held = await two.acquire('a')
+    expect(await lapsed.release()).toBe('not-held')
+    await time.advance(0)
+    held.assertHeld()
+    expect((await one.inspect('a'))?.holders[0]).toMatchObject({ owner: 'host-1', fence: held.fence })
+    expect(await one.tryAcquire('a')).toBeNull()
   })
 
   it('throws when nobody knows, and can be called again', async () => {
