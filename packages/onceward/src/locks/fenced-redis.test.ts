@@ -85,6 +85,7 @@ await describeWith('redis', 'keys of Redis that refuse smaller fences', ({ redis
     const [stock] = clients as [FencedRedis]
     // @ts-expect-error A number is no text.
     await expect(stock.set('a', 5, 1)).rejects.toThrow(TypeError)
+    // @ts-expect-error A lease of Redlock has no fence.
     await expect(stock.set('a', 'x', undefined)).rejects.toThrow(/backend with fencing/)
     await expect(stock.set('', 'x', 1)).rejects.toThrow(/non-empty text/)
     await expect(stock.set('a', 'x', 1.5)).rejects.toThrow(/a fence is/)

@@ -13,18 +13,9 @@ export interface FencedRedisOptions {
 /** Keys of Redis that refuse smaller fences. Each is a hash with the fields `value` and `fence`. */
 export interface FencedRedis {
   /** `ttlMs`: forgets value **and fence** after so many ms; longer than any holder can be late. Default never. */
-  set(
-    key: string,
-    value: string,
-    fence: number | undefined,
-    options?: { readonly ttlMs?: number },
-  ): Promise<FencedWrite>
+  set(key: string, value: string, fence: number, options?: { readonly ttlMs?: number }): Promise<FencedWrite>
   /** Deletes the value and keeps the fence for `keepFenceMs`, by default a day, so that a late `set` is refused. */
-  delete(
-    key: string,
-    fence: number | undefined,
-    options?: { readonly keepFenceMs?: number },
-  ): Promise<FencedWrite>
+  delete(key: string, fence: number, options?: { readonly keepFenceMs?: number }): Promise<FencedWrite>
   get(key: string): Promise<string | undefined>
 }
 

@@ -65,6 +65,7 @@ function refusesSmallerFences(shop: () => Shop): void {
     await expect(cancel(1, { where: {} })).rejects.toThrow(/needs where/)
     // @ts-expect-error A date has to be made a text that the column understands.
     await expect(cancel(1, { set: { note: new Date() } })).rejects.toThrow(/a column takes/)
+    // @ts-expect-error A lease of Redlock has no fence.
     await expect(cancel(1, { fence: undefined })).rejects.toThrow(/backend with fencing/)
     expect(await statusOf('a')).toBe('unpaid')
   })

@@ -16,7 +16,7 @@ export interface FencedRowUpdate {
   /** The columns to write. */
   readonly set: Readonly<Record<string, ColumnValue>>
   /** Of the lease. */
-  readonly fence: number | undefined
+  readonly fence: number
   /** A column of 64-bit integers (`bigint`) that keeps the fence. Default `last_fence`. */
   readonly fenceColumn?: string
   /** Needed for handles of query builders and ORMs that are not on PostgreSQL. Default: by the driver's handle. */

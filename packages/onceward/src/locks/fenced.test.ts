@@ -66,6 +66,7 @@ it('gives up on a thing that never stands still, and says that nothing was writt
 
 it('refuses a lease without a fence, and a resource without a condition', async () => {
   const { resource } = bucket()
+  // @ts-expect-error A lease of Redlock has no fence.
   await expect(fenced(resource).write('a', 'x', undefined)).rejects.toThrow(/backend with fencing/)
   // @ts-expect-error It can only be read.
   expect(() => fenced({ read: resource.read })).toThrow(/methods read and putIf/)

@@ -34,7 +34,7 @@ export interface FenceableResource<Value, Version> {
 /** A resource that refuses holders who come late. */
 export interface Fenced<Value> {
   /** Writes unless a greater fence has written before. Two writes with one fence are both accepted. */
-  write(id: string, value: Value, fence: number | undefined): Promise<FencedWrite>
+  write(id: string, value: Value, fence: number): Promise<FencedWrite>
 }
 
 /**

@@ -24,12 +24,13 @@ export interface LeaseHome {
 
 /** A lease on a grant of the backend. */
 export class HeldLease implements Lease {
-  readonly grant: Grant
   readonly fence: number | undefined
   readonly maxHoldMs: number
   /** Whether the watchdog extends it. */
   renews: boolean
   readonly #home: LeaseHome
+  // Whatever prints a lease must not print the right to it.
+  readonly #grant: Grant
   readonly #since: number
   #state: 'held' | 'lost' | 'released' = 'held'
   #loss: OncewardError | undefined
@@ -40,11 +41,15 @@ export class HeldLease implements Lease {
 
   constructor(home: LeaseHome, grant: Grant, { renew, maxHoldMs }: HoldSettings) {
     this.#home = home
-    this.grant = grant
+    this.#grant = grant
     this.fence = grant.fence
     this.renews = renew
     this.maxHoldMs = maxHoldMs
     this.#since = home.now()
+  }
+
+  get grant(): Grant {
+    return this.#grant
   }
 
   get key(): string {
@@ -109,6 +114,12 @@ export class HeldLease implements Lease {
       this.#home.sweep(this.grant)
     })
     await this.#home.briefly(releasing)
+  }
+
+  /** What may be printed: everything but the right to the lease. */
+  toJSON(): object {
+    const { key, fence } = this
+    return { key, ...(fence === undefined ? {} : { fence }), remainingMs: this.remainingMs() }
   }
 
   /** How long it has been held, in ms. */
