@@ -158,7 +158,7 @@ for (const [server, name] of [
       await endpoint.query(
         server === 'postgres'
           ? `INSERT INTO onceward_migrations SELECT (m).* FROM (SELECT jsonb_populate_record(t, '{"number":999,"name":"later","compatible_from":999}') AS m FROM onceward_migrations t LIMIT 1) x`
-          : `UPDATE onceward_migrations SET number = 999, compatible_from = 999`,
+          : `UPDATE onceward_migrations SET number = 999, compatible_from = 999 ORDER BY number DESC LIMIT 1`,
         [],
         newer.name,
       )
