@@ -37,9 +37,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'the deadline leaves no room for clocks that differ',
-    file: 'lease-keeper.js',
-    find: 'return leaseMs * 0.02 + 2;',
-    replace: 'return -leaseMs * 0.02;',
+    file: 'lease-clock.js',
+    find: 'return leaseMs - (leaseMs * (0.02 + drift) + 2);',
+    replace: 'return leaseMs + leaseMs * 0.02;',
   },
   {
     name: 'work begins under a claim that was granted too late',
