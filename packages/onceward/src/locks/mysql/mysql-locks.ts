@@ -23,6 +23,7 @@ import { inWholeMs, wholeMs } from '../lock-columns.ts'
 import { extensionStep, type LockStep } from '../lock-step.ts'
 import * as transitions from '../lock-transitions.ts'
 import { recentNames } from '../recent-names.ts'
+import { ruledCalls } from '../ruled-calls.ts'
 import { turnWatch } from '../turn-watch.ts'
 import { decideLocked, hex, keyHex, readLocks } from './lock-rows.ts'
 import { CREATE_TAKEN, DELETE, EXTEND, LOCK_IDLE, RELEASE, TAKE, WALK } from './lock-statements.ts'
@@ -231,20 +232,12 @@ export function makeMysqlLocks(
         const asked = next && inWholeMs(next)
         return decide(held.key, (found, now) => transitions.release(found, held, now, asked))
       }),
-    transfer: (from, to) =>
-      call(() => {
-        const whole = { ...to, ttlMs: wholeMs(to.ttlMs) }
-        return decide(from.key, (found, now) => transitions.transfer(found, from, whole, now))
-      }),
+    ...ruledCalls((key, step) => call(() => decide(key, step))),
     inspect: (key) =>
       call(async () => {
         const found = (await read([keyHex(key)])).get(keyHex(key))
         return found && transitions.view(key, found.record, found.now)
       }),
-    forceRelease: (request) =>
-      call(() => decide(request.key, (found, now) => transitions.forceRelease(found, request, now))),
-    mark: (held, text, keepMs) =>
-      call(() => decide(held.key, (found, now) => transitions.mark(found, held, text, wholeMs(keepMs), now))),
     migrate: () => call(() => migrateSchema(parts), { anySchema: true }),
     watch: ({ key, token }, wake) => waiters.watch({ key, name: token }, wake),
     async close() {

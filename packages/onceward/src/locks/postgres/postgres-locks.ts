@@ -29,6 +29,7 @@ import { inWholeMs, markOf, wholeMs } from '../lock-columns.ts'
 import { extensionStep, type LockStep } from '../lock-step.ts'
 import * as transitions from '../lock-transitions.ts'
 import { recentNames } from '../recent-names.ts'
+import { ruledCalls } from '../ruled-calls.ts'
 import { turnWatch } from '../turn-watch.ts'
 import { decideLocked, keyText, readLock } from './lock-rows.ts'
 import { lockStatements } from './lock-statements.ts'
@@ -218,21 +219,13 @@ export function makePostgresLocks(
         const asked = next && inWholeMs(next)
         return decide(held.key, (found, now) => transitions.release(found, held, now, asked))
       }),
-    transfer: (from, to) =>
-      call(() => {
-        const whole = { ...to, ttlMs: wholeMs(to.ttlMs) }
-        return decide(from.key, (found, now) => transitions.transfer(found, from, whole, now))
-      }),
+    ...ruledCalls((key, step) => call(() => decide(key, step))),
     inspect: (key) =>
       call(async () => {
         const { rows } = await run(statements.read, [textArray([keyText(key)])])
         const [row] = rows
         return row && transitions.view(key, readLock(row[2] ?? '', where), Number(row[1]))
       }),
-    forceRelease: (request) =>
-      call(() => decide(request.key, (found, now) => transitions.forceRelease(found, request, now))),
-    mark: (held, text, keepMs) =>
-      call(() => decide(held.key, (found, now) => transitions.mark(found, held, text, wholeMs(keepMs), now))),
     watch: ({ key, token }, wake) => waiters.watch({ key, name: nameOf(token) }, wake),
     migrate: () => call(() => migrateSchema({ driver, settings }), { anySchema: true }),
     async close() {

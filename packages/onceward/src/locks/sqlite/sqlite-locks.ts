@@ -18,6 +18,7 @@ import { inWholeMs, wholeMs } from '../lock-columns.ts'
 import type { LockRecord } from '../lock-record.ts'
 import { extensionStep, type LockStep } from '../lock-step.ts'
 import * as transitions from '../lock-transitions.ts'
+import { ruledCalls } from '../ruled-calls.ts'
 import { turnWatch } from '../turn-watch.ts'
 import { groupedSteps } from './grouped-steps.ts'
 import { lockTable } from './lock-table.ts'
@@ -137,10 +138,7 @@ export function sqliteLocks(
       const next = given && inWholeMs(given)
       return decide(held.key, (found, now) => transitions.release(found, held, now, next))
     },
-    transfer(from, given) {
-      const to = { ...given, ttlMs: wholeMs(given.ttlMs) }
-      return decide(from.key, (found, now) => transitions.transfer(found, from, to, now))
-    },
+    ...ruledCalls(decide),
     inspect: (key) =>
       call(async () => {
         const read = () => table.read(key)
@@ -148,10 +146,6 @@ export function sqliteLocks(
         const found = connection.inTransaction() ? await steps.run(read) : read()
         return found && transitions.view(key, found, clock.now())
       }),
-    forceRelease: (request) =>
-      decide(request.key, (found, now) => transitions.forceRelease(found, request, now)),
-    mark: (held, text, keepMs) =>
-      decide(held.key, (found, now) => transitions.mark(found, held, text, wholeMs(keepMs), now)),
     watch({ key, token }, wake) {
       // What was written before somebody came must not be taken for old.
       seen = ''
