@@ -2,7 +2,7 @@
 // The last line is "N passed, N failed". `--require-all` makes a failure of whatever cannot run here.
 import { ensureBuilt } from './house/build.mjs'
 import { ensureInstalled } from './house/install.mjs'
-import { closingLine, sumUp, table } from './tests/tally.mjs'
+import { closingLine, remarks, sumUp, table } from './tests/tally.mjs'
 
 const requireAll = process.argv.includes('--require-all')
 const env = { ...process.env, ...(requireAll ? { ONCEWARD_REQUIRE_ALL: '1' } : {}) }
@@ -23,11 +23,7 @@ if (rows.length === 0) {
 
 const sum = sumUp(rows, { requireAll })
 console.log(`\n${table(rows)}\n`)
-for (const { name, reason } of sum.skips) {
-  console.log(
-    `  ${sum.refused.some((skip) => skip.name === name) ? 'not run, so failed' : 'skipped'}: ${name} (${reason})`,
-  )
-}
+for (const remark of remarks(rows, sum)) console.log(remark)
 console.log(`\n${closingLine(sum)}`)
 process.exitCode = sum.failed === 0 && sum.passed > 0 ? 0 : 1
 

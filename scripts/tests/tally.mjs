@@ -1,30 +1,42 @@
 /**
  * @typedef {{ name: string, reason: string, declared?: boolean }} Skip
  *   `declared`: the suite wrote the reason into the title.
- * @typedef {{ part: string, passed: number, failed: number, skips: readonly Skip[], ms: number, note?: string }} Row
+ * @typedef {{ name: string, error: string }} Failure
+ * @typedef {{ part: string, passed: number, failed: number, skips: readonly Skip[], failures?: readonly Failure[], ms: number,
+ *   note?: string }} Row
  *   One line of the summary: a gate, the tests of a folder, a lane.
  */
 
 /**
  * Turns what the reporter wrote into rows, one for each folder of tests.
  *
- * @param {{ tests: { file: string, state: string, name: string, note?: string }[], errors: string[] }} results
+ * @param {{ tests: { file: string, state: string, name: string, note?: string, error?: string }[], errors: string[] }} results
  * @returns {Row[]}
  */
 export function rowsOfTests({ tests, errors }) {
-  /** @type {Map<string, { passed: number, failed: number, skips: Skip[] }>} */
+  /** @type {Map<string, { passed: number, failed: number, skips: Skip[], failures: Failure[] }>} */
   const parts = new Map()
-  for (const { file, state, name, note } of tests) {
+  for (const { file, state, name, note, error = 'no error was told' } of tests) {
     const part = partOf(file)
-    const row = parts.get(part) ?? { passed: 0, failed: 0, skips: [] }
+    const row = parts.get(part) ?? { passed: 0, failed: 0, skips: [], failures: [] }
     parts.set(part, row)
     if (state === 'passed') row.passed++
     else if (state === 'skipped') row.skips.push(skipOf(file, name, note))
-    else row.failed++
+    else {
+      row.failed++
+      row.failures.push({ name: `${file}: ${name}`, error })
+    }
   }
   const rows = [...parts].sort().map(([part, row]) => ({ part, ...row, ms: 0 }))
   if (errors.length > 0)
-    rows.push({ part: 'errors outside any test', passed: 0, failed: errors.length, skips: [], ms: 0 })
+    rows.push({
+      part: 'errors outside any test',
+      passed: 0,
+      failed: errors.length,
+      skips: [],
+      failures: errors.map((error) => ({ name: 'outside any test', error })),
+      ms: 0,
+    })
   return rows
 }
 
@@ -105,6 +117,41 @@ export function sumUp(rows, { requireAll }) {
  */
 export function closingLine({ passed, failed, skipped }) {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
+}
+
+/**
+ * What is told after everything else, so that the end of a log is enough: skips that may stand by their number for each file
+ * and reason, then each skip that counts as a failure, then each failure.
+ *
+ * @param {readonly Row[]} rows
+ * @param {{ skips: readonly Skip[], refused: readonly Skip[] }} sum
+ * @returns {string[]}
+ */
+export function remarks(rows, { skips, refused }) {
+  /** @type {Map<string, number>} */
+  const standing = new Map()
+  for (const skip of skips.filter((one) => !refused.includes(one))) {
+    const about = `${skip.declared ? skip.name.split(': ')[0] : skip.name} (${skip.reason})`
+    standing.set(about, (standing.get(about) ?? 0) + 1)
+  }
+  return [
+    ...[...standing].map(([about, count]) => `  skipped: ${count === 1 ? '' : `${count} × `}${about}`),
+    ...refused.map(({ name, reason }) => `  not run, so failed: ${name} (${reason})`),
+    ...rows
+      .flatMap(({ failures = [] }) => failures)
+      .map(({ name, error }) => `  failed: ${name}\n${indented(error)}`),
+  ]
+}
+
+/** The most lines of one error: the whole of it stands above. */
+const ERROR_LINES = 12
+
+function indented(/** @type {string} */ error) {
+  return error
+    .split('\n')
+    .slice(0, ERROR_LINES)
+    .map((line) => `    ${line}`)
+    .join('\n')
 }
 
 /**

@@ -5,7 +5,7 @@ import { withFixture } from '../gates/fixture.mjs'
 import { ROOT } from '../house/paths.mjs'
 import { runNode } from '../house/run.mjs'
 import { runVitest } from './run-vitest.mjs'
-import { closingLine, rowsOfTests, sumUp, table, totalsOfTap } from './tally.mjs'
+import { closingLine, remarks, rowsOfTests, sumUp, table, totalsOfTap } from './tally.mjs'
 
 const CONFIG = `export default { test: { include: ['*.test.mjs'], maxWorkers: 1 } }\n`
 const IMPORT = `import { expect, it } from 'vitest'\n`
@@ -118,6 +118,34 @@ describe('summing up', () => {
       errors: ['y'],
     })
     expect(sumUp(rows, { requireAll: false })).toMatchObject({ passed: 0, failed: 2 })
+  })
+
+  it('tells at the end what stands, what was refused and what has failed, in this order', () => {
+    const test = (
+      /** @type {string} */ name,
+      /** @type {string} */ state,
+      /** @type {string} */ error = '',
+    ) => ({
+      file: 'a/b.test.ts',
+      name,
+      state,
+      error,
+    })
+    const rows = rowsOfTests({
+      tests: [
+        test('x [skipped: no list]', 'skipped'),
+        test('breaks', 'failed', 'expected 1\nto be 2'),
+        test('y [skipped: no list]', 'skipped'),
+        test('z [skipped: redis was not found]', 'skipped'),
+      ],
+      errors: ['lost'],
+    })
+    expect(remarks(rows, sumUp(rows, { requireAll: true }))).toEqual([
+      '  skipped: 2 × a/b.test.ts (no list)',
+      '  not run, so failed: a/b.test.ts: z (redis was not found)',
+      '  failed: a/b.test.ts: breaks\n    expected 1\n    to be 2',
+      '  failed: outside any test\n    lost',
+    ])
   })
 
   it('reads the totals of node --test, and notices that they are missing', () => {

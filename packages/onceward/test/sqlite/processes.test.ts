@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { operationId } from '../../src/core/identity.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
+import { migrationNames } from '../databases/migration-names.ts'
 import { startChild } from './child-process.ts'
 import { claimed, closing, count, DAY_MS, freshId, temporaryFile, value } from './sqlite-kit.ts'
 
@@ -11,7 +12,7 @@ describe('several processes on one file', () => {
     await Promise.all(children.map((child) => child.next()))
     for (const child of children) child.go()
     const reports = await Promise.all(children.map((child) => child.next()))
-    expect(reports.flatMap((report) => report['applied'])).toEqual(['0001-operations', '0002-locks'])
+    expect(reports.flatMap((report) => report['applied'])).toEqual(migrationNames('sqlite'))
     expect(reports.map((report) => report['reply']).sort()).toEqual([
       'claimed',
       'running',
@@ -20,7 +21,9 @@ describe('several processes on one file', () => {
     ])
     const store = closing(sqliteStore(path))
     expect(await store.migrate()).toEqual([])
-    expect(count(store.database, 'SELECT count(*) FROM onceward_migrations')).toBe(2)
+    expect(count(store.database, 'SELECT count(*) FROM onceward_migrations')).toBe(
+      migrationNames('sqlite').length,
+    )
   })
 
   it('race for the same keys: each key is granted once, and ends with the outcome of its owner', async () => {

@@ -5,6 +5,10 @@ CREATE TABLE onceward_audit (
   entry  TEXT    NOT NULL
 );
 
+CREATE TABLE onceward_inbox (
+  id TEXT PRIMARY KEY
+);
+
 CREATE TABLE onceward_locks (
   key        TEXT    PRIMARY KEY,
   token      TEXT,
@@ -39,6 +43,18 @@ CREATE TABLE onceward_operations (
   expires_at  INTEGER,
   body        TEXT    NOT NULL,
   payload     BLOB
+);
+
+CREATE TABLE onceward_outbox (
+  id TEXT PRIMARY KEY
+);
+
+CREATE TABLE onceward_seen (
+  id TEXT PRIMARY KEY
+);
+
+CREATE TABLE onceward_tasks (
+  id TEXT PRIMARY KEY
 );
 
 CREATE INDEX onceward_audit_by_digest ON onceward_audit (digest);

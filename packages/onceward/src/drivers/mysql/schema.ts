@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
+import type { SqlSession } from '../sql/index.ts'
 import { failure, mysqlErrno, schemaMissing } from './mysql-errors.ts'
-import type { MysqlSession } from './mysql-session.ts'
 import { type OwnParts, ownStatement } from './own-statements.ts'
 import { JSON_PARAMETER, NOW_MS } from './sql-parts.ts'
 
@@ -18,6 +18,10 @@ export interface Migration {
 export const MIGRATIONS: readonly Migration[] = [
   { name: '0001-operations', compatibleFrom: 1 },
   { name: '0002-locks', compatibleFrom: 1 },
+  { name: '0003-tasks', compatibleFrom: 1 },
+  { name: '0004-inbox', compatibleFrom: 1 },
+  { name: '0005-outbox', compatibleFrom: 1 },
+  { name: '0006-seen', compatibleFrom: 1 },
 ]
 
 /** The version of the schema that this program reads and writes. */
@@ -46,9 +50,9 @@ const UNLOCK = "SELECT RELEASE_LOCK(CONCAT('onceward.', SHA1(COALESCE(DATABASE()
 const NO_SUCH_TABLE = 1146
 
 /** Reads the version of the schema. */
-export async function foundSchema(session: MysqlSession): Promise<FoundSchema> {
+export async function foundSchema(session: SqlSession): Promise<FoundSchema> {
   try {
-    const { rows } = await session.query(FOUND)
+    const { rows } = await session.query(FOUND, [])
     const [row] = rows
     return row === undefined
       ? { version: 0, compatibleFrom: 0 }

@@ -15,6 +15,7 @@ export {
 export { failure, isConflict, isLockTimeout, isRefusal, isSchemaMissing, pgFailure } from './pg-errors.ts'
 export type { PorsagerHandle } from './porsager.ts'
 export { prepareDatabase } from './prepare-database.ts'
+export { runIn } from './run-in.ts'
 export {
   assertUsable,
   isTooNew,

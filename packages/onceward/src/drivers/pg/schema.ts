@@ -21,6 +21,10 @@ interface Migration {
 const MIGRATIONS: readonly Migration[] = [
   { name: '0001-operations', compatibleFrom: 1 },
   { name: '0002-locks', compatibleFrom: 1 },
+  { name: '0003-tasks', compatibleFrom: 1 },
+  { name: '0004-inbox', compatibleFrom: 1 },
+  { name: '0005-outbox', compatibleFrom: 1 },
+  { name: '0006-seen', compatibleFrom: 1 },
 ]
 
 /** The version of the schema that this program reads and writes. */

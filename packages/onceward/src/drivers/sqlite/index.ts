@@ -2,6 +2,7 @@ export { CHANGE_MARK } from './change-mark.ts'
 export { keptInPlace } from './file-in-place.ts'
 export { openSqlite } from './open-sqlite.ts'
 export { prepareDatabase } from './prepare-database.ts'
+export { refusePromise } from './refuse-promise.ts'
 export {
   assertSchema,
   migrateSchema,

@@ -5,7 +5,14 @@ import { failure, schemaMissing } from './sqlite-errors.ts'
 import { writeTransaction } from './write-lock.ts'
 
 /** The migrations in their order; each is a file of this name in `migrations/`. Never change one that was released. */
-export const MIGRATIONS: readonly string[] = ['0001-operations', '0002-locks']
+export const MIGRATIONS: readonly string[] = [
+  '0001-operations',
+  '0002-locks',
+  '0003-tasks',
+  '0004-inbox',
+  '0005-outbox',
+  '0006-seen',
+]
 
 /** The version of the schema that this program reads and writes. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length

@@ -1,6 +1,7 @@
 import { createPool, type Pool } from 'mysql2/promise'
 import { afterAll, beforeEach, expect, it } from 'vitest'
 import { describeWith } from '../../../../../test-servers/index.mjs'
+import { migrationNames } from '../../../test/databases/migration-names.ts'
 import { isOncewardError } from '../../core/errors.ts'
 import { asks, doneBy, someId } from '../../testing/case-kit.ts'
 import { mysqlStore } from './index.ts'
@@ -35,7 +36,7 @@ await describeWith('mariadb', 'the schema of the MySQL store', ({ mariadb }) => 
   it('is shown before it is made, and made by the first use where that is asked for', async () => {
     const store = mysqlStore(pool, { autoMigrate: true })
     const plan = await store.plan()
-    expect(plan.map(({ name }) => name)).toEqual(['0001-operations', '0002-locks'])
+    expect(plan.map(({ name }) => name)).toEqual(migrationNames('mysql'))
     expect(plan[0]?.sql).toMatch(/CREATE TABLE IF NOT EXISTS onceward_operations/)
     expect(await failureOf(pool.query('SELECT 1 FROM onceward_operations'))).toMatchObject({ errno: 1146 })
     await doneBy(store, someId())
@@ -46,7 +47,7 @@ await describeWith('mariadb', 'the schema of the MySQL store', ({ mariadb }) => 
   it('is made once by eight that start at the same time, and all of them can work', async () => {
     const stores = Array.from({ length: 8 }, () => mysqlStore(pool))
     const applied = await Promise.all(stores.map((store) => store.migrate()))
-    expect(applied.flat()).toEqual(['0001-operations', '0002-locks'])
+    expect(applied.flat()).toEqual(migrationNames('mysql'))
     await Promise.all(stores.map((store) => doneBy(store, someId())))
   })
 
@@ -56,19 +57,24 @@ await describeWith('mariadb', 'the schema of the MySQL store', ({ mariadb }) => 
     // The first statement was done, and then the process ended.
     await pool.query(plan?.sql.split(/;\s*$/m)[0] ?? '')
     expect(isOncewardError(await failureOf(store.get(someId())), 'SCHEMA_MISSING')).toBe(true)
-    expect(await store.migrate()).toEqual(['0001-operations', '0002-locks'])
+    expect(await store.migrate()).toEqual(migrationNames('mysql'))
     await doneBy(store, someId())
     expect(await store.audit()).toEqual([])
   })
 
   it('of a newer program is used as far as that program allows, and refused otherwise', async () => {
     await mysqlStore(pool).migrate()
+    const latest = migrationNames('mysql').length
     const add = (compatibleFrom: number) =>
-      pool.query('REPLACE INTO onceward_migrations VALUES (7, ?, 0, ?)', ['0007-later', compatibleFrom])
+      pool.query('REPLACE INTO onceward_migrations VALUES (?, ?, 0, ?)', [
+        latest + 1,
+        'later',
+        compatibleFrom,
+      ])
     await add(1)
     await doneBy(mysqlStore(pool), someId())
     expect(await mysqlStore(pool).migrate()).toEqual([])
-    await add(3)
+    await add(latest + 1)
     for (const call of [
       () => mysqlStore(pool).claim(asks(someId())),
       () => mysqlStore(pool).migrate(),

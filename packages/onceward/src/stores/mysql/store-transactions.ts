@@ -3,11 +3,11 @@ import type { Claim, Outcome } from '../../core/operation.ts'
 import type { ClaimReply, ClaimRequest, TransactionalStore } from '../../core/store.ts'
 import * as transitions from '../../core/transitions.ts'
 import { joining } from '../../drivers/adapt/index.ts'
-import { asciiJson, mysqlFailure, withLockTimeout } from '../../drivers/mysql/index.ts'
+import { asciiJson, mysqlFailure, type UserTransaction, withLockTimeout } from '../../drivers/mysql/index.ts'
 import type { SqlSession } from '../../drivers/sql/index.ts'
 import { conflictOf } from '../../drivers/sql/index.ts'
 import { freshRow, granted } from './claim-calls.ts'
-import { type OwnTransaction, type OwnTransactions, ownTransactions } from './own-transactions.ts'
+import { type Completed, ownTransactions } from './own-transactions.ts'
 import { completeRow } from './owner-calls.ts'
 import { assertFits, inPackets } from './packets.ts'
 import { CLAIM_OR_LOCK, COMPLETE } from './record-statements.ts'
@@ -25,7 +25,7 @@ export function storeTransactions<Tx>(
   ready: () => Promise<void>,
 ): TransactionalStore<Tx> {
   const { driver, table } = context
-  const own: OwnTransactions = ownTransactions(context)
+  const own = ownTransactions(context)
   const failure = (error: unknown) => meaningOf(error, driver.where)
   const joined = joining('mysql', { failure, random: context.random })
   /** What was granted inside the transactions of callers, to notice when one of them was undone under its work. */
@@ -34,7 +34,7 @@ export function storeTransactions<Tx>(
   /** Runs `body` on the session of a handle; errors become ours. */
   const inside = async <T>(
     tx: Tx,
-    body: (session: SqlSession, transaction: OwnTransaction | undefined) => Promise<T>,
+    body: (session: SqlSession, transaction: UserTransaction<Completed[]> | undefined) => Promise<T>,
   ): Promise<T> => {
     const transaction = own.of(tx)
     const session = transaction?.session ?? joined.sessionOf(tx)
@@ -93,7 +93,7 @@ export function storeTransactions<Tx>(
             { effect: transaction ? 'none' : 'unknown' },
           )
         }
-        if (done) transaction?.completed.push({ claim, retentionMs })
+        if (done) transaction?.notes.push({ claim, retentionMs })
         return done
       }),
   }

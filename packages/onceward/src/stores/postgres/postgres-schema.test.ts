@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { describeWith, type TestDatabase } from '../../../../../test-servers/index.mjs'
+import { migrationNames } from '../../../test/databases/migration-names.ts'
 import { asks, claimed, LONG_MS, outcomeOf, someId } from '../../testing/case-kit.ts'
 import { type PostgresStore, type PostgresStoreOptions, postgresStore } from './index.ts'
 
@@ -51,7 +52,7 @@ await describeWith('postgres', 'the schema of the PostgreSQL store', ({ postgres
   it('is made once by eight starters at the same time', async () => {
     const schema = fresh()
     const applied = await Promise.all(Array.from({ length: 8 }, () => open(schema).migrate()))
-    expect(applied.flat()).toEqual(['0001-operations', '0002-locks'])
+    expect(applied.flat()).toEqual(migrationNames('pg'))
     await claimed(open(schema), someId())
   })
 
@@ -67,7 +68,7 @@ await describeWith('postgres', 'the schema of the PostgreSQL store', ({ postgres
     const schema = fresh()
     const store = open(schema)
     const plan = await store.plan()
-    expect(plan.map(({ name }) => name)).toEqual(['0001-operations', '0002-locks'])
+    expect(plan.map(({ name }) => name)).toEqual(migrationNames('pg'))
     await expect(store.get(someId())).rejects.toMatchObject({ code: 'SCHEMA_MISSING' })
     for (const { sql } of plan) await pool.query(`BEGIN; ${sql}; COMMIT`)
     expect(await store.plan()).toEqual([])
@@ -78,15 +79,18 @@ await describeWith('postgres', 'the schema of the PostgreSQL store', ({ postgres
   it('of a newer version is refused, unless it says that this program can work on it', async () => {
     const schema = fresh()
     const id = someId()
+    const latest = migrationNames('pg').length
     await open(schema).migrate()
     await pool.query(
-      `INSERT INTO ${schema}.onceward_migrations (number, name, applied_at, compatible_from) VALUES (3, '0003-later', 0, 1)`,
+      `INSERT INTO ${schema}.onceward_migrations (number, name, applied_at, compatible_from) VALUES (${latest + 1}, 'later', 0, 1)`,
     )
     const rolling = open(schema)
     await claimed(rolling, id)
     expect(await rolling.migrate()).toEqual([])
     expect(await rolling.doctor()).toContainEqual(expect.objectContaining({ check: 'schema', level: 'ok' }))
-    await pool.query(`UPDATE ${schema}.onceward_migrations SET compatible_from = 3 WHERE number = 3`)
+    await pool.query(
+      `UPDATE ${schema}.onceward_migrations SET compatible_from = ${latest + 1} WHERE number = ${latest + 1}`,
+    )
     const old = open(schema)
     for (const call of [() => old.claim(asks(someId())), () => old.migrate()]) {
       await expect(call()).rejects.toMatchObject({
@@ -102,13 +106,10 @@ await describeWith('postgres', 'the schema of the PostgreSQL store', ({ postgres
     const schema = fresh()
     await open(schema).migrate()
     await pool.query(
-      `DROP TABLE ${schema}.onceward_operations CASCADE; DROP TABLE ${schema}.onceward_audit, ${schema}.onceward_locks CASCADE`,
+      `CREATE TEMPORARY TABLE kept AS TABLE ${schema}.onceward_migrations; DROP SCHEMA ${schema} CASCADE; CREATE SCHEMA ${schema};
+        CREATE TABLE ${schema}.onceward_migrations (LIKE kept INCLUDING ALL); DROP TABLE kept`,
     )
-    await pool.query(
-      `DROP FUNCTION ${schema}.onceward_claim, ${schema}.onceward_complete, ${schema}.onceward_renew,
-        ${schema}.onceward_lock_acquire, ${schema}.onceward_lock_extend, ${schema}.onceward_lock_release; DELETE FROM ${schema}.onceward_migrations`,
-    )
-    expect(await open(schema).migrate()).toEqual(['0001-operations', '0002-locks'])
+    expect(await open(schema).migrate()).toEqual(migrationNames('pg'))
     await claimed(open(schema), someId())
   })
 

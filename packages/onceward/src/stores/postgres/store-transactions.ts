@@ -10,12 +10,12 @@ import {
   isConflict,
   isLockTimeout,
   isRefusal,
-  type PgAnswer,
   pgFailure,
   type Run,
+  runIn,
   serverFacts,
 } from '../../drivers/pg/index.ts'
-import { type SqlSession, sqlStateOf } from '../../drivers/sql/index.ts'
+import { sqlStateOf } from '../../drivers/sql/index.ts'
 import { claimValues, fitsColumns } from './claim-calls.ts'
 import { decideLocked, type Undecided } from './decide-locked.ts'
 import type { Ended } from './locked-calls.ts'
@@ -187,23 +187,6 @@ function isObject(value: unknown): value is object {
 /** Duplicates of a transaction wait inside it or look for its end by themselves: nobody else is told. */
 function endedIn({ ended }: Touched): readonly Ended[] {
   return [...ended.keys()].map((digest) => ({ digest, contended: false }))
-}
-
-/** Runs statements in a session: whatever the driver or the ORM makes of rows, columns are found by their names. */
-function runIn(session: SqlSession): Run {
-  return async ({ text, columns }, values): Promise<PgAnswer> => {
-    const { rows, affected } = await session.query(text, values)
-    return { rows: rows.map((row) => columns.map((column) => asText(row[column]))), affected }
-  }
-}
-
-/** Every column is cast to text by its statement; only text is answered, or nothing. */
-function asText(value: unknown): string | null {
-  return value === null || value === undefined
-    ? null
-    : typeof value === 'string'
-      ? value
-      : JSON.stringify(value)
 }
 
 /** What a transaction that has failed has left behind. */

@@ -1,4 +1,3 @@
-import { isPromise } from '../../core/is-promise.ts'
 import type { OperationRecord } from '../../core/operation.ts'
 import type { TransactionalStore } from '../../core/store.ts'
 import * as transitions from '../../core/transitions.ts'
@@ -6,6 +5,7 @@ import { sqliteHandleOf } from '../../drivers/adapt/index.ts'
 import {
   assertSchema,
   isSqliteHandle,
+  refusePromise,
   type SqliteConnection,
   type SqliteHandle,
   sqliteConnection,
@@ -143,15 +143,4 @@ export function storeTransactions<Tx extends SqliteHandle>(parts: TransactionPar
         transitions.complete(found, claim, copyOfOutcome(outcome), retentionMs, now),
       ),
   }
-}
-
-/** A promise would settle after the commit: it is refused while everything can still be undone. */
-function refusePromise<T>(answer: T | Promise<T>, where: string): T {
-  if (!isPromise(answer)) return answer
-  // Nobody else will look at how it ends.
-  answer.then(undefined, () => {})
-  throw new TypeError(
-    `the body of ${where} must be synchronous, because the driver commits when it returns; ` +
-      'do asynchronous work before or after it, or use once.run()',
-  )
 }

@@ -1,0 +1,5 @@
+export { DATABASE_FIELDS, type DatabaseOptions } from './database-options.ts'
+export { NOW_MS } from './now-ms.ts'
+export { type DatabaseHandle, openDatabase } from './open-database.ts'
+export type { ChangeHints, OpenTransaction, SqlDatabase } from './sql-database.ts'
+export { ask, type MakeWork, type SqlCall, type SqlStatement, type SqlWork } from './sql-work.ts'

@@ -1,0 +1,3 @@
+CREATE TABLE IF NOT EXISTS onceward_inbox (
+  id VARCHAR(100) CHARACTER SET ascii COLLATE ascii_bin PRIMARY KEY
+) ENGINE = InnoDB;

@@ -1,0 +1,3 @@
+CREATE TABLE onceward_tasks (
+  id text PRIMARY KEY
+);

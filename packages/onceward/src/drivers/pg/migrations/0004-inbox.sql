@@ -1,0 +1,3 @@
+CREATE TABLE onceward_inbox (
+  id text PRIMARY KEY
+);

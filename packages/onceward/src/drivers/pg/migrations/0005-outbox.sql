@@ -1,0 +1,3 @@
+CREATE TABLE onceward_outbox (
+  id text PRIMARY KEY
+);

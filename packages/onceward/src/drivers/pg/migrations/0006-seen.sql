@@ -1,0 +1,3 @@
+CREATE TABLE onceward_seen (
+  id text PRIMARY KEY
+);

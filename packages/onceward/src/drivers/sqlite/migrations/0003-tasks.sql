@@ -1,0 +1,3 @@
+CREATE TABLE onceward_tasks (
+  id TEXT PRIMARY KEY
+);

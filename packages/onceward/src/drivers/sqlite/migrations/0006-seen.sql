@@ -1,0 +1,3 @@
+CREATE TABLE onceward_seen (
+  id TEXT PRIMARY KEY
+);
