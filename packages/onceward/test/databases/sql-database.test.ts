@@ -1,5 +1,5 @@
 /** The port that capabilities with tables of their own stand on, on every database. */
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import {
   ask,
   NOW_MS,
@@ -8,6 +8,24 @@ import {
   type SqlStatement,
 } from '../../src/drivers/database/index.ts'
 import { type DatabaseRig, onEachDatabase } from './on-each-database.ts'
+
+describe('what is given as a database', () => {
+  it.each([
+    ['an empty path', ''],
+    ['a URL', 'postgres://app:secret@db/app'],
+    ['the URL of a file', 'sqlite:data.sqlite'],
+    ['nothing', undefined],
+    ['a number', 7],
+    ['an object of another kind', {}],
+    ['one connection of mysql2', { query() {}, execute() {} }],
+    ['one client of pg', { query() {}, connect() {} }],
+  ])('is refused with the mend where it is %s, without a word of its password', (_, db) => {
+    const opening = () => openDatabase(db as never, {}, 'createTasks')
+    expect(opening).toThrow(TypeError)
+    expect(opening).toThrow(/createTasks .*(?:pool|path|URL)/i)
+    expect(opening).not.toThrow(/secret/)
+  })
+})
 
 await onEachDatabase('a database of capabilities', (open) => {
   let rig: DatabaseRig | undefined

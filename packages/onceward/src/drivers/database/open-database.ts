@@ -34,7 +34,7 @@ const ACCEPTED =
 
 function checkedPath(path: string, user: string): string {
   if (path === '') throw new TypeError(`${user} was given an empty path; name a file, or ':memory:'`)
-  if (!/^[a-z][a-z+]*:\/\//i.test(path)) return path
+  if (!/^(?:sqlite:|[a-z][a-z+]*:\/\/)/i.test(path)) return path
   throw new TypeError(`${user} was given a URL; open the pool and pass it: ${ACCEPTED}`)
 }
 
