@@ -14,6 +14,7 @@ export { callerScope, MAX_KEY_BYTES, MAX_SCOPE_BYTES, operationId } from './iden
 export { CHANNEL, type Observer, type OnceEvent } from './observer.ts'
 export type * from './once-types.ts'
 export type * from './operation.ts'
+export type { MarkRequest, SeenItems } from './seen-items.ts'
 export type * from './store.ts'
 export { valueCodec } from './value-codec.ts'
 export { finalFailure, noEffect } from './verdict.ts'

@@ -24,6 +24,8 @@ export interface OnceEvent {
     | 'volatile-key'
     /** `deriveKey` of a middleware threw: there is no operation, and `digest` is empty. On the channel only. */
     | 'key-not-derived'
+    /** A dedupe was given an item that was seen before; `digest` is that of the item. */
+    | 'suppressed'
     /** A tiered store has stopped asking its cache, or asks it again; about no operation, so `digest` is empty. */
     | 'cache-opened'
     | 'cache-closed'

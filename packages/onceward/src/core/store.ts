@@ -8,6 +8,7 @@ import type {
   Outcome,
   StepRecord,
 } from './operation.ts'
+import type { SeenItems } from './seen-items.ts'
 
 /** What a store can do, declared as data. Tests and docs ask for a capability, never for a backend's name. */
 export interface StoreCapabilities {
@@ -110,6 +111,8 @@ export interface OperationStore {
   takeTurn(id: OperationId, turn: AskTurn): Promise<boolean>
   /** Decides a held operation. */
   resolve(id: Pick<OperationId, 'digest'>, resolution: Resolution): Promise<ResolveReply>
+  /** Remembers which items were seen, for `createDedupe`. */
+  readonly seen?: SeenItems
   /** Frees what the store itself opened. */
   close(): Promise<void>
 }
@@ -199,7 +202,7 @@ export interface OperationCatalog {
   find(digest: string): Promise<OperationRecord | undefined>
   /** Turns lapsed claims with `onCrash: 'hold'` into held ones; answers how many. At most `limit` (default 1000) a call. */
   sweep(limit?: number): Promise<number>
-  /** Removes expired records, at most `limit` (default 1000) a call; answers how many. */
+  /** Removes expired records, and seen items whose window is over, at most `limit` (default 1000) a call; answers how many. */
   purge(limit?: number): Promise<number>
   /** Counts what is remembered now; expired records do not count. */
   stats(): Promise<StoreStats>

@@ -1,12 +1,14 @@
 import type { Clock } from '../../core/clock.ts'
 import { refuseUnknown } from '../../core/known-fields.ts'
 import type { OperationRecord } from '../../core/operation.ts'
+import { purgeBoth } from '../../core/purge-both.ts'
 import type { AuditEntry, OperationCatalog, OperationStore, StoreCapabilities } from '../../core/store.ts'
 import { systemClock } from '../../core/system.ts'
 import { type Atomically, transitionMethods } from '../../core/transition-port.ts'
 import { createWaitingRoom } from '../../core/waiting-room.ts'
 import { copyOf } from './copy-of.ts'
 import { memoryCatalog } from './memory-catalog.ts'
+import { memorySeen } from './memory-seen.ts'
 
 /** Options of {@link memoryStore}. */
 export interface MemoryStoreOptions {
@@ -40,6 +42,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   const records = new Map<string, OperationRecord>()
   const audit: AuditEntry[] = []
   const room = createWaitingRoom()
+  const catalog = memoryCatalog(records, audit, clock, room.wake)
+  const seen = memorySeen(clock)
 
   const atomically: Atomically = async (digest, step) => {
     const transition = step(records.get(digest), clock.now())
@@ -54,7 +58,9 @@ export function memoryStore(options: MemoryStoreOptions = {}): MemoryStore {
   return {
     capabilities: CAPABILITIES,
     ...transitionMethods(atomically),
-    ...memoryCatalog(records, audit, clock, room.wake),
+    ...catalog,
+    purge: purgeBoth(catalog.purge, seen),
+    seen,
     watch: (id, signal) => room.wait(id.digest, signal),
     async close() {
       room.wakeAll()

@@ -1,4 +1,5 @@
 import { OncewardError } from '../../core/errors.ts'
+import { purgeBoth } from '../../core/purge-both.ts'
 import type {
   ClaimRequest,
   OperationCatalog,
@@ -33,6 +34,7 @@ import {
 import { claimCalls } from './claim-calls.ts'
 import { mysqlCatalog } from './mysql-catalog.ts'
 import { doctorFindings } from './mysql-doctor.ts'
+import { mysqlSeen } from './mysql-seen.ts'
 import { checkedOptions, type MysqlStoreOptions } from './mysql-store-options.ts'
 import { ownerCalls } from './owner-calls.ts'
 import { READ_MARKS } from './record-statements.ts'
@@ -156,6 +158,7 @@ export function mysqlStoreOf<Tx>(
   const claims = claimCalls(context, batches.submit)
   const owners = ownerCalls(context, batches.submit)
   const catalog = mysqlCatalog(context)
+  const seen = mysqlSeen(context, call)
   const transactions = storeTransactions<Tx>(context, () => call(() => {}))
 
   return {
@@ -189,7 +192,8 @@ export function mysqlStoreOf<Tx>(
     list: (query) => call(() => catalog.list(query)),
     find: (digest) => call(() => catalog.find(digest)),
     sweep: (limit) => call(() => catalog.sweep(limit)),
-    purge: (limit) => call(() => catalog.purge(limit)),
+    purge: purgeBoth((limit) => call(() => catalog.purge(limit)), seen),
+    seen,
     stats: () => call(() => catalog.stats()),
     audit: (query) => call(() => catalog.audit(query)),
     migrate: () => call(() => migrateSchema(parts), true),

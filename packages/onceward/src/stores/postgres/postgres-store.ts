@@ -1,3 +1,4 @@
+import { purgeBoth } from '../../core/purge-both.ts'
 import type {
   OperationCatalog,
   OperationStore,
@@ -22,6 +23,7 @@ import { lockedCalls } from './locked-calls.ts'
 import { completionCalls, renewalCalls } from './owner-calls.ts'
 import { postgresCatalog } from './postgres-catalog.ts'
 import { doctorFindings } from './postgres-doctor.ts'
+import { postgresSeen } from './postgres-seen.ts'
 import { checkedOptions, type PostgresStoreOptions } from './postgres-store-options.ts'
 import { readCalls } from './read-calls.ts'
 import { statementsOf } from './statements.ts'
@@ -119,6 +121,7 @@ export function makePostgresStore<Tx>(
     }
   }
   const catalog = postgresCatalog(context, waiters.ended)
+  const seen = postgresSeen(context, call)
 
   return {
     capabilities: CAPABILITIES,
@@ -151,7 +154,8 @@ export function makePostgresStore<Tx>(
     list: (query) => call(() => catalog.list(query)),
     find: (digest) => call(() => catalog.find(digest)),
     sweep: (limit) => call(() => catalog.sweep(limit)),
-    purge: (limit) => call(() => catalog.purge(limit)),
+    purge: purgeBoth((limit) => call(() => catalog.purge(limit)), seen),
+    seen,
     stats: () => call(() => catalog.stats()),
     audit: (query) => call(() => catalog.audit(query)),
     migrate: () => call(() => migrateSchema(context), { anySchema: true }),

@@ -14,6 +14,8 @@ export interface Bucket {
   readonly created: string
   /** Sorted set: the digest of each record by its state and the time when something is due. */
   readonly state: string
+  /** What the key of each item begins with that a dedupe has seen; the bytes of its digest follow. */
+  readonly seen: string
   /** List: the decisions made of held records, the newest first. */
   readonly audit: string
 }
@@ -33,6 +35,7 @@ export function keyLayout(prefix: string): KeyLayout {
       record: `${start}op:`,
       created: `${start}created`,
       state: `${start}state`,
+      seen: `${start}seen:`,
       audit: `${start}audit`,
     }
   })

@@ -13,6 +13,7 @@ import { keyLayout } from './key-layout.ts'
 import { recordWatch } from './record-watch.ts'
 import { redisCatalog } from './redis-catalog.ts'
 import { doctorFindings, STORE_USE } from './redis-doctor.ts'
+import { redisSeen } from './redis-seen.ts'
 import { checkedOptions, type RedisStoreOptions } from './redis-store-options.ts'
 import { closedError, scriptBatches } from './script-batches.ts'
 import type { StoreContext } from './store-context.ts'
@@ -150,6 +151,7 @@ export function redisStore(client: RedisClient, options: RedisStoreOptions = {})
     find: (digest) => call(() => catalog.find(digest)),
     sweep: (limit) => call(() => catalog.sweep(limit)),
     purge: (limit) => call(() => catalog.purge(limit)),
+    seen: redisSeen({ connection, layout, wait }, call),
     stats: () => call(() => catalog.stats()),
     audit: (query) => call(() => catalog.audit(query)),
     // There is no schema: keys are made as they are needed.

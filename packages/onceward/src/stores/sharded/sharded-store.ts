@@ -7,6 +7,7 @@ import { movingOperations } from './moving-operations.ts'
 import { type Shard, type ShardStore, shard } from './shard.ts'
 import { shardLayout } from './shard-layout.ts'
 import { shardedCatalog } from './sharded-catalog.ts'
+import { shardedSeen } from './sharded-seen.ts'
 
 /** The shards by name, or a list of them: then a shard is named by its position, `shard-0`, `shard-1`… */
 export type Shards = Readonly<Record<string, ShardStore>> | readonly ShardStore[]
@@ -108,6 +109,7 @@ export function shardedStore(shards: Shards, options: ShardedStoreOptions = {}):
     },
     watch: (id, signal) => moving.watch(layout.homesOf(id.digest), id, signal),
     ...shardedCatalog(layout),
+    ...shardedSeen(layout),
     async close() {
       const closing = await Promise.allSettled(members.map((one) => one.call((store) => store.close())))
       for (const one of closing) if (one.status === 'rejected') throw one.reason

@@ -1,3 +1,5 @@
+import { purgeBoth } from '../../core/purge-both.ts'
+import type { SeenItems } from '../../core/seen-items.ts'
 import type { OperationCatalog, OperationStore, StoreCapabilities } from '../../core/store.ts'
 import { systemClock, systemRandom, systemTimers } from '../../core/system.ts'
 import { type Atomically, transitionMethods } from '../../core/transition-port.ts'
@@ -21,6 +23,7 @@ import { groupCommit } from './group-commit.ts'
 import { recordTable } from './record-table.ts'
 import { sqliteCatalog } from './sqlite-catalog.ts'
 import { doctorFindings } from './sqlite-doctor.ts'
+import { sqliteSeen } from './sqlite-seen.ts'
 import { checkedOptions, type SqliteStoreOptions } from './sqlite-store-options.ts'
 import type { StoreContext } from './store-context.ts'
 import { type SyncTransactions, storeTransactions } from './store-transactions.ts'
@@ -110,6 +113,7 @@ export function sqliteStore<Tx extends SqliteHandle = SqliteHandle>(
     }
   }
   const catalog = sqliteCatalog(context, waiters.wake)
+  const seen: SeenItems = sqliteSeen(context, call)
 
   return {
     capabilities: CAPABILITIES,
@@ -131,7 +135,8 @@ export function sqliteStore<Tx extends SqliteHandle = SqliteHandle>(
     list: (query) => call(() => catalog.list(query)),
     find: (digest) => call(() => catalog.find(digest)),
     sweep: (limit) => call(() => catalog.sweep(limit)),
-    purge: (limit) => call(() => catalog.purge(limit)),
+    purge: purgeBoth((limit) => call(() => catalog.purge(limit)), seen),
+    seen,
     stats: () => call(() => catalog.stats()),
     audit: (query) => call(() => catalog.audit(query)),
     migrate: () => call(() => migrateSchema(context), { anySchema: true }),

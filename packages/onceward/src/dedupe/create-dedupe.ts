@@ -1,0 +1,144 @@
+import { hash } from 'node:crypto'
+import { checkedLimit, MAX_PAGE } from '../core/catalog-query.ts'
+import { operationId } from '../core/identity.ts'
+import { refuseUnknown, written } from '../core/known-fields.ts'
+import { createEmitter } from '../core/observer.ts'
+import type { OperationId } from '../core/operation.ts'
+import { MAX_MARKED } from '../core/seen-items.ts'
+import { askStore, type Repeating } from './ask-store.ts'
+import { dedupeSettings } from './dedupe-settings.ts'
+import type { Dedupe, DedupeOptions, Item, SightOptions } from './dedupe-types.ts'
+import { aboutItem, keyOfItem } from './key-of-item.ts'
+import { singleSights } from './single-sights.ts'
+
+/**
+ * Makes a dedupe: it tells which items are seen for the first time within a window.
+ *
+ * Guarantee: of all callers that are shown an item within its window, in all processes that share the store, one is told that
+ * it is new. Limit: the item is marked before the work, so a crash between the two loses it. For work that must happen use
+ * `once.run`, or the inbox, which marks in the same transaction.
+ *
+ * @throws `TypeError` for options that make no sense, at once.
+ * @example
+ * import { createDedupe } from 'onceward/dedupe'
+ *
+ * const dedupe = createDedupe({ store, scope: 'newsletter', windowMs: 86_400_000 })
+ * const fresh = await dedupe.filterNew(['ada@example.com', 'bob@example.com'])
+ */
+export function createDedupe(options: DedupeOptions): Dedupe {
+  const { seen, scope, windowMs, sliding, retries, observer, timers, random } = dedupeSettings(options)
+  const emit = createEmitter(observer)
+  const counts = { seen: 0, first: 0, suppressed: 0, forgotten: 0, retried: 0 }
+  const repeating: Repeating = { retries, timers, random, onRetry: () => void counts.retried++ }
+
+  const idOf = (key: string) => operationId(scope, key)
+  const freshMarkId = () => nonceOf(random.nonce())
+  const mark = (digests: readonly string[], markId: string): Promise<readonly boolean[]> =>
+    askStore(repeating, () => seen.mark({ digests, markId, windowMs, sliding }))
+  const singles = singleSights((digests) => mark(digests, freshMarkId()))
+
+  const told = (id: OperationId, isFirst: boolean): boolean => {
+    counts.seen++
+    if (isFirst) counts.first++
+    else {
+      counts.suppressed++
+      emit('suppressed', id)
+    }
+    return isFirst
+  }
+  const idsOf = async (keys: Iterable<Item>): Promise<OperationId[]> => {
+    const ids: OperationId[] = []
+    for (const item of keys) {
+      try {
+        const key = keyOfItem(item)
+        ids.push(idOf(typeof key === 'string' ? key : await key))
+      } catch (error) {
+        throw aboutItem(ids.length, error)
+      }
+    }
+    return ids
+  }
+  /** Asks in parts that a store takes at once. */
+  const inParts = async (
+    digests: readonly string[],
+    ask: (part: readonly string[]) => Promise<readonly boolean[]>,
+  ): Promise<readonly boolean[]> => {
+    const answers: boolean[] = []
+    for (let from = 0; from < digests.length; from += MAX_MARKED)
+      for (const answer of await ask(digests.slice(from, from + MAX_MARKED))) answers.push(answer)
+    return answers
+  }
+
+  return {
+    async firstTime(item, sight) {
+      const markId = markIdOf('firstTime', sight, scope)
+      const id = idOf(await keyOfItem(item))
+      if (markId === undefined) return told(id, await singles.sight(id.digest))
+      const [isFirst = false] = await mark([id.digest], markId)
+      return told(id, isFirst)
+    },
+    async filterNew<T>(
+      items: Iterable<T>,
+      keyOfOrSight?: ((item: T, index: number) => Item | Promise<Item>) | SightOptions,
+      given?: SightOptions,
+    ): Promise<T[]> {
+      const [keyOf, sight] =
+        typeof keyOfOrSight === 'function' ? [keyOfOrSight, given] : [undefined, given ?? keyOfOrSight]
+      const markId = markIdOf('filterNew', sight, scope) ?? freshMarkId()
+      const list = listOf('filterNew', items)
+      const keys: Item[] = []
+      for (const [index, item] of list.entries())
+        keys.push(keyOf === undefined ? (item as Item) : await keyOf(item, index))
+      const ids = await idsOf(keys)
+      const digests = [...new Set(ids.map((id) => id.digest))]
+      const answers = await inParts(digests, (part) => mark(part, markId))
+      const fresh = new Set(digests.filter((_, place) => answers[place]))
+      // The first of several equal items stands for all of them.
+      return list.filter((_, place) => {
+        const id = ids[place] as OperationId
+        return told(id, fresh.delete(id.digest))
+      })
+    },
+    async forget(items) {
+      const ids = await idsOf(listOf('forget', items))
+      const digests = [...new Set(ids.map((id) => id.digest))]
+      const answers = await inParts(digests, (part) => askStore(repeating, () => seen.forget(part)))
+      singles.forget(digests)
+      const forgotten = answers.filter((one) => one).length
+      counts.forgotten += forgotten
+      return forgotten
+    },
+    purge: async (limit) => seen.purge(checkedLimit(limit ?? MAX_PAGE)),
+    stats: () => ({ ...counts }),
+  }
+}
+
+/** 12 bytes, base64url, of whatever names a sight. */
+function nonceOf(text: string): string {
+  return hash('sha256', text, 'base64url').slice(0, 16)
+}
+
+/** @throws `TypeError` for options that make no sense. */
+function markIdOf(where: string, sight: SightOptions | undefined, scope: string): string | undefined {
+  if (sight === undefined) return undefined
+  if (typeof sight === 'function')
+    throw new TypeError(`${where} runs no work; use once.run, which remembers what became of it`)
+  refuseUnknown(where, sight, ['markId'])
+  const { markId } = sight
+  if (markId === undefined) return undefined
+  if (typeof markId !== 'string' || markId === '')
+    throw new TypeError(`markId must be a text that names this sight, not ${written(markId)}`)
+  return nonceOf(operationId(scope, markId).digest)
+}
+
+/** @throws `TypeError` for what is no list of items. */
+function listOf<T>(where: string, items: Iterable<T>): readonly T[] {
+  if (
+    typeof items === 'object' &&
+    items !== null &&
+    Symbol.iterator in items &&
+    !(items instanceof Uint8Array)
+  )
+    return [...items]
+  throw new TypeError(`${where} needs a list of items, not ${written(items)}`)
+}
