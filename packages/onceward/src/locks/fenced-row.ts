@@ -1,25 +1,30 @@
-import { refuseUnknown, written } from '../core/known-fields.ts'
-import { sessionOf, sqliteHandleOf } from '../drivers/adapt/index.ts'
-import type { SqlDialect, SqlSession, SqlValue } from '../drivers/sql/index.ts'
-import { isSqliteHandle, type SqliteValue } from '../drivers/sqlite/index.ts'
+import { refuseUnknown } from '../core/known-fields.ts'
+import { runOn } from '../drivers/adapt/index.ts'
+import { ask, type SqlCall, type SqlWork } from '../drivers/database/sql-work.ts'
+import {
+  assignments,
+  type ColumnValues,
+  columnName,
+  equalities,
+  parameters,
+  type SqlDialect,
+  tableName,
+} from '../drivers/sql/index.ts'
 import { checkedFence, type FencedWrite } from './fenced.ts'
-
-/** What may be in a column. */
-export type ColumnValue = null | boolean | number | bigint | string | Uint8Array
 
 /** Which row is written, and how. Names of tables and columns are as the database has them, case included. */
 export interface FencedRowUpdate {
   /** `orders` or `shop.orders`. */
   readonly table: string
   /** Which row: columns and what they must equal. More than the key says in which state it must be. */
-  readonly where: Readonly<Record<string, ColumnValue>>
+  readonly where: ColumnValues
   /** The columns to write. */
-  readonly set: Readonly<Record<string, ColumnValue>>
+  readonly set: ColumnValues
   /** Of the lease. */
   readonly fence: number
   /** A column of 64-bit integers (`bigint`) that keeps the fence. Default `last_fence`. */
   readonly fenceColumn?: string
-  /** Needed for handles of query builders and ORMs that are not on PostgreSQL. Default: by the driver's handle. */
+  /** Where the handle does not tell. Default: what it says of itself. */
   readonly dialect?: SqlDialect
 }
 
@@ -43,116 +48,49 @@ export interface FencedRowUpdate {
 export async function fencedRow(tx: unknown, update: FencedRowUpdate): Promise<FencedWrite | 'missing'> {
   refuseUnknown('fencedRow', update, FIELDS)
   const fence = checkedFence(update.fence)
-  const session = sessionFor(tx, update.dialect)
-  const written = await session.query(...updateOf(session.dialect, update, fence))
-  if (written.affected > 0) return 'written'
-  const found = await session.query(...lookOf(session.dialect, update))
-  const row = found.rows[0]
+  return runOn(tx, update.dialect, (dialect) => writeFenced(dialect, update, fence))
+}
+
+function* writeFenced(
+  dialect: SqlDialect,
+  update: FencedRowUpdate,
+  fence: number,
+): SqlWork<FencedWrite | 'missing'> {
+  const { statement, values } = updateOf(dialect, update, fence)
+  if ((yield* ask(statement, values)).affected > 0) return 'written'
+  const look = lookOf(dialect, update)
+  const row = (yield* ask(look.statement, look.values)).rows[0]
   if (!row) return 'missing'
   const last = Object.values(row)[0]
   if (last !== null && Number(last) > fence) return 'stale'
   // MySQL counts no row that is as it should be already; otherwise the row has come only after the update.
-  return session.dialect === 'mysql' && last !== null && Number(last) === fence ? 'written' : 'missing'
+  return dialect === 'mysql' && last !== null && Number(last) === fence ? 'written' : 'missing'
 }
 
-type Statement = readonly [text: string, values: readonly SqlValue[]]
-
-function updateOf(dialect: SqlDialect, update: FencedRowUpdate, fence: number): Statement {
-  const column = nameOf(dialect, update.fenceColumn ?? 'last_fence')
+function updateOf(dialect: SqlDialect, update: FencedRowUpdate, fence: number): SqlCall {
+  const column = columnName(dialect, update.fenceColumn ?? 'last_fence')
   const list = parameters(dialect)
-  const sets = Object.entries(update.set).map(
-    ([name, value]) => `${nameOf(dialect, name)} = ${list.add(value)}`,
-  )
-  sets.push(`${column} = ${list.add(fence)}`)
-  const conditions = conditionsOf(dialect, update.where, list)
+  const sets = [...assignments(dialect, update.set, list), `${column} = ${list.add(fence)}`]
+  const conditions = equalities(dialect, whereOf(update), list)
   conditions.push(`(${column} IS NULL OR ${column} <= ${list.add(fence)})`)
-  const text = `UPDATE ${tableOf(dialect, update.table)} SET ${sets.join(', ')} WHERE ${conditions.join(' AND ')}`
-  return [text, list.values]
+  const text = `UPDATE ${tableName(dialect, update.table)} SET ${sets.join(', ')} WHERE ${conditions.join(' AND ')}`
+  return { statement: { text, columns: [] }, values: list.values }
 }
 
-function lookOf(dialect: SqlDialect, update: FencedRowUpdate): Statement {
-  const column = nameOf(dialect, update.fenceColumn ?? 'last_fence')
+function lookOf(dialect: SqlDialect, update: FencedRowUpdate): SqlCall {
+  const column = columnName(dialect, update.fenceColumn ?? 'last_fence')
   const list = parameters(dialect)
-  const conditions = conditionsOf(dialect, update.where, list)
-  const from = `FROM ${tableOf(dialect, update.table)} WHERE ${conditions.join(' AND ')}`
+  const conditions = equalities(dialect, whereOf(update), list)
+  const from = `FROM ${tableName(dialect, update.table)} WHERE ${conditions.join(' AND ')}`
   // Under REPEATABLE READ a plain read of MySQL shows what was there before the greater fence.
   const now = dialect === 'mysql' ? ' FOR UPDATE' : ''
-  return [`SELECT ${column} AS fence ${from} ORDER BY ${column} DESC LIMIT 1${now}`, list.values]
+  const text = `SELECT ${column} AS fence ${from} ORDER BY ${column} DESC LIMIT 1${now}`
+  return { statement: { text, columns: ['fence'] }, values: list.values }
 }
 
-function conditionsOf(
-  dialect: SqlDialect,
-  where: FencedRowUpdate['where'],
-  list: ReturnType<typeof parameters>,
-): string[] {
-  const conditions = Object.entries(where).map(([name, value]) =>
-    value === null ? `${nameOf(dialect, name)} IS NULL` : `${nameOf(dialect, name)} = ${list.add(value)}`,
-  )
-  if (conditions.length > 0) return conditions
+function whereOf({ where }: FencedRowUpdate): ColumnValues {
+  if (Object.keys(where).length > 0) return where
   throw new TypeError('fencedRow needs where: the columns that tell the row, such as { id: 7 }')
-}
-
-/** Collects values, and answers how the text refers to each. */
-function parameters(dialect: SqlDialect): { readonly values: SqlValue[]; add(value: ColumnValue): string } {
-  const values: SqlValue[] = []
-  return {
-    values,
-    add(value) {
-      if (!isColumnValue(value)) {
-        throw new TypeError(`a column takes text, numbers, booleans, bytes or null, not ${written(value)}`)
-      }
-      values.push(value)
-      return dialect === 'postgres' ? `$${values.length}` : '?'
-    },
-  }
-}
-
-function isColumnValue(value: unknown): value is ColumnValue {
-  return (
-    value === null ||
-    ['boolean', 'number', 'bigint', 'string'].includes(typeof value) ||
-    value instanceof Uint8Array
-  )
-}
-
-/** Only plain names are ever part of a statement. */
-function nameOf(dialect: SqlDialect, name: string): string {
-  if (!/^[A-Za-z_]\w{0,62}$/.test(name)) {
-    throw new TypeError(
-      `a table or column must have a plain name (letters, digits, "_"), not ${written(name)}`,
-    )
-  }
-  return dialect === 'mysql' ? `\`${name}\`` : `"${name}"`
-}
-
-function tableOf(dialect: SqlDialect, table: string): string {
-  const parts = String(table).split('.')
-  if (parts.length > 2) throw new TypeError(`table must be a name or schema.name, not ${written(table)}`)
-  return parts.map((part) => nameOf(dialect, part)).join('.')
-}
-
-function sessionFor(tx: unknown, given: SqlDialect | undefined): SqlSession {
-  const sqlite = given === undefined || given === 'sqlite' ? sqliteHandleOf(tx) : undefined
-  if (isSqliteHandle(sqlite)) {
-    return {
-      dialect: 'sqlite',
-      async query(text, values) {
-        const statement = sqlite.prepare(text)
-        const bound = values.map((value): SqliteValue => (typeof value === 'boolean' ? Number(value) : value))
-        if (text.startsWith('SELECT')) {
-          return { rows: statement.all(...bound) as Readonly<Record<string, unknown>>[], affected: 0 }
-        }
-        return { rows: [], affected: Number(statement.run(...bound).changes) }
-      },
-    }
-  }
-  return sessionOf(tx, given ?? dialectOf(tx))
-}
-
-/** The connections of mysql2 are told by their two ways to query. */
-function dialectOf(tx: unknown): SqlDialect {
-  const { query, execute } = (tx ?? {}) as Readonly<Record<string, unknown>>
-  return typeof query === 'function' && typeof execute === 'function' ? 'mysql' : 'postgres'
 }
 
 const FIELDS = ['table', 'where', 'set', 'fence', 'fenceColumn', 'dialect']

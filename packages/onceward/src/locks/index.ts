@@ -1,3 +1,4 @@
+export type { ColumnValue, ColumnValues } from '../drivers/sql/index.ts'
 export { createLocks } from './create-locks.ts'
 export type * from './cron-types.ts'
 export type { BatchPosition, IdPage } from './delete-batches.ts'
@@ -15,7 +16,7 @@ export {
   fenced,
 } from './fenced.ts'
 export { type FencedRedis, type FencedRedisOptions, fencedRedis } from './fenced-redis.ts'
-export { type ColumnValue, type FencedRowUpdate, fencedRow } from './fenced-row.ts'
+export { type FencedRowUpdate, fencedRow } from './fenced-row.ts'
 export type * from './lock-backend.ts'
 export { LOCKS_CHANNEL } from './lock-events.ts'
 export type * from './lock-types.ts'

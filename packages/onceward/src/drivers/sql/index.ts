@@ -15,3 +15,14 @@ export {
 } from './record-columns.ts'
 export { retrying } from './retrying.ts'
 export type { SqlDialect, SqlResult, SqlSession, SqlValue } from './sql-session.ts'
+export {
+  assignments,
+  type ColumnValue,
+  type ColumnValues,
+  columnName,
+  equalities,
+  isPlainObject,
+  type Parameters,
+  parameters,
+  tableName,
+} from './user-columns.ts'

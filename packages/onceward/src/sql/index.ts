@@ -1,0 +1,8 @@
+export type { ColumnValue, ColumnValues, SqlDialect } from '../drivers/sql/index.ts'
+export { type Insertion, type InsertionResult, insertOnce } from './insert-once.ts'
+export type { OneRow } from './one-row.ts'
+export type { Row } from './read-row.ts'
+export { declareGraph, type State, type StateGraph } from './state-graph.ts'
+export { type Transition, type TransitionResult, transition } from './transition.ts'
+export { updateVersioned, type VersionedResult, type VersionedUpdate } from './update-versioned.ts'
+export { type LockedRow, type RowResult, type UpdateRow, type UpdateRowSync, withRow } from './with-row.ts'
