@@ -1,0 +1,6 @@
+import { isPromise } from '../core/is-promise.ts'
+
+/** Goes on with an answer: at once where it is there (SQLite), else when it has come. */
+export function after<A, B>(answer: A | Promise<A>, next: (answer: A) => B | Promise<B>): B | Promise<B> {
+  return isPromise(answer) ? answer.then(next) : next(answer)
+}

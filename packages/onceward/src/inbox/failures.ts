@@ -1,0 +1,70 @@
+import { clipNote } from '../core/clip-note.ts'
+import { isOncewardError } from '../core/errors.ts'
+import { MAX_HISTORY } from '../core/operation.ts'
+import type { SqlWork } from '../drivers/database/index.ts'
+import { asciiJson } from '../drivers/mysql/index.ts'
+import { conflictOf } from '../drivers/sql/index.ts'
+import type { InboxCalls } from './inbox-calls.ts'
+import type { FailedMessage, FailureEntry } from './inbox-types.ts'
+import { send } from './taking.ts'
+
+/** Whether what a handler has thrown is the message's fault, as far as can be told: not a deadlock, nor a store that is away. */
+export function countsAsFailure(error: unknown): boolean {
+  return conflictOf(error) === undefined && !(isOncewardError(error) && error.retryable)
+}
+
+/** Counts a failed attempt; answers the count, and whether the message is parked now. */
+export function* recordFailure(
+  calls: InboxCalls,
+  id: string,
+  { error, maxAttempts }: { readonly error: unknown; readonly maxAttempts: number },
+): SqlWork<{ readonly attempts: number; readonly dead: boolean }> {
+  yield* send(calls.addFailure(id))
+  const { rows } = yield* send(calls.lockFailure(id))
+  const row = rows[0]
+  const attempts = Number(row?.['attempts'] ?? 0) + 1
+  const dead = attempts >= maxAttempts
+  const at = Number(row?.['now'])
+  const entry: FailureEntry = { at, event: dead ? 'parked' : 'failed', note: noteOf(error) }
+  const deadAt = dead ? at : null
+  yield* send(calls.setFailure(id, { attempts, deadAt, history: grown(row?.['history'], entry) }))
+  return { attempts, dead }
+}
+
+/** Makes a parked message one that may be processed; answers whether it was parked. */
+export function* redriveMessage(calls: InboxCalls, id: string, reason: string): SqlWork<boolean> {
+  const { rows } = yield* send(calls.lockFailure(id))
+  const row = rows[0]
+  if (row === undefined || row['dead_at'] === null) return false
+  const entry: FailureEntry = { at: Number(row['now']), event: 'redriven', note: clipNote(reason) }
+  yield* send(calls.setFailure(id, { attempts: 0, deadAt: null, history: grown(row['history'], entry) }))
+  return true
+}
+
+/** Reads a failure as it is listed. */
+export function failedMessage(calls: InboxCalls, row: Readonly<Record<string, unknown>>): FailedMessage {
+  const deadAt = row['dead_at']
+  return {
+    id: calls.readId(row['id']),
+    attempts: Number(row['attempts']),
+    failedAt: Number(row['failed_at']),
+    ...(deadAt === null ? {} : { deadAt: Number(deadAt) }),
+    history: historyOf(row['history']),
+  }
+}
+
+function grown(history: unknown, entry: FailureEntry): string {
+  return asciiJson([...historyOf(history), entry].slice(-MAX_HISTORY))
+}
+
+function historyOf(text: unknown): readonly FailureEntry[] {
+  return typeof text === 'string' ? (JSON.parse(text) as readonly FailureEntry[]) : []
+}
+
+function noteOf(error: unknown): string {
+  try {
+    return clipNote(error instanceof Error ? `${error.name}: ${error.message}` : String(error))
+  } catch {
+    return 'something that cannot be written'
+  }
+}

@@ -1,0 +1,2 @@
+export { createInbox } from './create-inbox.ts'
+export type * from './inbox-types.ts'
