@@ -1,8 +1,17 @@
 /** The kinds of servers that the harness can start. */
-export type ServerName = 'redis' | 'postgres' | 'mariadb' | 'nginx' | 'etcd' | 'pgbouncer' | 'zookeeper'
+export type ServerName =
+  | 'redis'
+  | 'postgres'
+  | 'mariadb'
+  | 'nginx'
+  | 'etcd'
+  | 'pgbouncer'
+  | 'rabbitmq'
+  | 'nats'
+  | 'zookeeper'
 
 /** The kinds that one run shares; `mysql` is known by `TEST_MYSQL_URL` only. */
-export type SharedName = 'redis' | 'postgres' | 'mariadb' | 'mysql'
+export type SharedName = 'redis' | 'postgres' | 'mariadb' | 'mysql' | 'rabbitmq' | 'nats'
 
 /** Where a server comes from: `TEST_<NAME>_URL`, a program of this machine, or a private prefix. */
 export type ServerSource = 'url' | 'system' | 'prefix'
@@ -202,6 +211,28 @@ export interface MariadbOptions {
 /** The URL (`mysql://`) is of a user with all privileges and a password. */
 export function startMariadb(options?: MariadbOptions): Promise<SqlServer>
 
+// ── Brokers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * One RabbitMQ node without plugins; it takes 5 to 10 s to start. The URL (`amqp://`) is of `guest`, who may do everything in
+ * the virtual host `/`. `config` are lines of its configuration: `{ consumer_timeout: '60000' }`. What it has confirmed of
+ * persistent messages in durable queues survives its SIGKILL, once the queue is written down: see `declared`.
+ */
+export function startRabbitmq(options?: {
+  readonly config?: Readonly<Record<string, string>>
+}): Promise<RabbitmqServer>
+
+export interface RabbitmqServer extends TestServer {
+  /**
+   * Waits until the durable queues and exchanges that were declared by now survive a SIGKILL. RabbitMQ itself answers a
+   * declaration a little earlier, and can lose a queue with all that is in it. Needs no waiting for `kill('SIGTERM')`.
+   */
+  declared(): Promise<void>
+}
+
+/** NATS with JetStream, whose streams in files survive a SIGKILL. The URL is `nats://host:port`. */
+export function startNats(options?: { readonly flags?: readonly string[] }): Promise<TestServer>
+
 // ── Others ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
@@ -242,12 +273,18 @@ export function sharedPostgres(): Promise<SqlEndpoint>
 export function sharedMariadb(): Promise<SqlEndpoint>
 /** Only with `TEST_MYSQL_URL`. */
 export function sharedMysql(): Promise<SqlEndpoint>
+/** As {@link sharedRedis}: give queues and exchanges names of your own, and delete them at the end. */
+export function sharedRabbitmq(): Promise<Endpoint>
+/** As {@link sharedRedis}: give streams and subjects names of your own, and delete them at the end. */
+export function sharedNats(): Promise<Endpoint>
 
 export interface SharedServers {
   readonly redis: RedisEndpoint
   readonly postgres: SqlEndpoint
   readonly mariadb: SqlEndpoint
   readonly mysql: SqlEndpoint
+  readonly rabbitmq: Endpoint
+  readonly nats: Endpoint
 }
 
 /**

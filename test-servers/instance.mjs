@@ -29,7 +29,7 @@ const FATAL = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGQUIT'])
  * - `endSignal`: the quickest clean way to end it. Default SIGKILL
  * - `user`: `{ uid, gid }` as whom it runs, if not as ourselves
  * - `dataFolder`: a folder of the caller's, which stays
- * - `env`
+ * - `env`, or a function of `{ folder, port }`
  */
 export async function startInstance(spec) {
   for (let tried = 1; ; tried++) {
@@ -84,9 +84,11 @@ class Instance {
   async #start() {
     const { program, args, env, user, engine } = this.#spec
     const log = openSync(join(this.folder, 'output.log'), 'a')
-    const child = spawn(program.file, args({ folder: this.folder, port: this.port }), {
+    const place = { folder: this.folder, port: this.port }
+    const own = typeof env === 'function' ? env(place) : env
+    const child = spawn(program.file, args(place), {
       cwd: this.folder,
-      env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TMPDIR: this.folder, ...program.env, ...env },
+      env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', TMPDIR: this.folder, ...program.env, ...own },
       stdio: ['ignore', log, log],
       // Its own group: a terminal's interrupt is for us, and we end it.
       detached: true,

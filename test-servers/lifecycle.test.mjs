@@ -56,11 +56,26 @@ await describeWhere(['redis', 'postgres'], 'the servers of a process', () => {
   })
 })
 
+await describeWhere(['rabbitmq', 'nats'], 'the brokers of a process', () => {
+  it('go with all their helpers when it is killed', async () => {
+    const owner = start('const servers = await Promise.all([startRabbitmq(), startNats()])')
+    const servers = await owner.tells()
+    const pids = servers.flatMap(({ pid }) => [pid, ...descendantsOf(pid)])
+    expect(pids.length).toBeGreaterThan(3)
+    owner.does(`process.kill(process.pid, 'SIGKILL')`)
+    await owner.ended
+    await expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([])
+    await expect
+      .poll(() => servers.filter(({ folder }) => existsSync(folder)), { timeout: 10_000 })
+      .toEqual([])
+  })
+})
+
 /** Runs a script that starts servers, tells of them in one line, and then does what it is told. */
 function start(work) {
   const script = `
     import { createInterface } from 'node:readline'
-    import { startPostgres, startRedis } from ${JSON.stringify(HARNESS)}
+    import { startNats, startPostgres, startRabbitmq, startRedis } from ${JSON.stringify(HARNESS)}
     ${work}
     console.log(JSON.stringify(servers.map(({ pid, folder }) => ({ pid, folder }))))
     createInterface({ input: process.stdin }).on('line', (line) => eval(line))`

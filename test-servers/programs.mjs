@@ -3,13 +3,14 @@ import { access, readdir, realpath } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { onPath, prefixExists, privatePrefix } from './private-prefix.mjs'
+import { versionBesidePlugins } from './rabbitmq-version.mjs'
 import { ServerMissing } from './server-missing.mjs'
 
 const run = promisify(execFile)
 
 /**
- * How each server is found: its program, what must lie beside it, how its `--version` answers, the Debian package, and
- * where that package puts it.
+ * How each server is found: its program, what must lie beside it, how its `--version` answers (or `versionOf`, of a program
+ * that does not tell), the Debian package, and where that package puts it.
  */
 const PROGRAMS = {
   redis: {
@@ -37,6 +38,18 @@ const PROGRAMS = {
     names: ['pgbouncer'],
     version: /PgBouncer \d/i,
     packages: ['pgbouncer'],
+    places: ['usr/sbin'],
+  },
+  rabbitmq: {
+    names: ['rabbitmq-server'],
+    versionOf: versionBesidePlugins,
+    packages: ['rabbitmq-server'],
+    places: ['usr/lib/rabbitmq/lib/*/sbin'],
+  },
+  nats: {
+    names: ['nats-server'],
+    version: /^nats-server: v\d/,
+    packages: ['nats-server'],
     places: ['usr/sbin'],
   },
   // Run by the Java of this machine: `jars` is where the package puts what Java needs.
@@ -175,9 +188,13 @@ async function expand(root, place) {
 
 /** A program of that name may be a client's wrapper or broken: it must tell its version, and have what it needs beside it. */
 async function verified(name, file, root, env) {
-  const { beside = [], version, flag = '--version' } = PROGRAMS[name]
+  const { beside = [], version, versionOf, flag = '--version' } = PROGRAMS[name]
   const folder = dirname(file)
   for (const needed of beside) if (!(await isThere(join(folder, needed)))) return undefined
+  if (versionOf !== undefined) {
+    const says = await versionOf(file)
+    return says && { file, folder, root, env, version: says }
+  }
   try {
     const { stdout, stderr } = await run(file, [flag], { env: { ...process.env, ...env }, timeout: 20_000 })
     const says = stdout + stderr

@@ -51,6 +51,19 @@ describe('a server', () => {
     })
   })
 
+  it('whose start script tells no version has that of the plugins beside it', async () => {
+    const script = { 'bin/rabbitmq-server': '#!/bin/sh\nexit 1\n' }
+    await withFixture({ ...script, 'plugins/rabbit-3.12.1/x': '' }, async (root) => {
+      const file = executable(root, 'bin/rabbitmq-server')
+      expect(await which('rabbitmq', { PATH: join(root, 'bin') })).toEqual({ source: 'system', detail: file })
+    })
+    await withFixture(script, async (root) => {
+      const file = executable(root, 'bin/rabbitmq-server')
+      const { detail } = await which('rabbitmq', { PATH: join(root, 'bin'), ONCEWARD_CACHE: root })
+      expect(detail).not.toBe(file)
+    })
+  })
+
   it('is taken with all that it needs beside it', async () => {
     const files = {
       'bin/postgres': '#!/bin/sh\necho "postgres (PostgreSQL) 15.1"\n',

@@ -1,5 +1,8 @@
 /** Each kind of server starts, answers a client that users have, and is gone when it is stopped. */
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { connect as connectNats } from '@nats-io/transport-node'
+import amqp from 'amqplib'
 import mysql from 'mysql2/promise'
 import pg from 'pg'
 import { createClient, createCluster, createSentinel } from 'redis'
@@ -8,15 +11,17 @@ import {
   describeWhere,
   startEtcd,
   startMariadb,
+  startNats,
   startNginx,
   startPgbouncer,
   startPostgres,
+  startRabbitmq,
   startRedis,
   startRedisCluster,
   startRedisReplica,
   startRedisSentinel,
 } from './index.mjs'
-import { isAlive } from './processes.mjs'
+import { descendantsOf, isAlive } from './processes.mjs'
 
 // Many servers start here, some of them with real fsyncs, and the machine may be busy with other tests.
 vi.setConfig({ testTimeout: 90_000 })
@@ -29,6 +34,8 @@ const KINDS = [
   { name: 'redis', start: () => startRedis({ password: 'two words' }), ask: askRedis, says: 'PONG' },
   { name: 'postgres', start: () => startPostgres({ password: "it's p@ss" }), ask: askPostgres, says: 1 },
   { name: 'mariadb', start: () => startMariadb(), ask: askMariadb, says: 1 },
+  { name: 'rabbitmq', start: () => startRabbitmq(), ask: askRabbitmq, says: 0 },
+  { name: 'nats', start: () => startNats(), ask: askNats, says: 'pong' },
   { name: 'nginx', start: () => startNginx({ config: page }), ask: askHttp(''), says: 'hello' },
   {
     name: 'etcd',
@@ -208,6 +215,43 @@ await describeWhere('mariadb', 'a MariaDB', () => {
   })
 })
 
+await describeWhere('rabbitmq', 'a RabbitMQ', () => {
+  it('listens for clients and nobody else, and keeps over a SIGKILL what it has confirmed', async () => {
+    const server = await startRabbitmq({ config: { channel_max: '7' } })
+    const first = await amqp.connect(server.url)
+    first.on('error', () => {})
+    const channel = await first.createConfirmChannel()
+    await channel.assertQueue('kept', { durable: true })
+    channel.sendToQueue('kept', Buffer.from('hello'), { persistent: true })
+    await channel.waitForConfirms()
+    await server.declared()
+    expect(listenersOf([server.pid, ...descendantsOf(server.pid)])).toEqual([server.port])
+
+    await server.restart()
+    const second = await amqp.connect(server.url)
+    const message = await (await second.createChannel()).get('kept')
+    expect(message.content.toString()).toBe('hello')
+    expect(second.connection.channelMax).toBe(7)
+    await second.close()
+    await server.stop()
+  })
+})
+
+await describeWhere('nats', 'a NATS', () => {
+  it('keeps over a SIGKILL what its JetStream has acknowledged', async () => {
+    const server = await startNats()
+    const first = await connectNats({ servers: server.url, reconnect: false })
+    await (await jetstreamManager(first)).streams.add({ name: 'KEPT', subjects: ['kept.>'] })
+    await jetstream(first).publish('kept.1', 'hello')
+    await server.restart()
+    const second = await connectNats({ servers: server.url, reconnect: false })
+    const message = await (await jetstreamManager(second)).streams.getMessage('KEPT', { seq: 1 })
+    expect(message.string()).toBe('hello')
+    await second.close()
+    await server.stop()
+  })
+})
+
 await describeWhere(['postgres', 'pgbouncer'], 'PgBouncer', () => {
   it('lets clients share a connection by the transaction', async () => {
     const upstream = await startPostgres({ password: "it's p@ss" })
@@ -255,8 +299,47 @@ async function askMariadb(url) {
   return rows[0].one
 }
 
+async function askRabbitmq(url) {
+  const connection = await amqp.connect(url)
+  connection.on('error', () => {})
+  const channel = await connection.createChannel()
+  const { messageCount } = await channel.assertQueue('', { exclusive: true })
+  await connection.close()
+  return messageCount
+}
+
+async function askNats(url) {
+  const connection = await connectNats({ servers: url, reconnect: false })
+  connection.subscribe('ping', { max: 1, callback: (_, message) => message.respond('pong') })
+  const reply = await connection.request('ping', '', { timeout: 30_000 })
+  await connection.close()
+  return reply.string()
+}
+
 function askHttp(path) {
   return async (url) => (await fetch(url + path, { headers: { connection: 'close' } })).text()
+}
+
+/** The TCP ports at which these processes listen, from Linux's own tables. */
+function listenersOf(pids) {
+  const sockets = new Set(
+    pids.flatMap((pid) =>
+      readdirSync(`/proc/${pid}/fd`).map((fd) => {
+        try {
+          return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1]
+        } catch {
+          return undefined
+        }
+      }),
+    ),
+  )
+  return ['tcp', 'tcp6'].flatMap((table) =>
+    readFileSync(`/proc/net/${table}`, 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter((fields) => fields[3] === '0A' && sockets.has(fields[9]))
+      .map((fields) => Number.parseInt(fields[1].split(':')[1], 16)),
+  )
 }
 
 function within(ms) {

@@ -1,13 +1,18 @@
 import { startMariadb, withMysql } from './mariadb.mjs'
 import { mysqlQuery } from './mysql-sql.mjs'
+import { natsVersion, startNats } from './nats.mjs'
 import { startPostgres } from './postgres.mjs'
 import { withSql } from './postgres-instance.mjs'
 import { postgresQuery } from './postgres-sql.mjs'
 import { urlOf } from './programs.mjs'
+import { startRabbitmq } from './rabbitmq.mjs'
+import { rabbitmqVersion } from './rabbitmq-version.mjs'
 import { redisVersion, startRedis, withCommands } from './redis.mjs'
 import { command } from './resp.mjs'
 import { askHost, noteUse } from './run.mjs'
 import { ServerMissing } from './server-missing.mjs'
+
+const asItIs = (endpoint) => endpoint
 
 const mysqlVersion = async (url) => (await mysqlQuery(url, 'SELECT version() AS version'))[0].version
 
@@ -27,6 +32,18 @@ const KINDS = {
     port: 5432,
   },
   mariadb: { start: () => startMariadb(), version: mysqlVersion, dress: withMysql, port: 3306 },
+  rabbitmq: {
+    start: () => startRabbitmq(),
+    version: (url) => rabbitmqVersion(address(url, 5672)),
+    dress: asItIs,
+    port: 5672,
+  },
+  nats: {
+    start: () => startNats(),
+    version: (url) => natsVersion(address(url, 4222)),
+    dress: asItIs,
+    port: 4222,
+  },
   mysql: { start: missingMysql, version: mysqlVersion, dress: withMysql, port: 3306 },
 }
 
@@ -34,6 +51,8 @@ export const sharedRedis = () => shared('redis')
 export const sharedPostgres = () => shared('postgres')
 export const sharedMariadb = () => shared('mariadb')
 export const sharedMysql = () => shared('mysql')
+export const sharedRabbitmq = () => shared('rabbitmq')
+export const sharedNats = () => shared('nats')
 
 /** The shared server of this name: the run's, or without a run this process's. */
 export async function shared(name) {
