@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'SCOPE_MISSING'
   | 'BODY_TOO_LARGE'
   | 'KEY_REUSED'
+  | 'TOKEN_REFUSED'
   | 'QUOTA_EXCEEDED'
   | 'IN_PROGRESS'
   | 'OUTCOME_UNKNOWN'
@@ -80,6 +81,12 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     retryable: false,
     effect: 'none',
     summary: 'The key was first used with another input. The first operation is untouched.',
+  },
+  TOKEN_REFUSED: {
+    status: 400,
+    retryable: false,
+    effect: 'none',
+    summary: 'The one-time token is unknown, expired or used up.',
   },
   QUOTA_EXCEEDED: {
     status: 429,
