@@ -41,6 +41,7 @@ export type ErrorCode =
   | 'LOCK_TIMEOUT'
   | 'COMMAND_REFUSED'
   | 'AMBIGUOUS_RESULT'
+  | 'SIGNATURE_INVALID'
   | 'ABORTED'
   | 'CLOSED'
 
@@ -204,6 +205,12 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     retryable: false,
     effect: 'unknown',
     summary: 'The command was sent and its reply was lost: nobody can tell whether it was executed.',
+  },
+  SIGNATURE_INVALID: {
+    status: 401,
+    retryable: false,
+    effect: 'none',
+    summary: 'The webhook is not signed by who it says, or not lately.',
   },
   ABORTED: {
     status: 499,

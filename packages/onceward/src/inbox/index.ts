@@ -1,2 +1,3 @@
 export { createInbox } from './create-inbox.ts'
 export type * from './inbox-types.ts'
+export * from './webhooks/index.ts'

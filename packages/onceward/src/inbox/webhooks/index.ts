@@ -1,0 +1,6 @@
+export { type GithubWebhooksOptions, githubWebhooks } from './github-webhooks.ts'
+export type { Secrets } from './signature.ts'
+export { type StandardWebhooksOptions, standardWebhooks } from './standard-webhooks.ts'
+export { type StripeWebhooksOptions, stripeWebhooks } from './stripe-webhooks.ts'
+export { type WebhookOutcome, type WebhookReceiverParts, webhookReceiver } from './webhook-receiver.ts'
+export type * from './webhook-types.ts'
