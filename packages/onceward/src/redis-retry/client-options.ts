@@ -23,6 +23,14 @@ export function inspectClient(client: RedisClient): readonly Finding[] {
   return client.isCluster === true ? ioRedisClusterFindings(options) : ioRedisFindings(options, '')
 }
 
+/** The database that the options of a client name; nothing where there can be but one, or it is not told. */
+export function databaseOf(client: RedisClient): number | undefined {
+  assertUsable('safeRedis', client)
+  const options = (client.options ?? {}) as Options
+  if (isIoRedis(client)) return client.isCluster === true ? undefined : Number(options['db'] ?? 0)
+  return nodeRedisKind(client) === 'standalone' ? Number(options['database'] ?? 0) : undefined
+}
+
 /** Refuses a client that would send again, naming each option and its mend. */
 export function assertSendsOnce(client: RedisClient): void {
   const wrong = inspectClient(client).filter(({ level }) => level === 'fail')

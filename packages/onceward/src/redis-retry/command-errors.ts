@@ -16,6 +16,11 @@ export function scriptFailure({ link }: OpenLink, text: string, cause?: unknown)
   )
 }
 
+/** Whether an error reply says that the guarding script has stopped somewhere within, such as for want of memory. */
+export function brokeOff(text: string): boolean {
+  return /^(?:ERR )?(?:Error running script|@?user_script\b)/.test(text)
+}
+
 /** Errors of the server that pass by themselves; nothing was executed. */
 const PASSING = /^(?:LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|UNKILLABLE) /
 

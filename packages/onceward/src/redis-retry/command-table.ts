@@ -24,7 +24,7 @@ export interface CommandEntry {
   readonly keys: string
   /** The keys among the words of a command. What does not fit the command answers fewer; the server will refuse it. */
   keysOf(words: readonly RedisArgument[]): readonly RedisArgument[]
-  /** How RESP 3 shapes the reply; for commands that wait where the time is, and its unit. Empty for most. */
+  /** How RESP 3 shapes the reply; for commands that wait where the time is, and its unit; `alone`. Empty for most. */
   readonly note: string
 }
 
@@ -115,8 +115,26 @@ function everyNth(words: readonly RedisArgument[], step: number): readonly Redis
   return step === 1 ? words : words.filter((_, place) => place % step === 0)
 }
 
+/** How many words follow an option of `XREAD` and `XREADGROUP`. Groups, consumers and streams may be called like options. */
+const STREAM_OPTIONS: ReadonlyMap<string, number> = new Map([
+  ['GROUP', 2],
+  ['COUNT', 1],
+  ['BLOCK', 1],
+])
+
+/** Where an option of `XREAD` or `XREADGROUP` is; -1 for nowhere. */
+function streamOptionAt(words: readonly RedisArgument[], option: 'STREAMS' | 'BLOCK'): number {
+  for (let at = 1; at < words.length; at++) {
+    const word = String(words[at]).toUpperCase()
+    if (word === option) return at
+    if (word === 'STREAMS') return -1
+    at += STREAM_OPTIONS.get(word) ?? 0
+  }
+  return -1
+}
+
 function streamKeys(words: readonly RedisArgument[]): readonly RedisArgument[] {
-  const at = words.findIndex((word) => String(word).toUpperCase() === 'STREAMS')
+  const at = streamOptionAt(words, 'STREAMS')
   return at < 0 ? [] : words.slice(at + 1, at + 1 + Math.floor((words.length - at - 1) / 2))
 }
 
@@ -134,7 +152,7 @@ export function waitsMs(
   words: readonly RedisArgument[],
 ): number | undefined {
   if (entry?.keys === 'streams') {
-    const at = words.findIndex((word) => String(word).toUpperCase() === 'BLOCK')
+    const at = streamOptionAt(words, 'BLOCK')
     return at < 0 ? undefined : forEver(Number(words[at + 1]))
   }
   const [place, unit] = entry?.class === 'once' ? entry.note.split(':') : []
@@ -144,5 +162,5 @@ export function waitsMs(
 }
 
 function forEver(ms: number): number {
-  return ms === 0 || Number.isNaN(ms) ? Infinity : ms
+  return ms === 0 || Number.isNaN(ms) ? Infinity : Math.max(0, ms)
 }

@@ -39,13 +39,16 @@ function wordOf(before: readonly RedisArgument[], arg: unknown): RedisArgument {
 /** Checks the name of an operation. @throws `TypeError` naming what it must be. */
 export function checkedOpId(opId: unknown): string | undefined {
   if (opId === undefined) return undefined
-  if (typeof opId === 'string' && opId !== '' && Buffer.byteLength(opId) <= 200) return opId
-  throw new TypeError(`opId must be a text of 1 to 200 bytes, not ${written(opId)}`)
+  if (typeof opId === 'string' && opId !== '' && opId.isWellFormed() && Buffer.byteLength(opId) <= 200)
+    return opId
+  throw new TypeError(`opId must be a text of 1 to 200 bytes, well-formed in UTF-16, not ${written(opId)}`)
 }
 
 /** A digest of commands, 96 bits as text: other words have another one. The name of a command counts in capitals. */
-export function digestOf(commands: readonly (readonly RedisArgument[])[]): string {
+export function digestOf(commands: readonly (readonly RedisArgument[])[], atomic: boolean): string {
   const hash = createHash('sha256')
+  // Whose reply is a list is another operation than the one command in it.
+  if (atomic) hash.update('atomic;')
   for (const words of commands) {
     hash.update(`*${words.length};`)
     for (const [place, word] of words.entries()) {

@@ -1,6 +1,7 @@
 import { OncewardError } from '../core/errors.ts'
 import { commandRefused, scriptFailure } from './command-errors.ts'
 import type { GuardContext, GuardedOperation } from './guarded-calls.ts'
+import { type DecodedReply, decodeReply, type ReplyForm } from './reply-codec.ts'
 
 /** What an answer of the guarding script means. */
 export type Verdict =
@@ -19,7 +20,6 @@ export function answerOf(
   bytes: Buffer,
   sentBefore: boolean,
 ): Verdict {
-  const { where } = context.open.link
   const maybe = sentBefore || operation.named
   switch (String.fromCharCode(bytes[0] ?? 0)) {
     case 'd':
@@ -47,13 +47,7 @@ export function answerOf(
         ),
       )
     case 'f':
-      return over(
-        new OncewardError(
-          'STORE_CORRUPT',
-          `${where} holds something else under ${operation.marker}, where the operation is remembered; nothing was executed now. Give the wrapper a prefix of its own and delete that key`,
-          { effect: maybe ? 'unknown' : 'none' },
-        ),
-      )
+      return over(foreignMarker(context, operation, maybe ? 'unknown' : 'none'))
     case '?':
       // So long after its beginning an absent marker may be an expired one, if anything was sent.
       return sentBefore
@@ -62,6 +56,37 @@ export function answerOf(
     default:
       return over(ambiguous(context, operation, undefined))
   }
+}
+
+/**
+ * Reads the reply of what was executed.
+ *
+ * @throws `STORE_CORRUPT` (effect unknown) for what no script of ours has kept.
+ */
+export function replyOf(
+  context: GuardContext,
+  operation: GuardedOperation,
+  encoded: Buffer,
+  form: ReplyForm,
+): DecodedReply {
+  try {
+    return decodeReply(encoded, 1, form)
+  } catch (thrown) {
+    if (thrown instanceof RangeError) throw foreignMarker(context, operation, 'unknown')
+    throw thrown
+  }
+}
+
+function foreignMarker(
+  { open }: GuardContext,
+  { marker }: GuardedOperation,
+  effect: 'none' | 'unknown',
+): OncewardError {
+  return new OncewardError(
+    'STORE_CORRUPT',
+    `${open.link.where} holds something else under ${marker}, where the operation is remembered; nothing was executed now. Give the wrapper a prefix of its own and delete that key`,
+    { effect },
+  )
 }
 
 /** The end of what nobody can tell. */

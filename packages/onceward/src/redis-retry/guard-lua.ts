@@ -163,9 +163,11 @@ local function operate(marker, head, at)
           if kept.err then return 'E' .. kept.err end
         end
         if state == 'd' then return 'r' .. sub(seen, 21) end
-        return state
+        return (state == 'p' or state == 'n') and state or 'f'
       end
-      if tonumber(sub(seen, 21)) >= deadline then return 'x' .. text(now) end
+      local refused = tonumber(sub(seen, 21))
+      if not refused then return 'f' end
+      if refused >= deadline then return 'x' .. text(now) end
     end
     if err then return 'E' .. err end
     if doing == 's' or now > deadline then

@@ -6,7 +6,7 @@ import { failure } from '../drivers/redis/index.ts'
 import type { OpenLink } from '../drivers/redis/open-link.ts'
 import type { RedisArgument } from '../drivers/redis/redis-link.ts'
 import type { Attempts } from './attempts.ts'
-import { passes, scriptFailure } from './command-errors.ts'
+import { brokeOff, passes, scriptFailure } from './command-errors.ts'
 import { ambiguous, answerOf } from './guard-answers.ts'
 import type { GuardBatches, GuardItem } from './guard-batches.ts'
 import { type AttemptTerms, operationHead } from './guard-lua.ts'
@@ -76,10 +76,15 @@ export interface GuardedReply {
  *     └── sent ✕ lost ── … nothing comes back ──────────────────────────────▶│ settle: ask    │ ambiguous
  *                                                     the marker, or leave a tombstone there  │
  * ```
+ *
+ * @param begun - When the caller asked for it, on our monotonic clock in ms.
  */
-export async function guardedCall(context: GuardContext, operation: GuardedOperation): Promise<GuardedReply> {
+export async function guardedCall(
+  context: GuardContext,
+  operation: GuardedOperation,
+  begun: number,
+): Promise<GuardedReply> {
   const { options, clock, timers, random, events, facts, open } = context
-  const begun = clock.monotonic()
   const until = begun + options.deadlineMs
   const giveUp = until + 2 * options.attemptTimeoutMs
   const retentionMs = operation.named ? options.retentionMs : options.unnamedRetentionMs
@@ -128,7 +133,9 @@ export async function guardedCall(context: GuardContext, operation: GuardedOpera
       }
     } else if (ended.kind === 'refused') {
       last = scriptFailure(open, ended.text, ended.error)
-      if (!passes(ended.text, open.link.topology)) {
+      // What is executed with it in one call may have been done before.
+      if (brokeOff(ended.text)) sentBefore ||= !settling
+      else if (!passes(ended.text, open.link.topology)) {
         if (!sentBefore) throw last
         settling = true
       }

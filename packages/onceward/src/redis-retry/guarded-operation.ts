@@ -45,9 +45,14 @@ export function guardedOperation(
 ): GuardedOperation {
   const keys = lines.flatMap(({ entry, words }) => entry?.keysOf(words) ?? [])
   const id = opId ?? random.nonce()
-  for (const { name, words } of lines) if (name === 'BITFIELD') refuseWideFields(words)
+  for (const { name, words } of lines) if (name.startsWith('BITFIELD')) refuseWideFields(name, words)
   const slot = tags === undefined ? 0 : slotFor(keys, id)
   const marker = tags === undefined ? `${prefix}:${id}` : `${prefix}:{${tags.tagOf(slot)}}:${id}`
+  if (opId !== undefined && keys.some((key) => String(key) === marker)) {
+    throw new TypeError(
+      `${lines[0]?.name} writes the key under which it is remembered (${marker}); give the wrapper a prefix of its own`,
+    )
+  }
   return {
     name: atomic ? 'ATOMIC' : (lines[0]?.name ?? ''),
     commands: lines.map(({ name, words }) => ({ words, exactly: EXACTLY[name] ?? '' })),
@@ -56,7 +61,13 @@ export function guardedOperation(
     keys: [marker, ...keys],
     slot,
     bytes: sizeOf(lines),
-    digest: opId === undefined ? NO_DIGEST : digestOf(lines.map(({ words }) => words)),
+    digest:
+      opId === undefined
+        ? NO_DIGEST
+        : digestOf(
+            lines.map(({ words }) => words),
+            atomic,
+          ),
     named: opId !== undefined,
   }
 }
@@ -75,12 +86,12 @@ function sizeOf(lines: readonly { readonly words: readonly RedisArgument[] }[]):
 }
 
 /** Scripts count in doubles: a field may be as wide as those are exact. */
-function refuseWideFields(words: readonly RedisArgument[]): void {
+function refuseWideFields(name: string, words: readonly RedisArgument[]): void {
   for (const word of words.slice(2)) {
     const [, sign, bits] = /^([iu])(\d{1,3})$/i.exec(String(word)) ?? []
     if (bits === undefined || Number(bits) <= (sign?.toLowerCase() === 'u' ? 53 : 54)) continue
     throw new TypeError(
-      `BITFIELD cannot be guarded with fields as wide as ${String(word)}: numbers beyond 2^53 would be rounded. Use fields of at most 53 bits`,
+      `${name} cannot be guarded with fields as wide as ${String(word)}: numbers beyond 2^53 would be rounded. Use fields of at most 53 bits`,
     )
   }
 }

@@ -14,7 +14,13 @@ export interface PlainCommand {
   readonly form: 'own' | 'bytes'
   /** How long it waits by its own words, in ms, if it does. */
   readonly waitsMs: number | undefined
+  /** Whether an error reply leaves open what it did: it runs code, moves keys elsewhere, or is not known. */
+  readonly writesBeforeItFails: boolean
 }
+
+/** Error replies by which a command was refused as a whole, whatever it is. */
+const NEVER_RUN =
+  /^(?:NOSCRIPT|NOPERM|NOAUTH|OOM|READONLY|MISCONF|MOVED|ASK|CROSSSLOT|TRYAGAIN|CLUSTERDOWN|LOADING|BUSY|MASTERDOWN|NOREPLICAS) |^ERR unknown (?:sub)?command|^ERR wrong number of arguments/i
 
 const FIRST_PAUSE_MS = 10
 const LONGEST_PAUSE_MS = 500
@@ -23,9 +29,13 @@ const LONGEST_PAUSE_MS = 500
 const FOR_EVER_MS = 2 ** 31 - 1
 
 /** Sends a command until it is answered or its deadline has passed: one that may be executed any number of times. */
-export async function repeatedCall(context: GuardContext, command: PlainCommand): Promise<unknown> {
+export async function repeatedCall(
+  context: GuardContext,
+  command: PlainCommand,
+  begun: number,
+): Promise<unknown> {
   const { attempts, clock, events, open, options, random, timers } = context
-  const until = clock.monotonic() + options.deadlineMs
+  const until = begun + options.deadlineMs
   for (let attempt = 1; ; attempt++) {
     const left = until - clock.monotonic()
     const ended = await attempts.make(Math.max(1, Math.min(options.attemptTimeoutMs, left)), (link, signal) =>
@@ -49,11 +59,15 @@ export async function repeatedCall(context: GuardContext, command: PlainCommand)
 }
 
 /** Sends a command once. When its reply is lost nobody knows what became of it. */
-export async function singleCall(context: GuardContext, command: PlainCommand): Promise<unknown> {
-  const { attempts, options } = context
+export async function singleCall(
+  context: GuardContext,
+  command: PlainCommand,
+  begun: number,
+): Promise<unknown> {
+  const { attempts, clock, options } = context
   const ms =
     command.waitsMs === undefined
-      ? options.deadlineMs
+      ? Math.max(1, begun + options.deadlineMs - clock.monotonic())
       : Math.min(command.waitsMs + options.attemptTimeoutMs, FOR_EVER_MS)
   const ended = await attempts.make(
     ms,
@@ -65,8 +79,6 @@ export async function singleCall(context: GuardContext, command: PlainCommand): 
     if (!ended.sent) throw ended.error
     throw ambiguous(context, { name: command.name, named: false }, ended.error)
   }
-  // A script can have written before it failed.
-  const ran =
-    /^(?:EVAL|EVALSHA|FCALL)$/.test(command.name) && !/^(?:NOSCRIPT|NOPERM|OOM|READONLY) /.test(ended.text)
+  const ran = command.writesBeforeItFails && !NEVER_RUN.test(ended.text)
   throw commandRefused(ended.text, ended.error, ran ? 'unknown' : 'none')
 }

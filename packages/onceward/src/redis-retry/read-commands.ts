@@ -1,6 +1,7 @@
 /**
  * Commands that change nothing, so that they can be sent again as they are. One a line: name, where its keys are (see
- * `command-table.ts`), and how RESP 3 shapes its reply among several commands (see `resp3-shapes.ts`).
+ * `command-table.ts`), and how RESP 3 shapes its reply among several commands (see `resp3-shapes.ts`); `alone` for those that
+ * the server lets no script execute, so that they cannot be among several.
  */
 export const READ_COMMANDS = `
   ARCOUNT 1
@@ -22,11 +23,11 @@ export const READ_COMMANDS = `
   DIGEST 1
   DUMP 1
   ECHO -
-  EVAL_RO #2
-  EVALSHA_RO #2
+  EVAL_RO #2 alone
+  EVALSHA_RO #2 alone
   EXISTS 1..-1
   EXPIRETIME 1
-  FCALL_RO #2
+  FCALL_RO #2 alone
   GEODIST 1
   GEOHASH 1
   GEOPOS 1 positions
@@ -65,7 +66,7 @@ export const READ_COMMANDS = `
   PING -
   PTTL 1
   RANDOMKEY -
-  ROLE -
+  ROLE - alone
   SCAN -
   SCARD 1
   SDIFF 1..-1
@@ -121,21 +122,21 @@ export const READ_COMMANDS = `
   ZSCORE 1 score
   ZUNION #1 ranked
 
-  ACL|CAT -
-  ACL|DRYRUN -
-  ACL|GENPASS -
-  ACL|GETUSER -
+  ACL|CAT - alone
+  ACL|DRYRUN - alone
+  ACL|GENPASS - alone
+  ACL|GETUSER - alone
   ACL|HELP -
-  ACL|LIST -
-  ACL|USERS -
-  ACL|WHOAMI -
-  CLIENT|GETNAME -
-  CLIENT|GETREDIR -
+  ACL|LIST - alone
+  ACL|USERS - alone
+  ACL|WHOAMI - alone
+  CLIENT|GETNAME - alone
+  CLIENT|GETREDIR - alone
   CLIENT|HELP -
-  CLIENT|ID -
-  CLIENT|INFO -
-  CLIENT|LIST -
-  CLIENT|TRACKINGINFO -
+  CLIENT|ID - alone
+  CLIENT|INFO - alone
+  CLIENT|LIST - alone
+  CLIENT|TRACKINGINFO - alone
   CLUSTER|COUNT-FAILURE-REPORTS -
   CLUSTER|COUNTKEYSINSLOT -
   CLUSTER|GETKEYSINSLOT -
@@ -158,25 +159,25 @@ export const READ_COMMANDS = `
   COMMAND|HELP -
   COMMAND|INFO -
   COMMAND|LIST -
-  CONFIG|GET -
+  CONFIG|GET - alone
   CONFIG|HELP -
-  FUNCTION|DUMP -
+  FUNCTION|DUMP - alone
   FUNCTION|HELP -
-  FUNCTION|LIST -
-  FUNCTION|STATS -
-  LATENCY|DOCTOR -
-  LATENCY|GRAPH -
+  FUNCTION|LIST - alone
+  FUNCTION|STATS - alone
+  LATENCY|DOCTOR - alone
+  LATENCY|GRAPH - alone
   LATENCY|HELP -
-  LATENCY|HISTOGRAM -
-  LATENCY|HISTORY -
-  LATENCY|LATEST -
+  LATENCY|HISTOGRAM - alone
+  LATENCY|HISTORY - alone
+  LATENCY|LATEST - alone
   MEMORY|DOCTOR -
   MEMORY|HELP -
   MEMORY|MALLOC-STATS -
   MEMORY|STATS -
   MEMORY|USAGE 2
   MODULE|HELP -
-  MODULE|LIST -
+  MODULE|LIST - alone
   OBJECT|ENCODING 2
   OBJECT|FREQ 2
   OBJECT|HELP -
@@ -188,7 +189,7 @@ export const READ_COMMANDS = `
   PUBSUB|NUMSUB -
   PUBSUB|SHARDCHANNELS -
   PUBSUB|SHARDNUMSUB -
-  SCRIPT|EXISTS -
+  SCRIPT|EXISTS - alone
   SCRIPT|HELP -
   SLOWLOG|GET -
   SLOWLOG|HELP -

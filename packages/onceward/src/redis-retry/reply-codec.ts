@@ -64,6 +64,7 @@ export function decodeReply(bytes: Buffer, from: number, form: ReplyForm): Decod
 }
 
 function integer(text: string): number | bigint {
+  if (!/^-?\d+$/.test(text)) throw new RangeError('a kept number is none')
   const number = Number(text)
   return Number.isSafeInteger(number) ? number : BigInt(text)
 }

@@ -28,7 +28,7 @@ export function retryEvents(observer: SafeRedisOptions['observer']): RetryEvents
     replay: (command, attempt) => tell({ type: 'replay', command, attempt }),
     ambiguous: (command, error) => tell({ type: 'ambiguous', command, error }),
     on(type, listener) {
-      if (!(type in counts) || typeof listener !== 'function') {
+      if (!Object.hasOwn(counts, type) || typeof listener !== 'function') {
         throw new TypeError(
           `on needs one of ${Object.keys(counts).join(', ')} and a function, not ${String(type)}`,
         )

@@ -22,6 +22,9 @@ export interface CheckedRetryOptions {
 /** By so much the retention has to exceed the deadline, in ms: what clocks and readings of them may differ by. */
 export const SKEW_MS = 5000
 
+/** The server keeps no larger value (`proto-max-bulk-len`), in bytes. */
+const LARGEST_VALUE = 536_870_912
+
 const FIELDS: Readonly<Record<keyof SafeRedisOptions, true>> = {
   mode: true,
   deadlineMs: true,
@@ -64,6 +67,10 @@ export function checkedRetryOptions(options: SafeRedisOptions): CheckedRetryOpti
   if (options.observer !== undefined && typeof options.observer !== 'function') {
     throw new TypeError(`observer must be a function, not ${written(options.observer)}`)
   }
+  const allowEviction = options.allowEviction ?? false
+  if (typeof allowEviction !== 'boolean') {
+    throw new TypeError(`allowEviction must be true or false, not ${written(allowEviction)}`)
+  }
   return {
     mode: oneOf('mode', options.mode ?? 'strict', ['strict', 'fast']),
     deadlineMs,
@@ -73,10 +80,10 @@ export function checkedRetryOptions(options: SafeRedisOptions): CheckedRetryOpti
     attemptTimeoutMs,
     maxInFlight: wholeNumber('maxInFlight', options.maxInFlight ?? 1000, 1),
     maxWaiting: wholeNumber('maxWaiting', options.maxWaiting ?? 10_000, 0),
-    maxReplyBytes: wholeNumber('maxReplyBytes', options.maxReplyBytes ?? 1_048_576, 0),
+    maxReplyBytes: wholeNumber('maxReplyBytes', options.maxReplyBytes ?? 1_048_576, 0, LARGEST_VALUE),
     replies: checkedReplies(options.replies ?? 'text'),
     wait: options.wait && checkedWait(options.wait),
-    allowEviction: options.allowEviction ?? false,
+    allowEviction,
   }
 }
 

@@ -3,12 +3,13 @@ import { refuseUnknown } from '../core/known-fields.ts'
 import { systemClock, systemRandom, systemTimers } from '../core/system.ts'
 import { failure, type RedisClient, redisConnection } from '../drivers/redis/index.ts'
 import { openLink } from '../drivers/redis/open-link.ts'
-import type { RedisArgument } from '../drivers/redis/redis-link.ts'
+import { assertAtomic, atomicReplies, type Line } from './atomic-commands.ts'
 import { attempts } from './attempts.ts'
-import { assertSendsOnce } from './client-options.ts'
+import { assertSendsOnce, databaseOf } from './client-options.ts'
 import { commandRefused } from './command-errors.ts'
-import { type CommandEntry, commandTable, repeatsAsIt, waitsMs } from './command-table.ts'
+import { commandTable, repeatsAsIt, waitsMs } from './command-table.ts'
 import { checkedOpId, wordsOf } from './command-words.ts'
+import { replyOf } from './guard-answers.ts'
 import { guardBatches } from './guard-batches.ts'
 import { guardScript } from './guard-lua.ts'
 import { type GuardContext, guardedCall } from './guarded-calls.ts'
@@ -16,7 +17,7 @@ import { guardedOperation } from './guarded-operation.ts'
 import { inFlight } from './in-flight.ts'
 import { lines } from './lines.ts'
 import { repeatedCall, singleCall } from './plain-calls.ts'
-import { type DecodedReply, decodeReply, ErrorReply, type ReplyForm } from './reply-codec.ts'
+import { type DecodedReply, ErrorReply, type ReplyForm } from './reply-codec.ts'
 import { resp3Shape } from './resp3-shapes.ts'
 import { retryEvents } from './retry-events.ts'
 import { checkedReplies, checkedRetryOptions } from './retry-options.ts'
@@ -30,13 +31,7 @@ import type {
 } from './retry-types.ts'
 import { serverFacts } from './server-facts.ts'
 import { slotTags } from './slot-tags.ts'
-
-/** A command as it is dealt with. */
-interface Line {
-  readonly words: readonly RedisArgument[]
-  readonly name: string
-  readonly entry: CommandEntry | undefined
-}
+import { timeLimits } from './time-limits.ts'
 
 const EXEC_FIELDS = ['opId', 'replies'] as const
 
@@ -81,9 +76,15 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
   })
   const table = commandTable()
   const events = retryEvents(options.observer)
-  const flight = inFlight(checked.maxInFlight, checked.maxWaiting)
-  const facts = serverFacts(connection, checked.allowEviction, { clock, timers })
   const monotonic = () => clock.monotonic()
+  const flight = inFlight({
+    most: checked.maxInFlight,
+    mostWaiting: checked.maxWaiting,
+    waitMs: checked.deadlineMs,
+    limits: timeLimits(timers, monotonic),
+  })
+  const known = { allowEviction: checked.allowEviction, database: databaseOf(client) }
+  const facts = serverFacts(connection, known, { clock, timers })
   const ways = lines(client, open, monotonic)
   const single = attempts(ways, timers, monotonic)
   const context: GuardContext = {
@@ -130,13 +131,14 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
   })
 
   /** Runs a call in its turn, and counts how it ended. */
-  const inTurn = async <T>(name: string, run: () => Promise<T>): Promise<T> => {
+  const inTurn = async <T>(name: string, run: (begun: number) => Promise<T>): Promise<T> => {
     if (closed) throw failure('CLOSED', 'this wrapper was closed')
     calls++
+    const begun = monotonic()
     const turn = flight.enter()
     if (turn !== undefined) await turn
     try {
-      return await run()
+      return await run(begun)
     } catch (error) {
       if (isOncewardError(error, 'AMBIGUOUS_RESULT')) events.ambiguous(name, error)
       throw error
@@ -151,10 +153,11 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
     atomic: boolean,
     opId: string | undefined,
     form: ReplyForm,
+    begun: number,
   ) => {
     const operation = guardedOperation(place, lines, atomic, opId)
-    const { encoded, unacknowledged } = await guardedCall(context, operation)
-    const reply = shaped(decodeReply(encoded, 1, form), lines, atomic)
+    const { encoded, unacknowledged } = await guardedCall(context, operation, begun)
+    const reply = shaped(replyOf(context, operation, encoded, form), lines, atomic)
     if (unacknowledged === undefined) return reply
     const message = unacknowledged instanceof Error ? unacknowledged.message : String(unacknowledged)
     throw new OncewardError('OUTCOME_NOT_STORED', message, { cause: unacknowledged, value: reply })
@@ -187,9 +190,9 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
     const again =
       entry?.class === 'read' ||
       (checked.mode === 'fast' && opId === undefined && entry !== undefined && repeatsAsIt(entry, words))
-    return inTurn(name, async () => {
+    return inTurn(name, async (begun) => {
       if (!once && !again) {
-        const reply = await guarded([only], false, opId, form)
+        const reply = await guarded([only], false, opId, form, begun)
         if (reply instanceof ErrorReply) throw commandRefused(reply.text)
         return reply as RedisValue
       }
@@ -199,8 +202,9 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
         key: entry?.keysOf(words)[0],
         form: form.bulk === 'bytes' ? 'bytes' : 'own',
         waitsMs: waiting,
+        writesBeforeItFails: entry === undefined || /^(?:EVAL|EVALSHA|FCALL|MIGRATE)$/.test(name),
       } as const
-      return (await (once ? singleCall(context, plain) : repeatedCall(context, plain))) as RedisValue
+      return (await (once ? singleCall : repeatedCall)(context, plain, begun)) as RedisValue
     })
   }
 
@@ -217,23 +221,11 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
         if (!Array.isArray(words)) throw new TypeError('atomic needs each command as a list of words')
         return line('atomic', words[0], words.slice(1))
       })
-      for (const { name, entry, words } of lines) {
-        if (entry !== undefined && entry.class !== 'once' && waitsMs(entry, words) === undefined) continue
-        throw new TypeError(`atomic cannot execute ${name}: it waits, runs code, or is not known`)
-      }
+      assertAtomic(lines)
       if (lines.length === 0) return []
-      return inTurn('ATOMIC', async () => {
-        const replies = (await guarded(lines, true, opId, form)) as readonly DecodedReply[]
-        const wrong = replies.findIndex((reply) => reply instanceof ErrorReply)
-        if (wrong < 0) return replies as readonly RedisValue[]
-        const { text } = replies[wrong] as ErrorReply
-        const all = replies.map((reply) => (reply instanceof ErrorReply ? commandRefused(reply.text) : reply))
-        throw new OncewardError(
-          'COMMAND_REFUSED',
-          `command ${wrong + 1} of ${lines.length} (${lines[wrong]?.name}) was answered "${text}"; the others took effect`,
-          { effect: lines.length > 1 ? 'done' : 'none', value: all },
-        )
-      })
+      return inTurn('ATOMIC', async (begun) =>
+        atomicReplies(lines, (await guarded(lines, true, opId, form, begun)) as readonly DecodedReply[]),
+      )
     },
     on: events.on,
     stats: () => ({

@@ -25,10 +25,14 @@ const USE: ServerUse = {
 
 const KNOWN: FactsAnswer = { kind: 'known' }
 
-/** Asks a server for what has to be known of it. */
+/**
+ * Asks a server for what has to be known of it.
+ *
+ * @param facts.database - That of the client's options, where it can be another by now.
+ */
 export function serverFacts(
   connection: RedisConnection,
-  allowEviction: boolean,
+  { allowEviction, database }: { readonly allowEviction: boolean; readonly database: number | undefined },
   { clock, timers }: { readonly clock: Clock; readonly timers: Timers },
 ): ServerFacts {
   const serversClock = serverClock(connection, clock)
@@ -39,6 +43,7 @@ export function serverFacts(
   const ask = async (): Promise<FactsAnswer> => {
     try {
       await assertSafe(connection, allowEviction, USE)
+      if (database !== undefined) await assertDatabase(connection, database)
       resp3 = await speaksResp3(connection)
       await serversClock.ahead()
       known = true
@@ -80,6 +85,23 @@ export function serverFacts(
       })
     },
   }
+}
+
+/**
+ * Refuses a client that `SELECT` has moved to another database than that of its options: another connection with the same
+ * options would look for markers where they are not.
+ */
+async function assertDatabase(connection: RedisConnection, database: number): Promise<void> {
+  const reply = await connection.command(['CLIENT', 'INFO']).catch((error: unknown) => {
+    if (isOncewardError(error, 'STORE_UNAVAILABLE')) throw error
+    return ''
+  })
+  const moved = / db=(\d+)/.exec(String(reply))?.[1]
+  if (moved === undefined || Number(moved) === database) return
+  throw failure(
+    'STORE_MISCONFIGURED',
+    `the client of ${connection.where} was moved to database ${moved} by SELECT, and a connection made anew would use ${database}; choose the database when the client is made`,
+  )
 }
 
 /** Whether the connection speaks RESP 3: `HELLO` without a version changes nothing and tells it. */

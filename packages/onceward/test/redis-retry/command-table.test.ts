@@ -42,6 +42,8 @@ await describeWhere('redis', 'the table of commands', () => {
           if (guarded && flags.has('blocking') && entry.keys !== 'streams') wrong.push(`${name} waits`)
           if (guarded && !flags.has('write') && !flags.has('pubsub')) wrong.push(`${name} does not write`)
           if (entry.class === 'once' && flags.has('readonly')) wrong.push(`${name} reads`)
+          if (entry.class === 'read' && flags.has('noscript') && entry.note !== 'alone')
+            wrong.push(`${name} is not allowed among several`)
         }
         expect(missing).toEqual([])
         expect(wrong).toEqual([])
