@@ -11,10 +11,11 @@ import type { Admission, RequestHead } from './types.ts'
 
 /** Makes the decision on the head of a request: pure, and the same for every adapter and the gateway. */
 export function admitter(settings: GuardSettings): (head: RequestHead) => Admission {
-  const { deriveKey, requireKey, waitMs, maxBodyBytes } = settings
+  const { deriveKey, tokenFrom, requireKey, waitMs, maxBodyBytes } = settings
+  const readLater = deriveKey !== undefined || tokenFrom !== undefined
   return (head) => {
     if (!GUARDED_METHODS.includes(head.method)) return { kind: 'pass' }
-    const reading = deriveKey ? ({ kind: 'derived' } as const) : readIdempotencyKey(head.headers)
+    const reading = readLater ? ({ kind: 'derived' } as const) : readIdempotencyKey(head.headers)
     if (reading.kind === 'invalid') return refuse('KEY_INVALID', `Idempotency-Key: ${reading.why}.`)
     if (reading.kind === 'absent') {
       return requireKey

@@ -4,11 +4,13 @@ import type { IdempotencyOptions } from './guard-options.ts'
 import type { NodeCapture } from './node-capture.ts'
 import { createNodeServe } from './node-serve.ts'
 import type { NodeRequest } from './node-types.ts'
+import { type IssueTokenOptions, tokenIssuer } from './token-issuer.ts'
 import type { SendAnswer } from './types.ts'
 
 export type { FastifyReplyLike } from './fastify-reply.ts'
 export type { IdempotencyOptions } from './guard-options.ts'
 export { operationOf } from './operation-of.ts'
+export type { IssueTokenOptions } from './token-issuer.ts'
 
 /** What is used of Fastify's request. */
 export interface FastifyRequestLike {
@@ -84,4 +86,23 @@ function sendByFastify(reply: FastifyReplyLike, answer: SendAnswer): void {
   reply.code(answer.status)
   for (const [name, value] of answer.headers) reply.header(name, value)
   reply.send(answer.body)
+}
+
+/**
+ * Answers a request for a one-time token, which `idempotency({ tokens })` takes: see {@link IssueTokenOptions}. It stands
+ * where a handler does, after the hooks that authenticate.
+ *
+ * @throws `TypeError` for options that make no sense.
+ * @example
+ * app.post('/token', issueToken({ tokens, scope: (request: FastifyRequest) => request.user?.id }))
+ */
+
+export function issueToken<Request extends FastifyRequestLike = FastifyRequestLike>(
+  options: IssueTokenOptions<Request>,
+): (request: Request, reply: FastifyReplyLike) => Promise<FastifyReplyLike> {
+  const issue = tokenIssuer(options)
+  return async (request, reply) => {
+    sendByFastify(reply, await issue(request))
+    return reply
+  }
 }

@@ -1,8 +1,10 @@
 import type { IdempotencyOptions } from './guard-options.ts'
-import { createWebServe } from './web-serve.ts'
+import { type IssueTokenOptions, tokenIssuer } from './token-issuer.ts'
+import { createWebServe, webResponse } from './web-serve.ts'
 
 export type { IdempotencyOptions } from './guard-options.ts'
 export { operationOf } from './operation-of.ts'
+export type { IssueTokenOptions } from './token-issuer.ts'
 
 /** A Web-standard handler: a Next.js route handler, `Bun.serve`, `Deno.serve`, a service worker. */
 export type FetchHandler<Rest extends readonly unknown[], R extends Request = Request> = (
@@ -36,4 +38,20 @@ export function idempotency<R extends Request = Request>(options: IdempotencyOpt
       }
       return (await serve(exchange)) ?? handler(request, ...rest)
     }
+}
+
+/**
+ * Answers a request for a one-time token, which `idempotency({ tokens })` takes: see {@link IssueTokenOptions}. Check who
+ * asks before it.
+ *
+ * @throws `TypeError` for options that make no sense.
+ * @example
+ * export const POST = issueToken({ tokens, scope: (request) => userOf(request) })
+ */
+
+export function issueToken<R extends Request = Request>(
+  options: IssueTokenOptions<R>,
+): (request: R) => Promise<Response> {
+  const issue = tokenIssuer(options)
+  return async (request) => webResponse(await issue(request))
 }

@@ -1,7 +1,8 @@
 import type { Clock } from '../core/clock.ts'
 import type { Key } from '../core/derive-key.ts'
-import type { Once, Reconcile, Redact } from '../core/once-types.ts'
-import type { OnCrash } from '../core/operation.ts'
+import type { AttemptReply, Call, Once, Operation, Reconcile, Redact } from '../core/once-types.ts'
+import type { OnCrash, OperationId } from '../core/operation.ts'
+import type { TokenSource } from './presented-token.ts'
 import type { KeyedRequest } from './types.ts'
 
 /** What a 5xx response, or a throw, means for the operation when nothing is known of its effect. */
@@ -23,6 +24,20 @@ export type DerivedKey = Key | undefined | null
 /** What the guard needs of the engine. */
 export type GuardedOnce = Pick<Once, 'attempt' | 'get' | 'scope'>
 
+/** What the guard needs of one-time tokens: what `createTokens({ once })` answers has it. */
+export interface GuardTokens {
+  /** The scope of their `once`. */
+  readonly namespace: string
+  /** Runs `fn` once for the token. @throws `TOKEN_REFUSED` for one that was not issued to `scope`, or cannot be used any more. */
+  attempt<T>(
+    token: string,
+    fn: (op: Operation) => T | Promise<T>,
+    call: Omit<Call, 'key' | 'allowVolatile'>,
+  ): Promise<AttemptReply<T>>
+  /** The operation that a token is used in; nothing for what cannot be a token. */
+  operationOf(token: string, scope: string): OperationId | undefined
+}
+
 /** Options of {@link createGuard}: what every adapter and the gateway share. */
 export interface GuardOptions {
   /** Runs the operations. Its scope is the namespace of all keys. */
@@ -37,6 +52,14 @@ export interface GuardOptions {
    * Limit: what it throws is told on the diagnostics channel `onceward` only; of a `TypeError` the client gets the message.
    */
   readonly deriveKey?: (request: KeyedRequest, body: Buffer) => DerivedKey | Promise<DerivedKey>
+  /**
+   * Takes one-time tokens for keys, and nothing else: a request without one is refused with 400 `key-missing`, one whose
+   * token was not issued to its caller, has expired or is used up with 400 `token-refused`. A token is for one request:
+   * on another method, path or body it is a reuse. Made with the same `once`.
+   */
+  readonly tokens?: GuardTokens
+  /** Where the token is. Default: in the field `Idempotency-Key`. */
+  readonly tokenFrom?: TokenSource
   /** How long a duplicate waits for the running one at most, in ms; `Prefer: wait=n` shortens it. Default 30,000. */
   readonly waitMs?: number
   /** The largest body that is fingerprinted, in bytes; a larger one is refused with 413. Default 1,048,576. */

@@ -4,12 +4,13 @@ import { createEmitter, type Emit } from '../core/observer.ts'
 import type { Call, Redact } from '../core/once-types.ts'
 import { systemClock } from '../core/system.ts'
 import type { GuardOptions, IdempotencyOptions, OnServerError } from './guard-options.ts'
+import { checkTokenSource } from './presented-token.ts'
 import { createQuota, type Quota } from './quota.ts'
 import { MAX_HEAD_BYTES, responseCodec } from './response-codec.ts'
 import { replayedHeaders } from './response-headers.ts'
 
 /** Guard options, checked and with every default filled in. */
-export interface GuardSettings extends Pick<GuardOptions, 'once' | 'deriveKey'> {
+export interface GuardSettings extends Pick<GuardOptions, 'once' | 'deriveKey' | 'tokens' | 'tokenFrom'> {
   readonly requireKey: boolean
   readonly waitMs: number
   readonly maxBodyBytes: number
@@ -34,6 +35,8 @@ const OPTIONS: Readonly<Record<keyof IdempotencyOptions<unknown>, true>> = {
   scope: true,
   requireKey: true,
   deriveKey: true,
+  tokens: true,
+  tokenFrom: true,
   waitMs: true,
   maxBodyBytes: true,
   maxResponseBytes: true,
@@ -60,6 +63,23 @@ function redactResponse(redact: Redact): Redact {
   return (found, about) => (about.kind === 'value' && isTooLarge(found) ? found : redact(found, about))
 }
 
+function checkTokens({ tokens, tokenFrom, deriveKey, failOpen }: Partial<GuardOptions>): void {
+  if (tokens === undefined) {
+    if (tokenFrom !== undefined)
+      throw new TypeError('tokenFrom needs `tokens`: what createTokens({ once }) answers')
+    return
+  }
+  if (typeof tokens?.attempt !== 'function' || typeof tokens.operationOf !== 'function')
+    throw new TypeError('tokens must be what createTokens({ once }) answers')
+  if (deriveKey !== undefined)
+    throw new TypeError('tokens and deriveKey exclude each other: a key is issued or derived')
+  if (failOpen === true)
+    throw new TypeError(
+      'tokens and failOpen exclude each other: a token cannot be checked while the store is down',
+    )
+  if (tokenFrom !== undefined) checkTokenSource(tokenFrom)
+}
+
 /** Checks options. @throws `TypeError` that names the option and the mend. */
 export function settingsOf(given: GuardOptions): GuardSettings {
   const options: Partial<GuardOptions> = given ?? {}
@@ -71,10 +91,13 @@ export function settingsOf(given: GuardOptions): GuardSettings {
   if (!['hold', 'store', 'release'].includes(onServerError)) {
     throw new TypeError(`onServerError must be 'hold', 'store' or 'release', not ${written(onServerError)}`)
   }
+  checkTokens(options)
   const maxResponseBytes = atLeast('maxResponseBytes', options.maxResponseBytes ?? MEBIBYTE, 0)
   return {
     once,
-    requireKey: options.requireKey ?? false,
+    requireKey: options.tokens !== undefined || (options.requireKey ?? false),
+    ...(options.tokens === undefined ? {} : { tokens: options.tokens }),
+    ...(options.tokenFrom === undefined ? {} : { tokenFrom: options.tokenFrom }),
     ...(options.deriveKey === undefined ? {} : { deriveKey: options.deriveKey }),
     waitMs: atLeast('waitMs', options.waitMs ?? 30_000, 0),
     maxBodyBytes: atLeast('maxBodyBytes', options.maxBodyBytes ?? MEBIBYTE, 0),

@@ -1,14 +1,15 @@
 import { deriveKey, type Key } from '../core/derive-key.ts'
 import { ERRORS, isOncewardError, OncewardError } from '../core/errors.ts'
 import { operationId } from '../core/identity.ts'
-import type { AttemptReply, Operation } from '../core/once-types.ts'
+import type { AttemptReply, Call, Operation } from '../core/once-types.ts'
 import type { OperationId } from '../core/operation.ts'
 import { finalFailure, noEffect, verdictOn } from '../core/verdict.ts'
 import { tooLarge } from './admission.ts'
 import { executedAnswer, expiryOf, problemFor, replayedAnswer } from './answers.ts'
 import type { GuardSettings } from './guard-settings.ts'
+import { presentedToken } from './presented-token.ts'
 import { requestFingerprint } from './request-fingerprint.ts'
-import { operationKey, operationScope } from './request-identity.ts'
+import { operationKey, operationScope, storableCaller } from './request-identity.ts'
 import { storedHeaders } from './response-headers.ts'
 import { verdictOnResponse } from './response-verdict.ts'
 import type { Handling, HeaderPairs, HttpAnswer, KeyedRequest, WorkResult } from './types.ts'
@@ -48,6 +49,8 @@ export function createHandler(settings: GuardSettings): (handling: Handling) => 
 interface Identity {
   readonly id: OperationId
   readonly fingerprint: string
+  /** Runs the work once for the key, or for the token. */
+  attempt<T>(call: Omit<Call, 'key'>, fn: (op: Operation) => Promise<T>): Promise<AttemptReply<T>>
 }
 
 async function identify(settings: GuardSettings, { request, caller, body }: Handling): Promise<Identity> {
@@ -57,12 +60,27 @@ async function identify(settings: GuardSettings, { request, caller, body }: Hand
   if (body instanceof Uint8Array && body.byteLength > settings.maxBodyBytes) {
     throw new OncewardError('BODY_TOO_LARGE', tooLarge(settings.maxBodyBytes))
   }
+  const { once, tokens } = settings
+  const fingerprint = () => requestFingerprint(request, body, settings.canonicalJson)
+  if (tokens !== undefined) {
+    const token = request.key ?? presentedToken(settings.tokenFrom ?? {}, request, body)
+    const scope = storableCaller(tokens.namespace, caller)
+    const id = tokens.operationOf(token, scope)
+    if (id === undefined)
+      throw new OncewardError('TOKEN_REFUSED', 'What was sent as a one-time token is none. Ask for one.')
+    return {
+      id,
+      fingerprint: fingerprint(),
+      attempt: (call, fn) => tokens.attempt(token, (op) => fn(op), { ...call, scope }),
+    }
+  }
   const key = request.key ?? (await derivedKey(settings, request, body))
-  const id = operationId(
-    operationScope(settings.once.scope, caller),
-    operationKey(request.method, request.path, key),
-  )
-  return { id, fingerprint: requestFingerprint(request, body, settings.canonicalJson) }
+  const id = operationId(operationScope(once.scope, caller), operationKey(request.method, request.path, key))
+  return {
+    id,
+    fingerprint: fingerprint(),
+    attempt: (call, fn) => once.attempt({ ...call, scope: id.scope, key: id.key }, fn),
+  }
 }
 
 /** Nothing has run yet, so whatever stands in the way of a key is a refusal without effect. */
@@ -100,7 +118,7 @@ function textOf(derived: Key): string {
 async function runOnce(
   settings: GuardSettings,
   handling: Handling,
-  { id, fingerprint }: Identity,
+  { id, fingerprint, attempt }: Identity,
   crowded: boolean,
 ): Promise<HttpAnswer> {
   const { once, quota } = settings
@@ -112,11 +130,9 @@ async function runOnce(
       const detail = 'This caller has started too many new operations; known keys are still answered.'
       throw new OncewardError('QUOTA_EXCEEDED', detail, { retryAfterMs: ticket.retryAfterMs })
     }
-    const reply = await once.attempt<WorkResult>(
+    const reply = await attempt<WorkResult>(
       {
         ...settings.call,
-        scope: id.scope,
-        key: id.key,
         input: fingerprint,
         waitMs: request.waitMs,
         whenRunning: crowded || request.waitMs === 0 ? 'reject' : 'wait',

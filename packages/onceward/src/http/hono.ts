@@ -1,10 +1,12 @@
 import { verdictOn } from '../core/verdict.ts'
 import type { IdempotencyOptions } from './guard-options.ts'
 import { attachOperation } from './operation-of.ts'
-import { createWebServe } from './web-serve.ts'
+import { type IssueTokenOptions, tokenIssuer } from './token-issuer.ts'
+import { createWebServe, webResponse } from './web-serve.ts'
 
 export type { IdempotencyOptions } from './guard-options.ts'
 export { operationOf } from './operation-of.ts'
+export type { IssueTokenOptions } from './token-issuer.ts'
 
 /** What is used of Hono's context. */
 export interface HonoContext {
@@ -72,4 +74,20 @@ function withEffectField(c: HonoContext): Response {
   const response = new Response(c.res.body, c.res)
   response.headers.set('Onceward-Effect', verdict.kind === 'no-effect' ? 'none' : 'done')
   return response
+}
+
+/**
+ * Answers a request for a one-time token, which `idempotency({ tokens })` takes: see {@link IssueTokenOptions}. Mount it after
+ * authentication.
+ *
+ * @throws `TypeError` for options that make no sense.
+ * @example
+ * app.post('/token', issueToken({ tokens, scope: (c: Context<Env>) => c.get('user')?.id }))
+ */
+
+export function issueToken<Context extends HonoContext = HonoContext>(
+  options: IssueTokenOptions<Context>,
+): (c: Context) => Promise<Response> {
+  const issue = tokenIssuer(options)
+  return async (c) => webResponse(await issue(c))
 }

@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { IdempotencyOptions } from './guard-options.ts'
 import type { LeftBody } from './node-body.ts'
-import type { NodeCapture } from './node-capture.ts'
+import { type NodeCapture, sendNodeAnswer } from './node-capture.ts'
 import { createNodeServe } from './node-serve.ts'
 import type { NodeRequest } from './node-types.ts'
+import { type IssueTokenOptions, tokenIssuer } from './token-issuer.ts'
 
 export type { IdempotencyOptions } from './guard-options.ts'
 export { operationOf } from './operation-of.ts'
+export type { IssueTokenOptions } from './token-issuer.ts'
 
 /** What is used of Koa's context. */
 export interface KoaContext {
@@ -83,4 +85,24 @@ function watchBody(body: unknown, capture: NodeCapture): void {
     | null
     | undefined
   if (typeof stream?.once === 'function') stream.once('error', capture.fail)
+}
+
+/**
+ * Answers a request for a one-time token, which `idempotency({ tokens })` takes: see {@link IssueTokenOptions}. Mount it after
+ * authentication.
+ *
+ * @throws `TypeError` for options that make no sense.
+ * @example
+ * router.post('/token', issueToken({ tokens, scope: (ctx: Koa.Context) => ctx.state.user?.id }))
+ */
+
+export function issueToken<Context extends KoaContext = KoaContext>(
+  options: IssueTokenOptions<Context>,
+): (ctx: Context) => Promise<void> {
+  const issue = tokenIssuer(options)
+  return async (ctx) => {
+    const answer = await issue(ctx)
+    ctx.respond = false
+    sendNodeAnswer(ctx.res, answer)
+  }
 }

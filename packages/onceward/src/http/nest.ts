@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type FastifyReplyLike, hijack } from './fastify-reply.ts'
 import type { IdempotencyOptions } from './guard-options.ts'
-import type { NodeCapture } from './node-capture.ts'
+import { type NodeCapture, sendNodeAnswer } from './node-capture.ts'
 import { createNodeServe } from './node-serve.ts'
 import type { NodeRequest } from './node-types.ts'
+import { type IssueTokenOptions, tokenIssuer } from './token-issuer.ts'
 
 export type { IdempotencyOptions } from './guard-options.ts'
 export { operationOf } from './operation-of.ts'
+export type { IssueTokenOptions } from './token-issuer.ts'
 
 /** What is used of Nest's execution context. */
 export interface NestContext {
@@ -93,6 +95,32 @@ export function idempotency<Request extends object = NestRequest>(
         }
         Promise.resolve(serve(exchange)).catch(reject)
       })
+    },
+  }
+}
+
+/**
+ * Answers a request for a one-time token, which `idempotency({ tokens })` takes: see {@link IssueTokenOptions}. It is an
+ * interceptor, so Nest's guards run before it; the handler of its route never runs.
+ *
+ * @throws `TypeError` for options that make no sense.
+ * @example
+ * UseInterceptors(issueToken({ tokens, scope: (request: Request) => request.user?.id }))
+ */
+export function issueToken<Request extends object = NestRequest>(
+  options: IssueTokenOptions<Request>,
+): NestInterceptor {
+  const issue = tokenIssuer(options)
+  return {
+    async intercept(context, next) {
+      if (context.getType() !== 'http') return next.handle()
+      const http = context.switchToHttp()
+      const response = http.getResponse<NestResponse>()
+      const answer = await issue(http.getRequest<Request>())
+      if ('raw' in response) hijack(response)
+      sendNodeAnswer('raw' in response ? response.raw : response, answer)
+      // Nest must not send a second answer.
+      return new Promise(() => {})
     },
   }
 }

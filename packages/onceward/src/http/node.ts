@@ -5,9 +5,11 @@ import { sendNodeAnswer } from './node-capture.ts'
 import { createNodeServe } from './node-serve.ts'
 import type { NodeRequest } from './node-types.ts'
 import { problemAnswer } from './problem.ts'
+import { type IssueTokenOptions, tokenIssuer } from './token-issuer.ts'
 
 export type { IdempotencyOptions } from './guard-options.ts'
 export { operationOf } from './operation-of.ts'
+export type { IssueTokenOptions } from './token-issuer.ts'
 
 /** A handler of `node:http`. It may answer a promise: a rejection counts as a throw. */
 export type NodeHandler = (req: IncomingMessage, res: ServerResponse) => unknown
@@ -58,5 +60,25 @@ function messageOf(error: unknown): string {
     return error instanceof Error ? error.message : String(error)
   } catch {
     return 'the guard was stopped by something that cannot be printed'
+  }
+}
+
+/**
+ * Answers a request for a one-time token, which `idempotency({ tokens })` takes: see {@link IssueTokenOptions}. Check who
+ * asks before it.
+ *
+ * @throws `TypeError` for options that make no sense.
+ * @example
+ * createServer(issueToken({ tokens, scope: (req) => userOf(req) })).listen(3001)
+ */
+
+export function issueToken(
+  options: IssueTokenOptions<IncomingMessage>,
+): (req: IncomingMessage, res: ServerResponse) => void {
+  const issue = tokenIssuer(options)
+  return (req, res) => {
+    issue(req)
+      .then((answer) => sendNodeAnswer(res, answer))
+      .catch((error) => broken(res, error))
   }
 }

@@ -33,6 +33,7 @@ const TITLES: Readonly<Partial<Record<ErrorCode, string>>> = {
   SCOPE_MISSING: 'Caller unknown',
   BODY_TOO_LARGE: 'Request body too large',
   KEY_REUSED: 'Idempotency key reused',
+  TOKEN_REFUSED: 'One-time token refused',
   QUOTA_EXCEEDED: 'Too many new operations',
   IN_PROGRESS: 'Operation in progress',
   OUTCOME_UNKNOWN: 'Outcome unknown',
@@ -49,6 +50,7 @@ const OPEN_DETAILS: ReadonlySet<ErrorCode> = new Set([
   'REQUEST_INVALID',
   'SCOPE_MISSING',
   'BODY_TOO_LARGE',
+  'TOKEN_REFUSED',
   'QUOTA_EXCEEDED',
 ])
 

@@ -19,10 +19,11 @@ export function operationKey(method: string, path: string, key: string): string 
 
 /** The scope of an operation: namespace and caller. A caller too long to be stored is replaced by its digest. */
 export function operationScope(namespace: string, caller: string): string {
-  const scope = callerScope(namespace, caller)
-  if (caller.isWellFormed() && Buffer.byteLength(scope) <= MAX_SCOPE_BYTES) return scope
-  return callerScope(
-    namespace,
-    `sha256:${createHash('sha256').update(caller, 'utf16le').digest('base64url')}`,
-  )
+  return callerScope(namespace, storableCaller(namespace, caller))
+}
+
+/** The caller as it stands in a scope: itself, or its digest where it is too long to be stored. */
+export function storableCaller(namespace: string, caller: string): string {
+  const fits = caller.isWellFormed() && Buffer.byteLength(callerScope(namespace, caller)) <= MAX_SCOPE_BYTES
+  return fits ? caller : `sha256:${createHash('sha256').update(caller, 'utf16le').digest('base64url')}`
 }

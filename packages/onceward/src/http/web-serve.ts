@@ -115,7 +115,8 @@ function freshRequest(request: Request, body: Uint8Array): Request {
     : new Request(url, init)
 }
 
-function webResponse({ status, headers, body }: SendAnswer): Response {
+/** The answer as a `Response`. */
+export function webResponse({ status, headers, body }: SendAnswer): Response {
   const fields = new Headers(headers.map(([name, value]): [string, string] => [name, value]))
   // These have no body, and the constructor refuses one.
   if (status === 204 || status === 205 || status === 304)

@@ -120,6 +120,7 @@ export function createTokens<Payload = unknown>(options: TokenOptions): Tokens<P
   }
 
   return {
+    namespace: once.scope,
     async issue(request: IssueRequest<Payload>): Promise<string> {
       refuseUnknown('issue', request, ['scope', 'payload', 'ttlMs'])
       const { scope, payload, ttlMs = limits.ttlMs } = request

@@ -51,6 +51,8 @@ export interface RedeemOptions extends Omit<Call, 'key' | 'scope' | 'allowVolati
 
 /** Issues tokens and lets each be used once. */
 export interface Tokens<Payload = unknown> {
+  /** The scope of `once`: tokens of another one are unknown here. */
+  readonly namespace: string
   /**
    * Issues a token: 256 random bits, 43 URL-safe characters. The store keeps its SHA-256 only.
    *

@@ -1,0 +1,85 @@
+import { OncewardError } from '../core/errors.ts'
+import { refuseUnknown, written } from '../core/known-fields.ts'
+import { isJsonType } from './media-type.ts'
+import { parseJson } from './request-fingerprint.ts'
+import type { KeyedRequest, ParsedBody } from './types.ts'
+
+/** Where requests carry their one-time token. Two different tokens in one request are refused. */
+export interface TokenSource {
+  /** A field of the header, for example `X-Form-Token`. */
+  readonly header?: string
+  /** A field of the body: of a form (`application/x-www-form-urlencoded`), or at the top of a JSON object. */
+  readonly field?: string
+  /** A cookie, such as `issueToken` sets it: `__Host-once-token`. */
+  readonly cookie?: string
+}
+
+/** Checks a {@link TokenSource}. @throws `TypeError` that names what is wrong. */
+export function checkTokenSource(source: TokenSource): void {
+  refuseUnknown('tokenFrom', source, ['header', 'field', 'cookie'])
+  const names = Object.entries(source)
+  if (names.length === 0)
+    throw new TypeError(
+      "tokenFrom names no place; say for example tokenFrom: { field: 'token' }, or leave it out",
+    )
+  for (const [place, name] of names) {
+    if (typeof name !== 'string' || name === '')
+      throw new TypeError(`tokenFrom.${place} must be the name of a ${place}, not ${written(name)}`)
+  }
+}
+
+/**
+ * Finds the token that a request presents. It is the same whether the bytes of the body or what a parser made of them
+ * are given.
+ *
+ * Limit: the parts of a `multipart/form-data` body are not looked into; send the token in the header or a cookie there.
+ *
+ * @throws `KEY_MISSING` where there is none, `KEY_INVALID` for several, `REQUEST_INVALID` for a body that is not what it
+ * says.
+ */
+export function presentedToken(
+  { header, field, cookie }: TokenSource,
+  request: Pick<KeyedRequest, 'headers' | 'mediaType'>,
+  body: Uint8Array | ParsedBody,
+): string {
+  const found = new Set<unknown>()
+  if (header !== undefined) for (const value of headerValues(request, header)) found.add(value)
+  if (cookie !== undefined) for (const value of cookies(request, cookie)) found.add(value)
+  if (field !== undefined) for (const value of fields(request.mediaType, body, field)) found.add(value)
+  found.delete('')
+  const [token, another] = found
+  if (another !== undefined)
+    throw new OncewardError('KEY_INVALID', 'The request carries several one-time tokens.')
+  if (token === undefined) throw new OncewardError('KEY_MISSING', 'This request needs a one-time token.')
+  if (typeof token !== 'string') throw new OncewardError('KEY_INVALID', 'The one-time token is not a text.')
+  return token
+}
+
+function headerValues({ headers }: Pick<KeyedRequest, 'headers'>, name: string): readonly string[] {
+  const lower = name.toLowerCase()
+  return headers.filter(([field]) => field.toLowerCase() === lower).map(([, value]) => value.trim())
+}
+
+function cookies(request: Pick<KeyedRequest, 'headers'>, name: string): readonly string[] {
+  return headerValues(request, 'cookie')
+    .flatMap((line) => line.split(';'))
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .map((pair) => pair.slice(name.length + 1).replace(/^"(.*)"$/, '$1'))
+}
+
+function fields(mediaType: string, body: Uint8Array | ParsedBody, name: string): readonly unknown[] {
+  if (mediaType.startsWith('application/x-www-form-urlencoded')) {
+    if (body instanceof Uint8Array) return new URLSearchParams(Buffer.from(body).toString()).getAll(name)
+    return [memberOf(body.parsed, name)].flat()
+  }
+  if (!isJsonType(mediaType)) return []
+  return [memberOf(body instanceof Uint8Array ? parseJson(body) : body.parsed, name)]
+}
+
+/** An empty text where there is none: it is no token. */
+function memberOf(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? (value as Record<string, unknown>)[name]
+    : ''
+}
