@@ -1,4 +1,8 @@
 export { createTasks } from './create-tasks.ts'
+export type { JobOptions } from './once-delivered.ts'
+export { type BullmqJob, onceProcessor } from './once-processor.ts'
+export { type GraphileHelpers, type GraphileJob, onceTask } from './once-task.ts'
+export { onceWork, type PgBossJob } from './once-work.ts'
 export { TASK_EDGES } from './task-transitions.ts'
 export type * from './task-types.ts'
 export type * from './worker-types.ts'

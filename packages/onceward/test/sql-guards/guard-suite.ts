@@ -1,4 +1,5 @@
 /** What the guards of `onceward/sql` do, in the transactions of any package. */
+// biome-ignore-all lint/nursery/useAwaitThenable: one suite for drivers that answer at once and for those that answer later.
 import { beforeEach, expect, it } from 'vitest'
 import {
   declareGraph,
