@@ -1,0 +1,6 @@
+export * from './bullmq.ts'
+export * from './kafka.ts'
+export * from './nats.ts'
+export * from './rabbit.ts'
+export * from './sqs.ts'
+export type { WrapperOptions } from './wrapper-options.ts'
