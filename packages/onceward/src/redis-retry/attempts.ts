@@ -100,6 +100,8 @@ function ended(thrown: unknown, where: string): Attempt<never> {
 /** Whether an error is a reply of the server: by its class, and for clients of other makes by how servers word them. */
 function isErrorReply(error: Error): boolean {
   if (error.name === 'ReplyError') return true
+  // By the rules of RESP 2 ioredis refuses itself what the server would.
+  if (error.message.startsWith('Connection in subscriber mode')) return true
   for (let at: object | null = error; at !== null; at = Object.getPrototypeOf(at) as object | null) {
     if (/^(?:ErrorReply|ReplyError)$/.test(at.constructor.name)) return true
   }

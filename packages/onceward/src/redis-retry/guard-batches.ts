@@ -108,13 +108,15 @@ export function guardBatches(settings: GuardBatchSettings): GuardBatches {
       for (const { resolve } of batch) resolve(ended)
       return
     }
-    const [answers, acknowledged] = ended.reply
+    const [reply, acknowledged] = ended.reply
+    // Something else comes where somebody has opened a MULTI on the connection. Nothing is known by it.
+    const answers: readonly unknown[] = Array.isArray(reply) ? reply : []
     for (const [place, { resolve }] of batch.entries()) {
-      const answer = (answers as readonly unknown[])[place]
+      const answer = answers[place]
       resolve({
         kind: 'replied',
         reply: {
-          answer: Buffer.isBuffer(answer) ? answer : Buffer.from(String(answer)),
+          answer: Buffer.isBuffer(answer) ? answer : Buffer.from(typeof answer === 'string' ? answer : ''),
           sentAt,
           acknowledged,
         },

@@ -25,9 +25,10 @@ export type RedisValue =
 export interface ExecOptions {
   /**
    * Names the operation: who repeats the same commands under the same name within `retentionMs`, even from another
-   * process, gets the first reply. 1 to 200 bytes. Default: a random name that nobody else can repeat.
+   * process, gets the first reply. 1 to 200 bytes, well-formed. Default: a random name that nobody else can repeat.
    *
-   * Limit: in a cluster a name is looked up in the hash slot of the keys, so repeat it with the same keys.
+   * Limit: in a cluster a name is looked up in the hash slot of the keys, so repeat it with the same keys. A read alone
+   * changes nothing and is not remembered: it is answered anew.
    */
   readonly opId?: string
   /** Whether bulk replies are text (UTF-8) or bytes. Default: `replies` of the wrapper. */
@@ -46,7 +47,7 @@ export interface SafeRedisOptions {
   readonly mode?: 'strict' | 'fast'
   /**
    * How long a command may take with all its attempts, in ms; nothing of it is executed later than that on the server's
-   * clock. Default 10,000. The call ends at the latest two `attemptTimeoutMs` after it.
+   * clock; the wait for its turn counts. Default 10,000. The call ends at the latest two `attemptTimeoutMs` after it.
    */
   readonly deadlineMs?: number
   /**
@@ -64,8 +65,8 @@ export interface SafeRedisOptions {
   /** How many commands may wait for their turn; one more is refused with `STORE_UNAVAILABLE`. Default 10,000. */
   readonly maxWaiting?: number
   /**
-   * Larger replies of guarded commands are answered once and not kept, in bytes: a repetition then ends in
-   * `OUTCOME_NOT_REPLAYABLE` (effect done). Default 1 MiB.
+   * Larger replies of guarded commands are answered once and not kept, in bytes, at most 512 MiB: a repetition then ends
+   * in `OUTCOME_NOT_REPLAYABLE` (effect done). Default 1 MiB.
    */
   readonly maxReplyBytes?: number
   /** Whether bulk replies are text (UTF-8) or bytes. Default `text`. */
@@ -146,13 +147,18 @@ export interface SafeRedis {
    * a cluster their keys have to lie in one hash slot.
    *
    * Limit: as with `MULTI`, nothing is undone. When a command is answered an error, the others take effect all the
-   * same, and the call ends in `COMMAND_REFUSED` (effect done) with all replies as `value`, errors in their places.
+   * same, and the call ends in `COMMAND_REFUSED` (effect done; none where all failed) with all replies as `value`, errors in
+   * their places. At most 30,000 words altogether.
    */
   atomic(commands: readonly CommandLine[], options?: ExecOptions): Promise<readonly RedisValue[]>
   /** Calls `listener` for each event of a type, until the returned function is called. */
   on(type: SafeRedisEvent['type'], listener: (event: SafeRedisEvent) => void): () => void
   /** Counts for an alert: `replays` are the duplicates that the bare client would have executed. */
   stats(): SafeRedisStats
-  /** Takes no more calls, and resolves once those that run have ended. The client stays open. */
+  /**
+   * Takes no more calls, and resolves once those that run have ended. The client stays open.
+   *
+   * Limit: a command that waits for ever (`BLPOP` with 0) holds it up until the client itself is closed.
+   */
   close(): Promise<void>
 }

@@ -183,6 +183,43 @@ await describeWhere('redis', 'a safe client that is given what it should not be'
     })
   }
 
+  it('knows nothing by a reply that is not one of the script', async () => {
+    const server = await serving()
+    const client = new Redis(server.url, SENDS_ONCE)
+    ends.push(() => client.disconnect())
+    const safe = safeRedis(client, { prefix: 'm' })
+    await safe.call('INCR', 'k')
+    // Somebody who shares the client has begun a transaction by hand: it is executed by his EXEC, or never.
+    await client.call('MULTI')
+    expect(await failureOf(safe.call('INCR', 'k'))).toMatchObject({ code: 'AMBIGUOUS_RESULT' })
+    await client.call('DISCARD')
+    const send = client.callBuffer.bind(client)
+    for (const odd of [null, 'OK', {}, [], [null], [[]], [5]]) {
+      client.callBuffer = (async (...words: Parameters<typeof send>) => {
+        await send(...words)
+        return odd
+      }) as typeof client.callBuffer
+      expect([odd, await failureOf(safe.call('INCR', 'k'))]).toMatchObject([
+        odd,
+        { code: 'AMBIGUOUS_RESULT' },
+      ])
+    }
+    await safe.close()
+  })
+
+  it('knows that nothing was sent over a client that has begun to listen', async () => {
+    const server = await serving()
+    const client = new Redis(server.url, { ...SENDS_ONCE, protocol: 2 })
+    ends.push(() => client.disconnect())
+    const safe = safeRedis(client, { prefix: 'm' })
+    await safe.call('INCR', 'k')
+    await client.subscribe('channel')
+    const error = await failureOf(safe.call('INCR', 'k'))
+    expect(error).toMatchObject({ code: 'STORE_MISCONFIGURED', effect: 'none' })
+    expect(error.message).toMatch(/only listens/)
+    await safe.close()
+  })
+
   it('asks again when the script has stopped within: what came before in the same call was executed', async () => {
     const server = await serving()
     const client = new Redis(server.url, SENDS_ONCE)
