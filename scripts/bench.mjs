@@ -53,6 +53,18 @@ const BENCHES = /** @type {Record<string, Bench>} */ ({
     quick: [...SHORT, '--markers', '2000'],
     quickMinutes: 0.3,
   },
+  dedupe: {
+    file: 'bench/dedupe/run.mjs',
+    minutes: 0.5,
+    quick: [...SHORT, '--entries', '50000'],
+    quickMinutes: 0.4,
+  },
+  tokens: {
+    file: 'bench/tokens/run.mjs',
+    minutes: 0.5,
+    quick: [...SHORT, '--tokens', '2000'],
+    quickMinutes: 0.4,
+  },
   profile: { file: 'bench/profile/run.mjs', minutes: 0.3, quick: [], quickMinutes: 0.3 },
   memory: { file: 'bench/gateway/memory.mjs', minutes: 2 },
   weight: { file: 'bench/weight/run.mjs', minutes: 0.3, quick: ['--runs', '9'], quickMinutes: 0.2 },

@@ -30,6 +30,9 @@ for i = 1, #KEYS do gone[i] = redis.call('UNLINK', KEYS[i]) end
 return gone
 `
 
+/** So many keys are one script, so that others have their turn between two. They are sent together. */
+const PART = 1000
+
 /** What marking needs of its store. */
 interface SeenParts {
   readonly connection: RedisConnection
@@ -39,7 +42,7 @@ interface SeenParts {
 
 /**
  * Remembers items as keys of their own that the server expires: the bytes of the digest in the key, the nonce of the call as
- * the value. One script a call; in a cluster one for each bucket.
+ * the value. One round trip a call; in a cluster one to each node.
  */
 export function redisSeen(
   { connection, layout, wait }: SeenParts,
@@ -63,9 +66,9 @@ export function redisSeen(
     args: readonly (string | Buffer)[],
   ): Promise<readonly boolean[]> => {
     const answers: boolean[] = new Array<boolean>(digests.length).fill(false)
-    const groups = connection.cluster ? byBucket(layout, digests) : [digests.map((_, place) => place)]
+    const groups = connection.cluster ? byBucket(layout, digests) : [[...digests.keys()]]
     await Promise.all(
-      groups.map(async (places) => {
+      groups.flatMap(inParts).map(async (places) => {
         const keys = places.map((place) => keyOf(layout, digests[place] as string))
         const reply = (await run(script, keys, args)) as readonly unknown[]
         places.forEach((place, at) => {
@@ -104,4 +107,10 @@ function byBucket(layout: KeyLayout, digests: readonly string[]): readonly (read
     else groups.set(number, [place])
   }
   return [...groups.values()]
+}
+
+function inParts(places: readonly number[]): readonly (readonly number[])[] {
+  const parts: (readonly number[])[] = []
+  for (let from = 0; from < places.length; from += PART) parts.push(places.slice(from, from + PART))
+  return parts
 }

@@ -12,7 +12,10 @@ const FORGET = 'DELETE FROM onceward_seen WHERE digest = ? RETURNING expires_at'
 const PURGE = `DELETE FROM onceward_seen WHERE digest IN (
   SELECT digest FROM onceward_seen WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`
 
-/** Remembers items in the table `onceward_seen`: one transaction a call, which holds the write lock. */
+/** So many items are one transaction: their turn of the event loop takes about 10 ms. */
+const PART = 1000
+
+/** Remembers items in the table `onceward_seen`, in short transactions, with a turn of the event loop between two. */
 export function sqliteSeen(
   context: StoreContext,
   call: <T>(body: () => T | Promise<T>) => Promise<T>,
@@ -21,15 +24,27 @@ export function sqliteSeen(
   const write = <T>(body: (now: number) => T) =>
     // Time is read under the write lock, so it never runs against the order of the commits.
     call(() => writeTransaction(context, () => body(Math.floor(clock.now()))))
+  const inParts = async (
+    digests: readonly string[],
+    ask: (part: readonly string[], now: number) => readonly boolean[],
+  ): Promise<readonly boolean[]> => {
+    const answers: boolean[] = []
+    for (let from = 0; from < digests.length; from += PART) {
+      if (from > 0) await new Promise((resolve) => setImmediate(resolve))
+      const part = digests.slice(from, from + PART)
+      answers.push(...(await write((now) => ask(part, now))))
+    }
+    return answers
+  }
 
   return {
     mark: ({ digests, markId, windowMs, sliding }) =>
-      write((now) => {
+      inParts(digests, (part, now) => {
         const take = connection.prepare(TAKE)
         const isMine = connection.prepare(IS_MINE)
         const prolong = connection.prepare(PROLONG)
         const [mark, expiresAt] = [Buffer.from(markId, 'base64url'), now + windowMs]
-        return digests.map((text) => {
+        return part.map((text) => {
           const digest = Buffer.from(text, 'base64url')
           if (Number(take.run(digest, expiresAt, mark, now).changes) === 1) return true
           if (sliding) prolong.run(expiresAt, digest)
@@ -37,9 +52,9 @@ export function sqliteSeen(
         })
       }),
     forget: (digests) =>
-      write((now) => {
+      inParts(digests, (part, now) => {
         const forget = connection.prepare(FORGET)
-        return digests.map((digest) => {
+        return part.map((digest) => {
           const [gone] = forget.all(Buffer.from(digest, 'base64url')) as { readonly expires_at: number }[]
           return gone !== undefined && gone.expires_at > now
         })
