@@ -1,5 +1,5 @@
 import { ask, type SqlWork } from '../drivers/database/index.ts'
-import { limitOf, lockTasks, recordsOf, rowsOf, type TaskLedger, writeChanges } from './task-ledger.ts'
+import { legible, limitOf, lockTasks, rowsOf, type TaskLedger, writeChanges } from './task-ledger.ts'
 import { readRecord, type TaskRecord, text, whole } from './task-record.ts'
 import { type Ending, isFinished, settle } from './task-transitions.ts'
 import { ACK_FIELDS, BEAT_FIELDS, TAKE_FIELDS } from './work-statements.ts'
@@ -19,7 +19,8 @@ export async function claimTasks(ledger: TaskLedger, asked: ClaimAsk): Promise<r
   if (database.dialect !== 'postgres') return database.transaction(() => claimWork(ledger, asked))
   const values = [JSON.stringify(asked.actions), String(asked.most), asked.owner, String(asked.leaseMs)]
   const { rows } = await database.write({ statement: work.claim, values })
-  return [...recordsOf(ledger, rows)].sort((a, b) => a.runAt - b.runAt || (a.id < b.id ? -1 : 1))
+  const records = [...legible(ledger, rows, (row) => readRecord(row, database.where))]
+  return records.sort((a, b) => a.runAt - b.runAt || (a.id < b.id ? -1 : 1))
 }
 
 function* claimWork(ledger: TaskLedger, asked: ClaimAsk): SqlWork<readonly TaskRecord[]> {
@@ -29,9 +30,11 @@ function* claimWork(ledger: TaskLedger, asked: ClaimAsk): SqlWork<readonly TaskR
     const left = most - taken.length
     if (left === 0) break
     const { rows } = yield* ask(ledger.work.due, [action, limitOf(ledger, left)])
-    for (const row of rows) {
-      const found = readRecord(row, ledger.database.where)
-      const now = whole(row, 'now')
+    const due = legible(ledger, rows, (row) => ({
+      found: readRecord(row, ledger.database.where),
+      now: whole(row, 'now'),
+    }))
+    for (const { found, now } of due) {
       taken.push({
         ...found,
         state: 'running',
@@ -53,7 +56,7 @@ function* claimWork(ledger: TaskLedger, asked: ClaimAsk): SqlWork<readonly TaskR
 /** Tasks that a worker was given without having heard of it. */
 export async function strayTasks(ledger: TaskLedger, owner: string): Promise<readonly TaskRecord[]> {
   const { rows } = await ledger.database.read({ statement: ledger.work.mine, values: [owner] })
-  return recordsOf(ledger, rows)
+  return [...legible(ledger, rows, (row) => readRecord(row, ledger.database.where))]
 }
 
 /** The end of an attempt, as its worker asks for it. `record` is the task as it was given. */

@@ -57,14 +57,6 @@ export function createTasks(options: TasksOptions): Tasks {
   } = options
   const database = openDatabase(db, rest satisfies DatabaseOptions, 'createTasks')
   const { clock, timers, random, maxInputBytes, maxResultBytes } = settings
-  const ledger = taskLedger(database, random)
-  const newId = uuids({ clock, random }, settings.ids)
-  const work = database.hints('onceward_tasks')
-  const cancels = database.hints('onceward_task_cancels')
-  const results = database.hints('onceward_task_results')
-  const watch = resultWatch({ ledger, clock, timers, random, results })
-  const workers = new Set<{ readonly worker: TaskWorker; readonly types: readonly string[] }>()
-  const counters = { claimed: 0, done: 0, retried: 0, failed: 0, dead: 0, held: 0, cancelled: 0, lost: 0 }
   const emit = (event: TaskEventNotice) => {
     try {
       observer?.(event)
@@ -72,7 +64,16 @@ export function createTasks(options: TasksOptions): Tasks {
       // An observer's fault must not become the task's.
     }
   }
-
+  const ledger = taskLedger(database, random, (error) =>
+    emit({ type: 'trouble', id: '', actionType: '', error }),
+  )
+  const newId = uuids({ clock, random }, settings.ids)
+  const work = database.hints('onceward_tasks')
+  const cancels = database.hints('onceward_task_cancels')
+  const results = database.hints('onceward_task_results')
+  const watch = resultWatch({ ledger, clock, timers, random, results })
+  const workers = new Set<{ readonly worker: TaskWorker; readonly types: readonly string[] }>()
+  const counters = { claimed: 0, done: 0, retried: 0, failed: 0, dead: 0, held: 0, cancelled: 0, lost: 0 }
   const createAll = async (
     orders: readonly NewTask[],
     { tx }: CreateOptions = {},

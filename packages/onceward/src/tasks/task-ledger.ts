@@ -1,5 +1,5 @@
 import type { Random } from '../core/clock.ts'
-import { OncewardError } from '../core/errors.ts'
+import { isOncewardError, OncewardError } from '../core/errors.ts'
 import { jittered } from '../core/jittered.ts'
 import { ask, type SqlDatabase, type SqlWork } from '../drivers/database/index.ts'
 import type { SqlDialect } from '../drivers/sql/index.ts'
@@ -28,10 +28,16 @@ export interface TaskLedger {
   readonly changes: ChangeStatements
   readonly work: WorkStatements
   readonly reads: ReadStatements
+  /** Is told of rows that cannot be read and were passed over. */
+  readonly trouble: (error: unknown) => void
 }
 
 /** Makes the statements of a database, once. */
-export function taskLedger(database: SqlDatabase, random: Random): TaskLedger {
+export function taskLedger(
+  database: SqlDatabase,
+  random: Random,
+  trouble: (error: unknown) => void = () => {},
+): TaskLedger {
   const table = taskTable(database)
   return {
     database,
@@ -40,6 +46,7 @@ export function taskLedger(database: SqlDatabase, random: Random): TaskLedger {
     changes: changeStatements(table),
     work: workStatements(table),
     reads: readStatements(table),
+    trouble,
   }
 }
 
@@ -57,6 +64,18 @@ export function recordsOf({ database }: TaskLedger, rows: readonly Row[]): reado
   return rows.map((row) => readRecord(row, database.where))
 }
 
+/** The same without the rows that cannot be read: one of them must not keep a worker from the others. */
+export function* legible<T>(ledger: TaskLedger, rows: readonly Row[], read: (row: Row) => T): Generator<T> {
+  for (const row of rows) {
+    try {
+      yield read(row)
+    } catch (error) {
+      if (!isOncewardError(error, 'STORE_CORRUPT')) throw error
+      ledger.trouble(error)
+    }
+  }
+}
+
 /** A task under its row lock, and the time. */
 export interface Locked {
   readonly record: TaskRecord
@@ -70,8 +89,12 @@ export function* lockTasks(ledger: TaskLedger, ids: readonly string[]): SqlWork<
   return lockedOf(ledger, rows)
 }
 
+function lockedIn(row: Row, where: string): Locked {
+  return { record: readRecord(row, where), now: whole(row, 'now') }
+}
+
 function lockedOf({ database }: TaskLedger, rows: readonly Row[]): readonly Locked[] {
-  return rows.map((row) => ({ record: readRecord(row, database.where), now: whole(row, 'now') }))
+  return rows.map((row) => lockedIn(row, database.where))
 }
 
 /** Writes changes of locked tasks. */
@@ -216,7 +239,8 @@ function crowded({ database }: TaskLedger): OncewardError {
 /** Ends attempts whose lease is over; answers how many. */
 export function* sweepWork(ledger: TaskLedger, limit: number): SqlWork<readonly TaskRecord[]> {
   const { rows } = yield* ask(ledger.work.lapsed, [limitOf(ledger, limit)])
-  const changes = lockedOf(ledger, rows).map(({ record, now }) => ({
+  const lapsed = [...legible(ledger, rows, (row) => lockedIn(row, ledger.database.where))]
+  const changes = lapsed.map(({ record, now }) => ({
     from: record,
     to: lapse(record, now, backoffMs(record.policy.backoff, record.attempt, ledger.random)),
   }))

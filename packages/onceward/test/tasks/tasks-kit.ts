@@ -61,3 +61,12 @@ export function crashedWorker(
 export function until<T>(look: () => T | Promise<T>): Promise<NonNullable<T>> {
   return vi.waitUntil(look, { timeout: 10_000, interval: 10 }) as Promise<NonNullable<T>>
 }
+
+/** Work that goes on when the test says so. */
+export function gate(): { readonly passed: Promise<void>; open(): void } {
+  let open = () => {}
+  const passed = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { passed, open: () => open() }
+}

@@ -1,0 +1,90 @@
+/** What only PostgreSQL has to prove: heartbeats that write no index, and claims that read as much as they take. */
+import pg from 'pg'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { describeWith } from '../../../../test-servers/index.mjs'
+import { systemRandom } from '../../src/core/system.ts'
+import { openDatabase } from '../../src/drivers/database/index.ts'
+import { claimTasks, renewTasks } from '../../src/tasks/claim-work.ts'
+import { createTasks } from '../../src/tasks/index.ts'
+import { taskLedger } from '../../src/tasks/task-ledger.ts'
+import { taskOf } from './tasks-kit.ts'
+
+await describeWith('postgres', 'tasks on PostgreSQL', (servers) => {
+  let pool: pg.Pool
+  let drop: () => Promise<void>
+  beforeAll(async () => {
+    const database = await servers.postgres.createDatabase()
+    drop = () => database.drop()
+    pool = new pg.Pool({ connectionString: database.url, max: 4 })
+    await createTasks({ db: pool }).migrate()
+  })
+  afterAll(async () => {
+    await pool.end()
+    await drop()
+  })
+  const numbers = async (text: string) => {
+    const { rows } = await pool.query(text)
+    return Object.fromEntries(Object.entries(rows[0] as object).map(([name, value]) => [name, Number(value)]))
+  }
+
+  it('renews leases by HOT updates: no heartbeat writes an index', async () => {
+    // Statistics are sent at the end of a session or after a while; on one connection they can be flushed.
+    const one = new pg.Pool({ ...pool.options, max: 1 })
+    try {
+      const tasks = createTasks({ db: one })
+      await tasks.create(Array.from({ length: 50 }, () => taskOf()))
+      const ledger = taskLedger(openDatabase(one, {}, 'a test'), systemRandom)
+      const claimed = await claimTasks(ledger, { actions: ['work'], most: 50, owner: 'w', leaseMs: 60_000 })
+      const looked = async () => {
+        await one.query('SELECT pg_stat_force_next_flush()')
+        await one.query('SELECT pg_stat_clear_snapshot()')
+        const { rows } = await one.query(
+          "SELECT n_tup_upd AS updates, n_tup_hot_upd AS hot FROM pg_stat_user_tables WHERE relname = 'onceward_tasks'",
+        )
+        return { updates: Number(rows[0].updates), hot: Number(rows[0].hot) }
+      }
+      const before = await looked()
+      for (let beat = 0; beat < 20; beat++) {
+        const beats = claimed.map(({ id, attempt }) => ({ id, owner: 'w', attempt, lease: 60_000 + beat }))
+        expect((await renewTasks(ledger, beats)).size).toBe(50)
+      }
+      const after = await looked()
+      const updates = after.updates - before.updates
+      expect(updates).toBe(1000)
+      // A page that has no room left is cleared at the next beat.
+      expect((after.hot - before.hot) / updates).toBeGreaterThan(0.9)
+    } finally {
+      await one.end()
+    }
+  })
+
+  it('claims by reading about as many entries as it takes, whatever the backlog and its neighbours', async () => {
+    await pool.query('TRUNCATE onceward_tasks')
+    await pool.query(`INSERT INTO onceward_tasks (id, user_id, action_type, state, on_crash, run_at, attempt,
+        max_attempts, fence, lease_until, created_at, changed_at, history)
+      SELECT gen_random_uuid(), 'u', CASE WHEN n % 2 = 0 THEN 'work' ELSE 'nobody' END, 'pending', 'hold', n, 0, 5, 0, 0,
+        0, 0, '[]' FROM generate_series(1, 20000) AS n`)
+    const ledger = taskLedger(openDatabase(pool, {}, 'a test'), systemRandom)
+    const reads = `SELECT coalesce(sum(idx_tup_fetch + seq_tup_read), 0) AS read FROM pg_stat_xact_user_tables
+      WHERE relname = 'onceward_tasks'`
+    const client = await pool.connect()
+    try {
+      await client.query('BEGIN')
+      const before = Number((await client.query(reads)).rows[0].read)
+      const { rows } = await client.query(
+        `SELECT count(*) FROM onceward_task_claim('["work"]', 50, 'w', 1000)`,
+      )
+      expect(Number(rows[0].count)).toBe(50)
+      expect(Number((await client.query(reads)).rows[0].read) - before).toBeLessThan(300)
+      await client.query('ROLLBACK')
+    } finally {
+      client.release()
+    }
+    expect(
+      await claimTasks(ledger, { actions: ['none', 'work'], most: 3, owner: 'w', leaseMs: 1 }),
+    ).toHaveLength(3)
+    expect(await numbers('SELECT count(*) AS count FROM onceward_tasks WHERE state = $$running$$')).toEqual({
+      count: 3,
+    })
+  })
+})
