@@ -5,6 +5,7 @@ import type promiseMysql from 'mysql2/promise'
 import type { Once, OperationCatalog, OperationStore, StoreCapabilities } from 'onceward'
 import type { Lease, LockBackend, Locks } from 'onceward/locks'
 import type { RegisterTest, StartHttp } from 'onceward/testing'
+import type { Tokens } from 'onceward/tokens'
 import type nodePostgres from 'pg'
 import type { createClient as createRedisClient } from 'redis'
 
@@ -35,6 +36,11 @@ declare global {
   }
   const createReadStream: typeof nodeCreateReadStream
   const createServer: typeof nodeCreateServer
+
+  // For tokens.
+  const tokens: Tokens
+  const user: User
+  const form: { readonly token: string }
 
   // For locks.
   const locks: Locks<number>

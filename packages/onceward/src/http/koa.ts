@@ -93,7 +93,7 @@ function watchBody(body: unknown, capture: NodeCapture): void {
  *
  * @throws `TypeError` for options that make no sense.
  * @example
- * router.post('/token', issueToken({ tokens, scope: (ctx: Koa.Context) => ctx.state.user?.id }))
+ * app.use(issueToken({ tokens, scope: (ctx: Koa.Context) => ctx.state.user?.id })) // on the route of tokens alone
  */
 
 export function issueToken<Context extends KoaContext = KoaContext>(

@@ -105,7 +105,7 @@ export function idempotency<Request extends object = NestRequest>(
  *
  * @throws `TypeError` for options that make no sense.
  * @example
- * UseInterceptors(issueToken({ tokens, scope: (request: Request) => request.user?.id }))
+ * const answersTokens = issueToken({ tokens, scope: (request: Request) => request.user?.id }) // @UseInterceptors(answersTokens)
  */
 export function issueToken<Request extends object = NestRequest>(
   options: IssueTokenOptions<Request>,
