@@ -98,6 +98,9 @@ function partFinder(part: string): CommandEntry['keysOf'] {
 export function repeatsAsIt(entry: CommandEntry, words: readonly RedisArgument[]): boolean {
   if (entry.class !== 'same') return false
   if (entry.name === 'SET') return words.slice(3).every((word, at, all) => isTimeless(word, all[at - 1]))
+  // What it sorts by, or gets, can be what it has stored.
+  if (entry.name === 'SORT' && words.some((word, at) => at > 1 && /^(?:BY|GET)$/i.test(String(word))))
+    return false
   // A time that has passed deletes the key, and then there is none.
   if (/EXPIREAT$/.test(entry.name)) return false
   // A destination among the sources is changed again by a second execution.

@@ -12,6 +12,8 @@ export interface PlainCommand {
   /** In a cluster: a key of the node that is to be asked. */
   readonly key: RedisArgument | undefined
   readonly form: 'own' | 'bytes'
+  /** Whether it changes something. */
+  readonly writes: boolean
   /** How long it waits by its own words, in ms, if it does. */
   readonly waitsMs: number | undefined
   /** Whether an error reply leaves open what it did: it runs code, moves keys elsewhere, or is not known. */
@@ -28,7 +30,11 @@ const LONGEST_PAUSE_MS = 500
 /** The most that timers take, in ms. */
 const FOR_EVER_MS = 2 ** 31 - 1
 
-/** Sends a command until it is answered or its deadline has passed: one that may be executed any number of times. */
+/**
+ * Sends a command until it is answered or its deadline has passed: one that may be executed any number of times.
+ *
+ * Of a write that was sent and not answered the end is unknown, whatever later attempts were told.
+ */
 export async function repeatedCall(
   context: GuardContext,
   command: PlainCommand,
@@ -36,22 +42,30 @@ export async function repeatedCall(
 ): Promise<unknown> {
   const { attempts, clock, events, open, options, random, timers } = context
   const until = begun + options.deadlineMs
+  let written = false
+  const ended = (error: Error) =>
+    written ? ambiguous(context, { name: command.name, named: false }, error) : error
   for (let attempt = 1; ; attempt++) {
     const left = until - clock.monotonic()
-    const ended = await attempts.make(Math.max(1, Math.min(options.attemptTimeoutMs, left)), (link, signal) =>
-      link.sendPlain(command.words, command.key, command.form, signal),
+    const attempted = await attempts.make(
+      Math.max(1, Math.min(options.attemptTimeoutMs, left)),
+      (link, signal) => link.sendPlain(command.words, command.key, command.form, signal),
+      { takesBack: command.writes },
     )
-    if (ended.kind === 'replied') return ended.reply
+    if (attempted.kind === 'replied') return attempted.reply
     let error: Error
-    if (ended.kind === 'failed') {
-      error = ended.error
-      if (ended.closed === true) throw error
+    if (attempted.kind === 'failed') {
+      error = attempted.error
+      written ||= command.writes && attempted.sent
+      if (attempted.closed === true) throw ended(error)
     } else {
-      if (!passes(ended.text, open.link.topology)) throw commandRefused(ended.text, ended.error)
-      error = scriptFailure(open, ended.text, ended.error)
+      const { text } = attempted
+      if (!passes(text, open.link.topology))
+        throw commandRefused(text, attempted.error, written ? 'unknown' : 'none')
+      error = scriptFailure(open, text, attempted.error)
     }
     const still = until - clock.monotonic()
-    if (still <= 0) throw error
+    if (still <= 0) throw ended(error)
     const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempt - 1, 10))
     await pause({ timers }, Math.min(jittered(random, longest), still))
     events.retry(command.name, attempt + 1, error)

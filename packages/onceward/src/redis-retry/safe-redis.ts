@@ -201,6 +201,7 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
         words,
         key: entry?.keysOf(words)[0],
         form: form.bulk === 'bytes' ? 'bytes' : 'own',
+        writes: entry?.class !== 'read',
         waitsMs: waiting,
         writesBeforeItFails: entry === undefined || /^(?:EVAL|EVALSHA|FCALL|MIGRATE)$/.test(name),
       } as const

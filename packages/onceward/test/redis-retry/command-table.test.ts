@@ -148,6 +148,7 @@ await describeWhere('redis', 'the table of commands', () => {
         SET A 0 > SET A 1 XX GET
         SET A a; SET B b > BITOP XOR A A B
         ZADD A 1 a; ZADD B 2 a > ZUNIONSTORE A 2 A B
+        RPUSH A 2 1; SET B1 x; SET B2 y > SORT A GET B* STORE B1
         SADD A a b; SADD B b > SDIFFSTORE A A B
       `
         let repeatable = 0
