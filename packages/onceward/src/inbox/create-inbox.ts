@@ -1,9 +1,14 @@
 import { isPromise } from '../core/is-promise.ts'
 import { checkWork, refuseUnknown, wholeNumber } from '../core/known-fields.ts'
 import { systemRandom } from '../core/system.ts'
-import { DATABASE_FIELDS, openDatabase, type SqlDatabase } from '../drivers/database/index.ts'
+import {
+  DATABASE_FIELDS,
+  type OpenTransaction,
+  openDatabase,
+  type SqlDatabase,
+} from '../drivers/database/index.ts'
 import { after } from './after.ts'
-import { countsAsFailure, failedMessage, recordFailure, redriveMessage } from './failures.ts'
+import { countsAsFailure, failedMessage, recordFailure, redriveMessage, stillAnswers } from './failures.ts'
 import { type InboxCalls, MAX_ROWS } from './inbox-calls.ts'
 import { inboxFindings } from './inbox-doctor.ts'
 import type { BatchOutcome, Inbox, InboxMessage, InboxOptions, InboxOutcome } from './inbox-types.ts'
@@ -57,10 +62,9 @@ export function createInbox<Tx = unknown>(options: InboxOptions): Inbox<Tx> {
   const purges = purging({ database, calls, retentionMs, random, auto: autoPurge ?? true })
 
   /** Counts what a handler has thrown. Where not even that can be written, the broker sends the message again anyway. */
-  const failed = async (id: string, error: unknown): Promise<InboxOutcome<never>> => {
-    if (most === undefined || !countsAsFailure(error)) throw error
+  const failed = async (id: string, error: unknown, atMost: number): Promise<InboxOutcome<never>> => {
     const { attempts, dead } = await database
-      .transaction(() => recordFailure(calls, id, { error, maxAttempts: most }))
+      .transaction(() => recordFailure(calls, id, { error, maxAttempts: atMost }))
       .catch(() => ({ attempts: 0, dead: false }))
     if (!dead) throw error
     return { outcome: 'dead', attempts, cause: error }
@@ -72,23 +76,23 @@ export function createInbox<Tx = unknown>(options: InboxOptions): Inbox<Tx> {
   ): Promise<InboxOutcome<T>> => {
     const id = idOf(message)
     checkWork('inbox.process', handler)
-    const watched = watching(handler)
+    const watched = watching(handler, most !== undefined)
     try {
-      const outcome = await database.transact<InboxOutcome<T>>(({ handle, run }) =>
+      const outcome = await database.transact<InboxOutcome<T>>((tx) =>
         after(
-          run(() => takeOne(taking, id)),
+          tx.run(() => takeOne(taking, id)),
           ({ fresh, dead }): InboxOutcome<T> | Promise<InboxOutcome<T>> => {
             const attempts = dead.get(id)
             if (attempts !== undefined) return { outcome: 'dead', attempts }
             if (!fresh.has(id)) return { outcome: 'duplicate' }
-            return after(watched.handler(handle as Tx), (value) => ({ outcome: 'processed', value }))
+            return after(watched.handler(tx), (value) => ({ outcome: 'processed', value }))
           },
         ),
       )
       if (outcome.outcome === 'processed') purges.afterwards(1)
       return outcome
     } catch (error) {
-      if (watched.hasThrown(error)) return failed(id, error)
+      if (most !== undefined && watched.hasFailed(error)) return failed(id, error, most)
       throw error
     }
   }
@@ -165,24 +169,36 @@ export function createInbox<Tx = unknown>(options: InboxOptions): Inbox<Tx> {
   }
 }
 
-/** A handler, and which errors are its own. */
-function watching<Tx, T>(handler: (tx: Tx) => T | Promise<T>) {
-  let thrown: { readonly error: unknown } | undefined
-  const rethrow = (error: unknown): never => {
-    thrown = { error }
-    throw error
+/** A handler, and which of its errors count as attempts. */
+function watching<Tx, T>(handler: (tx: Tx) => T | Promise<T>, counts: boolean) {
+  let failed: { readonly error: unknown } | undefined
+  const thrown = (error: unknown, run: OpenTransaction['run']): never | Promise<never> => {
+    if (!counts || !countsAsFailure(error)) throw error
+    return after(
+      run(() => stillAnswers()),
+      (answers) => {
+        if (answers) failed = { error }
+        throw error
+      },
+    )
   }
   return {
-    handler(tx: Tx): T | Promise<T> {
-      thrown = undefined
+    handler({ handle, run }: OpenTransaction): T | Promise<T> {
+      failed = undefined
+      let answer: T | Promise<T>
       try {
-        const answer = handler(tx)
-        return isPromise(answer) ? answer.then((value) => value, rethrow) : answer
+        answer = handler(handle as Tx)
       } catch (error) {
-        return rethrow(error)
+        return thrown(error, run)
       }
+      return isPromise(answer)
+        ? answer.then(
+            (value) => value,
+            (error: unknown) => thrown(error, run),
+          )
+        : answer
     },
-    hasThrown: (error: unknown) => thrown !== undefined && thrown.error === error,
+    hasFailed: (error: unknown) => failed !== undefined && failed.error === error,
   }
 }
 

@@ -1,9 +1,9 @@
 import { clipNote } from '../core/clip-note.ts'
 import { isOncewardError } from '../core/errors.ts'
 import { MAX_HISTORY } from '../core/operation.ts'
-import type { SqlWork } from '../drivers/database/index.ts'
+import { ask, type SqlStatement, type SqlWork } from '../drivers/database/index.ts'
 import { asciiJson } from '../drivers/mysql/index.ts'
-import { conflictOf } from '../drivers/sql/index.ts'
+import { conflictOf, sqlStateOf } from '../drivers/sql/index.ts'
 import type { InboxCalls } from './inbox-calls.ts'
 import type { FailedMessage, FailureEntry } from './inbox-types.ts'
 import { send } from './taking.ts'
@@ -12,6 +12,22 @@ import { send } from './taking.ts'
 export function countsAsFailure(error: unknown): boolean {
   return conflictOf(error) === undefined && !(isOncewardError(error) && error.retryable)
 }
+
+/**
+ * Whether the connection of the transaction still answers after its handler has thrown. Where it was lost, whatever the handler
+ * has thrown is no fault of the message.
+ */
+export function* stillAnswers(): SqlWork<boolean> {
+  try {
+    yield* ask(PROBE)
+    return true
+  } catch (error) {
+    // PostgreSQL refuses everything after a failed statement: an answer all the same.
+    return sqlStateOf(error) !== undefined
+  }
+}
+
+const PROBE: SqlStatement = { text: "SELECT '1' AS one", columns: ['one'] }
 
 /** Counts a failed attempt; answers the count, and whether the message is parked now. */
 export function* recordFailure(

@@ -126,6 +126,16 @@ await onEachDatabase('an inbox', (open) => {
     expect(await inbox.process(longest, kit.effect('long'))).toMatchObject({ outcome: 'duplicate' })
   })
 
+  it('refuses an asynchronous handler on SQLite, and takes nothing', async () => {
+    if (rig.dialect !== 'sqlite') return
+    const inbox = kit.inbox({ maxAttempts: 1 })
+    const asked = inbox.process('m1', async (tx) => kit.effect('m1')(tx))
+    await expect(asked).rejects.toThrow(TypeError)
+    await expect(asked).rejects.toThrow(/synchronous/)
+    expect(await inbox.process('m1', kit.effect('m1'))).toMatchObject({ outcome: 'processed' })
+    expect(await kit.effects()).toEqual({ m1: 1 })
+  })
+
   it("joins the caller's transaction: taken with it, and forgotten with it", async () => {
     const inbox = kit.inbox()
     const take = () =>
@@ -300,6 +310,15 @@ await onEachDatabase('an inbox', (open) => {
       expect(failed?.attempts).toBe(20)
       expect(failed?.history).toHaveLength(16)
       expect(failed?.history.every(({ note }) => note.length <= 500)).toBe(true)
+    })
+
+    it('is one whose statement the database refuses, too', async () => {
+      const inbox = kit.inbox({ maxAttempts: 1 })
+      const refused = await inbox.process('p', (tx) =>
+        andThen(kit.effect('p')(tx), () => writeOn(tx, 'SELECT * FROM no_such_table')),
+      )
+      expect(refused).toMatchObject({ outcome: 'dead', attempts: 1 })
+      expect(await kit.effects()).toEqual({})
     })
 
     it('needs a reason to be redriven', async () => {
