@@ -27,4 +27,5 @@ export {
   serverFacts,
 } from './schema.ts'
 export { checkedSchema } from './schema-name.ts'
+export { statementName } from './statement-name.ts'
 export { ENDS_IF_IDLE, NOW_MS, named, plain } from './statements.ts'
