@@ -1,6 +1,6 @@
 export type { ColumnValue, ColumnValues, SqlDialect } from '../drivers/sql/index.ts'
 export { type Insertion, type InsertionResult, insertOnce } from './insert-once.ts'
-export type { OneRow } from './one-row.ts'
+export type { OneRow, RowId } from './one-row.ts'
 export type { Row } from './read-row.ts'
 export { declareGraph, type State, type StateGraph } from './state-graph.ts'
 export { type Transition, type TransitionResult, transition } from './transition.ts'

@@ -1,7 +1,6 @@
 import { refuseUnknown, written } from '../core/known-fields.ts'
 import {
   assignments,
-  type ColumnValue,
   type ColumnValues,
   columnName,
   equalities,
@@ -12,14 +11,17 @@ import {
   tableName,
 } from '../drivers/sql/index.ts'
 
+/** What is in a key column. */
+export type RowId = string | number | bigint | Date | Uint8Array
+
 /** Which row of the user's a guard is about. */
 export interface OneRow {
   /** `orders` or `shop.orders`. Names are plain (letters, digits, `_`) and as the database has them, case included. */
   readonly table: string
-  /** What is in its key column; of a key of several columns, each: `{ tenant: 7, number: 12 }`. */
-  readonly id: ColumnValue
-  /** The key column. Default `id`. Not for an `id` that names its columns. */
-  readonly idColumn?: string
+  /** What is in its key column. Of a key of several columns, what is in each, in their order. */
+  readonly id: RowId | readonly RowId[]
+  /** The key column, or the columns of the key: `['tenant', 'number']`. Default `id`. */
+  readonly idColumn?: string | readonly string[]
   /** Where the handle does not tell. Default: what it says of itself. */
   readonly dialect?: SqlDialect
 }
@@ -38,11 +40,20 @@ export function checkRow(where: string, given: OneRow, more: readonly string[]):
   for (const name of Object.keys(keyOf(given))) columnName('sqlite', name)
 }
 
-/** The columns that tell the row, with their values. @throws `TypeError` for a key that tells none. */
-export function keyOf({ id, idColumn }: OneRow): ColumnValues {
-  if (!isPlainObject(id)) return checkedKey({ [idColumn ?? 'id']: id })
-  if (idColumn === undefined) return checkedKey(id as ColumnValues)
-  throw new TypeError('give either an id that names its columns, or idColumn')
+/**
+ * The columns that tell the row, with their values. Their names never come from the id, which may have come from outside.
+ *
+ * @throws `TypeError` for a key that tells no row.
+ */
+export function keyOf({ id, idColumn = 'id' }: OneRow): Readonly<Record<string, RowId>> {
+  if (!Array.isArray(idColumn)) return { [idColumn as string]: checkedId(id) }
+  const columns = idColumn as readonly string[]
+  if (!Array.isArray(id) || id.length !== columns.length || columns.length === 0) {
+    throw new TypeError(
+      `id must be a list of ${columns.length} values, one for each idColumn, not ${written(id)}`,
+    )
+  }
+  return Object.fromEntries(columns.map((name, at) => [name, checkedId((id as readonly unknown[])[at])]))
 }
 
 /** Checks columns that are written. @throws `TypeError` for what is no object, and for a column that the guard itself writes. */
@@ -78,11 +89,11 @@ export function furtherAssignments(
     .join('')
 }
 
-/** Refuses to have written several rows, so that the caller rolls back. */
+/** Refuses to have met several rows, so that the caller rolls back. */
 export function assertOne(row: OneRow, affected: number): void {
   if (affected <= 1) return
   throw new TypeError(
-    `${affected} rows of ${row.table} have this id: it must be a key; roll the transaction back, all of them are written`,
+    `${affected} rows of ${row.table} have this id: it must be a key; roll the transaction back`,
   )
 }
 
@@ -92,13 +103,8 @@ export function asText(dialect: SqlDialect, name: string): string {
   return dialect === 'postgres' ? `${column}::text` : column
 }
 
-function checkedKey(key: ColumnValues): ColumnValues {
-  const entries = Object.entries(key)
-  if (entries.length === 0) throw new TypeError('id must name at least one column')
-  for (const [name, value] of entries) {
-    if (value === null || value === undefined) {
-      throw new TypeError(`id must tell the row, and its "${name}" is ${written(value)}`)
-    }
-  }
-  return key
+function checkedId(id: unknown): RowId {
+  if (typeof id === 'string' || typeof id === 'bigint' || Number.isFinite(id)) return id as RowId
+  if (id instanceof Date || id instanceof Uint8Array) return id
+  throw new TypeError(`id must be a text, a number, a date or bytes, not ${written(id)}`)
 }

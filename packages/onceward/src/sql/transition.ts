@@ -107,17 +107,28 @@ function sourcesOf({ from, to, graph }: Transition): readonly State[] {
         : [from as State]
   if (given === undefined)
     throw new TypeError('transition needs from: the state, or the states, that the row must be in')
-  if (given.length === 0) throw new TypeError(`no edge of the graph leads to ${written(to)}`)
+  if (given.length === 0) {
+    throw new TypeError(
+      from === undefined ? `no edge of the graph leads to ${written(to)}` : 'from is an empty list',
+    )
+  }
   for (const one of given) {
     checkState('from', one)
-    if (String(one) === String(to)) {
-      throw new TypeError(`from and to are both ${written(to)}: everybody would win; see updateVersioned`)
+    if (folded(one) === folded(to)) {
+      throw new TypeError(
+        `from ${written(one)} to ${written(to)} is no step: everybody would win; see updateVersioned`,
+      )
     }
     if (graph && !graph.allows(one, to)) {
       throw new TypeError(`the graph has no edge from ${written(one)} to ${written(to)}`)
     }
   }
   return given
+}
+
+/** What collations of MySQL take for the same. */
+function folded(state: State): string {
+  return String(state).trimEnd().toLowerCase()
 }
 
 function checkState(name: string, state: unknown): void {

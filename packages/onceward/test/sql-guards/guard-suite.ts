@@ -239,14 +239,18 @@ export function guards(shop: () => Shop): void {
     }
     await run(async (tx) => insertOnce(tx, { table: 'payments', values, unique: ['tenant', 'order_id'] }))
     await run(async (tx) =>
-      withRow(tx, { table: 'payments', id: { tenant: 1, order_id: values.order_id } }, async (_, update) => {
-        await update({
-          note: `${note}!`,
-          extra: ['a', { b: note }],
-          paid: false,
-          seen: new Date(seen.getTime() + 1),
-        })
-      }),
+      withRow(
+        tx,
+        { table: 'payments', idColumn: ['tenant', 'order_id'], id: [1, values.order_id] },
+        async (_, update) => {
+          await update({
+            note: `${note}!`,
+            extra: ['a', { b: note }],
+            paid: false,
+            seen: new Date(seen.getTime() + 1),
+          })
+        },
+      ),
     )
     const total = await shop().sql(
       'SELECT COUNT(*) AS n FROM payments WHERE total = 9007199254740993 AND amount = -7',
@@ -272,7 +276,8 @@ export function guards(shop: () => Shop): void {
         (tx) => transition(tx, { table: 'jobs', column: name, id: 1, from: 'pending', to: 'paid' }),
         (tx) => transition(tx, { table: 'jobs', id: 1, from: 'pending', to: 'paid', set: { [name]: 1 } }),
         (tx) => updateVersioned(tx, { table: 'jobs', versionColumn: name, id: 1, version: 1, set: {} }),
-        (tx) => withRow(tx, { table: 'jobs', id: { [name]: 1 } }, () => 'ran'),
+        (tx) => withRow(tx, { table: 'jobs', idColumn: ['id', name], id: [1, 1] }, () => 'ran'),
+        (tx) => withRow(tx, { table: 'jobs', id: { id: 1 } as never }, () => 'ran'),
         (tx) => withRow(tx, { table: 'jobs', id: 1, create: { [name]: 1 } }, () => 'ran'),
         (tx) => insertOnce(tx, { table: 'payments', values: { [name]: 1, id: 1 }, unique: ['id'] }),
         (tx) => insertOnce(tx, { table: 'payments', values: { [name]: 1, id: 1 }, unique: [name] }),

@@ -63,11 +63,12 @@ export function assignments(dialect: SqlDialect, set: ColumnValues, list: Parame
 
 /** Writes the conditions under which columns have these values: `"a" = $1`, `"b" IS NULL`. */
 export function equalities(dialect: SqlDialect, where: ColumnValues, list: Parameters): string[] {
-  return Object.entries(where).map(([name, value]) =>
-    value === null
-      ? `${columnName(dialect, name)} IS NULL`
-      : `${columnName(dialect, name)} = ${list.add(value)}`,
-  )
+  return Object.entries(where).map(([name, value]) => {
+    if (value === null) return `${columnName(dialect, name)} IS NULL`
+    // To MySQL every text that is no number equals the number 0; as texts they are compared as the column is.
+    const number = typeof value === 'number' || typeof value === 'bigint'
+    return `${columnName(dialect, name)} = ${list.add(dialect === 'mysql' && number ? String(value) : value)}`
+  })
 }
 
 /** Tells an object as it is written in a program from one of a class. */
