@@ -99,7 +99,7 @@ function outcomeView(record: OperationRecord): OutcomeView {
       return { kind: 'unreplayable', reason: unsealed(outcome.reason) }
     case 'value': {
       if (isSealed(outcome.value)) return { kind: 'sealed', bytes: outcome.value.byteLength }
-      const response = isHttpOperation(record.id.key) ? decoded(outcome.value) : undefined
+      const response = isHttpOperation(record.id) ? decoded(outcome.value) : undefined
       if (response === undefined) return { kind: 'value', bytes: outcome.value.byteLength }
       return { kind: 'response', status: response.status, bytes: response.body.byteLength }
     }

@@ -5,7 +5,7 @@ import type { OperationRecord, Outcome, Resolution } from 'onceward'
 import { valueCodec } from 'onceward'
 import { type CapturedResponse, responseCodec } from 'onceward/http'
 import { CommandError, EXIT, usageError } from '../exit-codes.ts'
-import { isHttpOperation } from '../gateway/operation-name.ts'
+import { isHttpOperation, isTokenUse } from '../gateway/operation-name.ts'
 import { type CommandContext, type StoreOptions, withStore } from './context.ts'
 import { findOperation } from './find-operation.ts'
 import { operationView } from './operation-view.ts'
@@ -98,7 +98,8 @@ async function done(
   record: OperationRecord,
   options: ResolveOptions,
 ): Promise<Outcome> {
-  const http = isHttpOperation(record.id.key)
+  // What a library's own token is for cannot be seen: whoever gives a value means a call.
+  const http = isHttpOperation(record.id) || (isTokenUse(record.id.key) && options.value === undefined)
   if (http && options.status === undefined) {
     throw usageError('--as done needs the response to replay: --status, and --body-file if it has a body')
   }

@@ -1,25 +1,9 @@
 import * as v from 'valibot'
-import { bytes, count, fieldName, milliseconds, text, url } from './fields.ts'
-
-/** Fields that hold a secret, which would be stored and listed as the scope, or that do not tell who asks. */
-const NO_CALLERS = /^header:(?:authorization|proxy-authorization|cookie|idempotency-key|host)$/i
-
-const scope = v.pipe(
-  v.string('give public, header:NAME, jwt:CLAIM or cert'),
-  v.regex(
-    /^(?:public|cert|header:[!#$%&'*+.^_`|~0-9A-Za-z-]+|jwt:[^\s]+)$/,
-    'give public, header:NAME, jwt:CLAIM or cert',
-  ),
-  v.check(
-    (given) => !NO_CALLERS.test(given),
-    'that field holds a secret or names no caller, and a scope is stored and listed as it is; use jwt:CLAIM, or a field that your login proxy sets',
-  ),
-  v.description('How callers are told apart: public (not at all), header:NAME, jwt:CLAIM or cert.'),
-)
+import { bytes, count, fieldName, milliseconds, scope, text, url } from './fields.ts'
 
 /** What can be set for all routes, and again for one. */
 const policy = {
-  scope: v.optional(scope),
+  scope: v.optional(scope()),
   retentionMs: v.optional(milliseconds(1, 'How long a finished operation is remembered, from its end.')),
   leaseMs: v.optional(
     milliseconds(50, 'How long a claim holds without renewal; a crashed gateway is noticed after it.'),
@@ -117,10 +101,12 @@ export const routeSchema: v.GenericSchema<unknown, RouteConfig> = v.strictObject
   key: v.optional(
     v.pipe(
       v.union(
-        [v.picklist(['required', 'optional', 'ignored']), derivedKeySchema],
-        'give required, optional, ignored or { "json": […], "headers": […] }',
+        [v.picklist(['required', 'optional', 'ignored', 'issued']), derivedKeySchema],
+        'give required, optional, ignored, issued or { "json": […], "headers": […] }',
       ),
-      v.description('Whether the key is required, optional, ignored, or derived from fields of the request.'),
+      v.description(
+        'Whether the key is required, optional, ignored, issued (one that tokensPath has issued is required), or derived from fields of the request.',
+      ),
     ),
   ),
   ...policy,
@@ -170,6 +156,14 @@ export const configSchema: v.GenericSchema<unknown, Config> = v.strictObject({
   requireKey: v.optional(
     v.pipe(v.boolean('give true or false'), v.description('Whether every keyed method needs a key.')),
   ),
+  tokensPath: v.optional(
+    v.pipe(
+      v.string('give a path such as /onceward/tokens'),
+      v.regex(/^\/[^?#*:\s]+$/, 'give a path such as /onceward/tokens'),
+      v.description('Where POST issues one-time tokens, which are taken as keys; without it nowhere.'),
+    ),
+  ),
+  tokenTtlMs: v.optional(milliseconds(1, 'How long an issued token may be presented.')),
   ...policy,
   trustProxy: v.optional(
     v.pipe(
@@ -255,7 +249,7 @@ export interface RouteConfig extends PolicyConfig {
   name?: string | undefined
   method?: KeyedMethod | KeyedMethod[] | undefined
   path: string
-  key?: 'required' | 'optional' | 'ignored' | DerivedKeyConfig | undefined
+  key?: 'required' | 'issued' | 'optional' | 'ignored' | DerivedKeyConfig | undefined
   failOpen?: boolean | undefined
 }
 
@@ -273,6 +267,8 @@ export interface Config extends PolicyConfig {
   adminHost?: string | undefined
   adminPort?: number | undefined
   requireKey?: boolean | undefined
+  tokensPath?: string | undefined
+  tokenTtlMs?: number | undefined
   trustProxy?: string[] | undefined
   upstreamTimeoutMs?: number | undefined
   storeTimeoutMs?: number | undefined

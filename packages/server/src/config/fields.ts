@@ -58,3 +58,22 @@ export function fieldName(about: string): v.GenericSchema<string> {
     v.description(about),
   )
 }
+
+/** Fields that hold a secret, which would be stored and listed as the scope, or that do not tell who asks. */
+const NO_CALLERS = /^header:(?:authorization|proxy-authorization|cookie|idempotency-key|host)$/i
+
+/** How callers are told apart. */
+export function scope(): v.GenericSchema<string> {
+  return v.pipe(
+    v.string('give public, header:NAME, jwt:CLAIM or cert'),
+    v.regex(
+      /^(?:public|cert|header:[!#$%&'*+.^_`|~0-9A-Za-z-]+|jwt:[^\s]+)$/,
+      'give public, header:NAME, jwt:CLAIM or cert',
+    ),
+    v.check(
+      (given) => !NO_CALLERS.test(given),
+      'that field holds a secret or names no caller, and a scope is stored and listed as it is; use jwt:CLAIM, or a field that your login proxy sets',
+    ),
+    v.description('How callers are told apart: public (not at all), header:NAME, jwt:CLAIM or cert.'),
+  )
+}

@@ -1,4 +1,5 @@
 import { usageError } from '../exit-codes.ts'
+import { assertScopesCanWork, assertTokensCanWork } from './assert-options.ts'
 import {
   type Config,
   type DerivedKeyConfig,
@@ -18,7 +19,7 @@ export type ScopeRule =
 /** What applies to the requests of one route, defaults included. */
 export interface RoutePolicy {
   readonly scope: ScopeRule
-  readonly key: 'required' | 'optional' | 'ignored' | DerivedKeyConfig
+  readonly key: 'required' | 'issued' | 'optional' | 'ignored' | DerivedKeyConfig
   readonly retentionMs: number
   readonly leaseMs: number
   readonly waitMs: number
@@ -54,6 +55,9 @@ export interface GatewayOptions {
   readonly port: number
   readonly adminHost: string
   readonly adminPort: number
+  /** Where tokens are issued, if anywhere. */
+  readonly tokensPath: string | undefined
+  readonly tokenTtlMs: number
   readonly trustProxy: readonly string[]
   readonly upstreamTimeoutMs: number
   readonly storeTimeoutMs: number
@@ -92,6 +96,7 @@ export const DEFAULTS: {
   adminHost: '127.0.0.1',
   adminPort: 8081,
   requireKey: false,
+  tokenTtlMs: 3_600_000,
   retentionMs: 86_400_000,
   leaseMs: 30_000,
   waitMs: 30_000,
@@ -170,6 +175,8 @@ export function gatewayOptions(loaded: LoadedConfig): GatewayOptions {
     port: config.port,
     adminHost: config.adminHost,
     adminPort: config.adminPort,
+    tokensPath: given.tokensPath,
+    tokenTtlMs: config.tokenTtlMs,
     trustProxy: config.trustProxy,
     upstreamTimeoutMs: config.upstreamTimeoutMs,
     storeTimeoutMs: config.storeTimeoutMs,
@@ -185,6 +192,7 @@ export function gatewayOptions(loaded: LoadedConfig): GatewayOptions {
     routes,
   }
   assertScopesCanWork(options)
+  assertTokensCanWork(options)
   assertNotItself(options)
   return options
 }
@@ -277,22 +285,6 @@ function assertNotItself({ upstream, host, port, adminHost, adminPort }: Gateway
   if ((upstreamPort === port && here(host)) || (upstreamPort === adminPort && here(adminHost))) {
     throw usageError(
       `--upstream ${upstream.origin}: is where this gateway itself listens; name the service behind it, or choose another --port`,
-    )
-  }
-}
-
-function assertScopesCanWork(options: GatewayOptions): void {
-  const scopes = [options.defaults, ...options.routes.map((route) => route.policy)].map(
-    (policy) => policy.scope,
-  )
-  if (scopes.some((scope) => scope.kind === 'jwt') && options.jwt === undefined) {
-    throw usageError(
-      '--scope jwt needs a key to verify tokens with: --jwt-secret-file, --jwt-public-key-file or --jwt-jwks-file',
-    )
-  }
-  if (scopes.some((scope) => scope.kind === 'cert') && options.tls?.ca === undefined) {
-    throw usageError(
-      '--scope cert needs --tls-cert, --tls-key and --tls-ca, so that client certificates can be verified',
     )
   }
 }

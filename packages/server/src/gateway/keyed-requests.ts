@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Once } from 'onceward'
 import { createGuard, type Guard, type KeyedRequest, type SendAnswer } from 'onceward/http'
+import type { Tokens } from 'onceward/tokens'
 import type { Logger } from 'pino'
 import type { Dispatcher } from 'undici'
 import type { RoutePolicy } from '../config/gateway-options.ts'
@@ -18,6 +19,7 @@ import { askUpstream, UpstreamError } from './upstream-work.ts'
 /** What handling a keyed request takes. */
 export interface KeyedContext {
   readonly once: Once
+  readonly tokens: Tokens
   readonly callerOf: CallerOf
   readonly upstream: Dispatcher
   readonly log: Logger
@@ -235,6 +237,7 @@ function routeGuard(context: KeyedContext, policy: RoutePolicy): RouteGuard {
     const guard = createGuard({
       once: context.once,
       requireKey: policy.key === 'required',
+      ...(policy.key === 'issued' ? { tokens: context.tokens } : {}),
       waitMs: policy.waitMs,
       maxBodyBytes: policy.maxBodyBytes,
       maxResponseBytes: policy.maxResponseBytes,

@@ -1,3 +1,6 @@
+import type { OperationId } from 'onceward'
+import { NAMESPACE } from './namespace.ts'
+
 /** The parts of an operation key that the HTTP layer has made. */
 export interface OperationName {
   readonly method: string
@@ -22,6 +25,12 @@ export function operationName(key: string): OperationName | undefined {
  * Whether the HTTP layer has made this operation, so that its outcome is a stored response and not a plain value.
  * Judged by the form of the key alone: a library caller would have to name its key `POST /…` to be mistaken.
  */
-export function isHttpOperation(key: string): boolean {
+export function isHttpOperation({ scope, key }: Pick<OperationId, 'scope' | 'key'>): boolean {
+  if (isTokenUse(key)) return scope.startsWith(`${NAMESPACE.length}:${NAMESPACE}/`)
   return operationName(key) !== undefined || /^(?:POST|PATCH|PUT|DELETE) sha256:[A-Za-z0-9_-]{43}$/.test(key)
+}
+
+/** Whether this is the use of a one-time token: a request at the gateway; elsewhere a request or a call of the library. */
+export function isTokenUse(key: string): boolean {
+  return /^token [A-Za-z0-9_-]{43}$/.test(key)
 }

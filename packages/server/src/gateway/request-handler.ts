@@ -11,6 +11,7 @@ import type { RouteTable } from './route-table.ts'
 import { watchBody } from './slow-body.ts'
 import { hasBody, streamThrough } from './stream-through.ts'
 import { parseTarget } from './target.ts'
+import type { TokenHandler } from './token-requests.ts'
 import type { TrustedPeers } from './trusted-peers.ts'
 import { isWebSocket, passUpgrade, refuseUpgrade } from './upgrade.ts'
 import type { Upstream } from './upstream.ts'
@@ -21,6 +22,7 @@ export interface RequestContext {
   readonly upstream: Upstream
   readonly routes: RouteTable
   readonly keyed: KeyedHandler
+  readonly issue: TokenHandler
   readonly trusted: TrustedPeers
   readonly rules: ForwardRules
   readonly limits: FramingLimits
@@ -38,7 +40,7 @@ const SET_ON_KEYED: ReadonlySet<string> = new Set(['idempotency-key', 'content-l
 
 /** Makes the handler of the public port: checks the framing, finds the route, and guards or streams. */
 export function requestHandler(context: RequestContext): RequestHandler {
-  const { upstream, routes, keyed, trusted, rules, limits, log, options } = context
+  const { upstream, routes, keyed, issue, trusted, rules, limits, log, options } = context
 
   const onFailure = (error: unknown, code: string): void => {
     log.warn({ code, err: error }, 'a request without a key failed at the upstream')
@@ -73,15 +75,20 @@ export function requestHandler(context: RequestContext): RequestHandler {
       const isTrusted = trusted(request.socket.remoteAddress)
       const method = request.method ?? ''
       if (GUARDED_METHODS.includes(method)) {
-        const handled = keyed({
-          request,
-          response,
-          route: routes(method, target.path),
-          path: target.path,
-          query: target.query,
-          trusted: isTrusted,
-          forwarded: () => forwardedHeaders(rules, { request, trusted: isTrusted, without: SET_ON_KEYED }),
-        })
+        const issued = issue({ request, response, path: target.path, trusted: isTrusted })
+        const handled =
+          issued !== 'pass'
+            ? issued
+            : keyed({
+                request,
+                response,
+                route: routes(method, target.path),
+                path: target.path,
+                query: target.query,
+                trusted: isTrusted,
+                forwarded: () =>
+                  forwardedHeaders(rules, { request, trusted: isTrusted, without: SET_ON_KEYED }),
+              })
         if (handled !== 'pass') {
           handled.catch((error: unknown) => {
             log.error({ err: error }, 'a keyed request failed inside the gateway')

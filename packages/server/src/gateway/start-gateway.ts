@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { createOnce } from 'onceward'
 import { responseCodec } from 'onceward/http'
+import { createTokens } from 'onceward/tokens'
 import { adminApp, upstreamAnswers } from '../admin/admin-app.ts'
 import type { GatewayOptions } from '../config/gateway-options.ts'
 import { withoutCredentials } from '../config/print-config.ts'
@@ -21,6 +22,7 @@ import { publicServer } from './public-server.ts'
 import { createReconciler, RECONCILE_TIMEOUT_MS, type Reconciler } from './reconciler.ts'
 import { type RequestHandler, requestHandler } from './request-handler.ts'
 import { routeTable } from './route-table.ts'
+import { tokenHandler } from './token-requests.ts'
 import { trustedPeers } from './trusted-peers.ts'
 import { openUpstream, type Upstream } from './upstream.ts'
 
@@ -107,9 +109,10 @@ export async function startGateway(
       reconcile: reconciler.reconcile,
       reconcileTimeoutMs: RECONCILE_TIMEOUT_MS,
     })
+    const tokens = createTokens({ once })
     const running = new Set<string>()
     const keyed = keyedHandler(
-      { once, callerOf, upstream: upstream.keyed, log, maxNewKeys: options.maxNewKeys, running },
+      { once, tokens, callerOf, upstream: upstream.keyed, log, maxNewKeys: options.maxNewKeys, running },
       policies,
     )
     admin = getRequestListener(
@@ -120,6 +123,7 @@ export async function startGateway(
       upstream,
       routes,
       keyed,
+      issue: tokenHandler({ tokens, callerOf, log, options }),
       trusted,
       rules: {
         scopeFields,
