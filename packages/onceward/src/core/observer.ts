@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import { isPromise } from './is-promise.ts'
 import type { OperationId } from './operation.ts'
 
 /** What happened, as observers and the diagnostics channel `onceward` are told. Keys appear as the digest of the operation only. */
@@ -54,11 +55,17 @@ export function createEmitter(observer: Observer | undefined): Emit {
     if (observer === undefined && !diagnostics.hasSubscribers) return
     const event: OnceEvent = { type, scope: id.scope, digest: id.digest, ...details }
     if (diagnostics.hasSubscribers) diagnostics.publish(event)
-    try {
-      observer?.(event)
-    } catch {
-      // An observer's fault must not become the operation's.
-    }
+    tell(observer, event)
+  }
+}
+
+/** Tells an observer of an event. Its fault must not become the operation's: what it throws, or rejects with, is dropped. */
+export function tell<Event>(observer: ((event: Event) => unknown) | undefined, event: Event): void {
+  try {
+    const answer = observer?.(event)
+    if (isPromise(answer)) answer.then(undefined, () => {})
+  } catch {
+    // Dropped.
   }
 }
 

@@ -18,7 +18,10 @@ type Options = Readonly<Record<string, unknown>>
  */
 export function inspectClient(client: RedisClient): readonly Finding[] {
   assertUsable('inspectClient', client)
-  if (!isIoRedis(client)) return nodeRedisFindings(client.options as Options, nodeRedisKind(client))
+  if (!isIoRedis(client)) {
+    const findings = nodeRedisFindings(client.options as Options, nodeRedisKind(client))
+    return [...findings, typeMapping(client)]
+  }
   const options = client.options as unknown as Options
   return client.isCluster === true ? ioRedisClusterFindings(options) : ioRedisFindings(options, '')
 }
@@ -179,6 +182,21 @@ function nodeRedisFindings(given: Options | undefined, kind: string | undefined)
       'warn',
     ),
   ]
+}
+
+/** What a client made by `withTypeMapping` has for itself; where that cannot be read, what its options say. */
+function typeMapping(client: object): Finding {
+  const { _commandOptions: own, options } = client as {
+    readonly _commandOptions?: { readonly typeMapping?: object }
+    readonly options?: { readonly commandOptions?: { readonly typeMapping?: object } }
+  }
+  const mapping = (own ?? options?.commandOptions)?.typeMapping ?? {}
+  return judged(
+    'type-mapping',
+    Reflect.ownKeys(mapping).length === 0,
+    'commandOptions.typeMapping is set: reads would be answered by it, and guarded commands not. Hand over client.withTypeMapping({}); for bytes use the option replies.',
+    'commandOptions.typeMapping is not set.',
+  )
 }
 
 function judged(

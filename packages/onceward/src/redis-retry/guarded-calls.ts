@@ -5,10 +5,10 @@ import { pause } from '../core/pause.ts'
 import { failure } from '../drivers/redis/index.ts'
 import type { OpenLink } from '../drivers/redis/open-link.ts'
 import type { RedisArgument } from '../drivers/redis/redis-link.ts'
-import type { Attempts } from './attempts.ts'
+import type { Attempt, Attempts } from './attempts.ts'
 import { brokeOff, passes, scriptFailure } from './command-errors.ts'
-import { ambiguous, answerOf } from './guard-answers.ts'
-import type { GuardBatches, GuardItem } from './guard-batches.ts'
+import { ambiguous, answerOf, type Verdict } from './guard-answers.ts'
+import type { GuardAnswer, GuardBatches, GuardItem } from './guard-batches.ts'
 import { type AttemptTerms, operationHead } from './guard-lua.ts'
 import type { RetryEvents } from './retry-events.ts'
 import type { CheckedRetryOptions } from './retry-options.ts'
@@ -59,6 +59,9 @@ export interface GuardContext {
 const FIRST_PAUSE_MS = 10
 const LONGEST_PAUSE_MS = 500
 
+/** How the script begins to say that a reply was too large to be kept. */
+const NOT_KEPT = 'n'.charCodeAt(0)
+
 /** What was executed answered. */
 export interface GuardedReply {
   /** The encoded reply, from byte 1 on. */
@@ -86,7 +89,8 @@ export async function guardedCall(
 ): Promise<GuardedReply> {
   const { options, clock, timers, random, events, facts, open } = context
   const until = begun + options.deadlineMs
-  const giveUp = until + 2 * options.attemptTimeoutMs
+  const attemptMs = options.attemptTimeoutMs + (options.wait?.timeoutMs ?? 0)
+  const giveUp = until + 2 * attemptMs
   const retentionMs = operation.named ? options.retentionMs : options.unnamedRetentionMs
   let deadline = 0
   let proofUntil = 0
@@ -103,7 +107,7 @@ export async function guardedCall(
       settling = true
     }
     if (settling && now >= giveUp) break
-    const leftMs = Math.max(1, Math.min(options.attemptTimeoutMs, (settling ? giveUp : until) - now))
+    const leftMs = Math.max(1, Math.min(attemptMs, (settling ? giveUp : until) - now))
     if (attempt > 1) events.retry(operation.name, attempt, last)
 
     const ready = await facts.within(leftMs)
@@ -120,9 +124,10 @@ export async function guardedCall(
     if (deadline === 0) aim()
     // A replay writes nothing, so WAIT would speak of something else.
     const touch = options.wait !== undefined && (attempt > 1 || operation.named)
-    const ended = await context.batches.submit(
+    const submitted = context.batches.submit(
       itemOf(operation, settling, { touch, deadline, proofUntil, retentionMs }),
     )
+    const ended = await (settling ? cutOff(submitted, leftMs) : submitted)
     if (ended.kind === 'failed') {
       last = ended.error
       facts.clock.doubt()
@@ -141,7 +146,11 @@ export async function guardedCall(
       }
     } else {
       const { answer, acknowledged, sentAt } = ended.reply
-      const verdict = answerOf(context, operation, answer, sentBefore)
+      // What replicas did not acknowledge may be too large to be kept; here it is still known.
+      const verdict: Verdict =
+        unacknowledged !== undefined && answer[0] === NOT_KEPT
+          ? { kind: 'done', reply: unacknowledged, replayed: true }
+          : answerOf(context, operation, answer, sentBefore)
       if (verdict.kind === 'done') {
         if (verdict.replayed) events.replay(operation.name, attempt)
         if (options.wait === undefined || acknowledged >= options.wait.replicas)
@@ -174,6 +183,17 @@ export async function guardedCall(
     const ahead = facts.clock.known()
     deadline = Math.max(deadline, Math.ceil(begun + (ahead?.mostMs ?? 0) + options.deadlineMs))
     proofUntil = Math.floor(begun + (ahead?.leastMs ?? 0) + retentionMs) - 1
+  }
+
+  /** The last attempts may take what is left of the time, and no more. */
+  function cutOff(submitted: Promise<Attempt<GuardAnswer>>, ms: number): Promise<Attempt<GuardAnswer>> {
+    return new Promise((resolve) => {
+      const cancel = timers.after(ms, () => resolve({ kind: 'failed', error: tooLate(context), sent: true }))
+      void submitted.then((ended) => {
+        cancel()
+        resolve(ended)
+      })
+    })
   }
 
   function backOff(attempt: number): Promise<void> {

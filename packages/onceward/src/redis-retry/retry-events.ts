@@ -1,3 +1,4 @@
+import { tell as tellOne } from '../core/observer.ts'
 import type { SafeRedisEvent, SafeRedisOptions } from './retry-types.ts'
 
 /** Counts what happens and tells those who listen. */
@@ -15,13 +16,7 @@ export function retryEvents(observer: SafeRedisOptions['observer']): RetryEvents
   const listeners = new Map<SafeRedisEvent['type'], Set<(event: SafeRedisEvent) => void>>()
   const tell = (event: SafeRedisEvent) => {
     counts[event.type]++
-    for (const listener of [observer, ...(listeners.get(event.type) ?? [])]) {
-      try {
-        listener?.(event)
-      } catch {
-        // A listener's fault must not become the command's.
-      }
-    }
+    for (const listener of [observer, ...(listeners.get(event.type) ?? [])]) tellOne(listener, event)
   }
   return {
     retry: (command, attempt, error) => tell({ type: 'retry', command, attempt, error }),

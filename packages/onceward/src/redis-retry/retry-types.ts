@@ -47,7 +47,8 @@ export interface SafeRedisOptions {
   readonly mode?: 'strict' | 'fast'
   /**
    * How long a command may take with all its attempts, in ms; nothing of it is executed later than that on the server's
-   * clock; the wait for its turn counts. Default 10,000. The call ends at the latest two `attemptTimeoutMs` after it.
+   * clock; the wait for its turn counts. Default 10,000. The call ends at the latest two attempts after it: twice
+   * `attemptTimeoutMs`, with `wait` and its `timeoutMs`.
    */
   readonly deadlineMs?: number
   /**

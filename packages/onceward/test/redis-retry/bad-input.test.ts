@@ -245,6 +245,18 @@ await describeWhere('redis', 'a safe client that is given what it should not be'
     await safe.close()
   })
 
+  it('survives observers and listeners that reject later', async () => {
+    const server = await serving()
+    const failing = () => Promise.reject(new Error('mine'))
+    const { safe } = await open('ioredis', server.url, { observer: failing })
+    safe.on('replay', failing as () => void)
+    await safe.exec('INCR', ['k'], { opId: 'op' })
+    expect(await safe.exec('INCR', ['k'], { opId: 'op' })).toBe(1)
+    expect(safe.stats().replays).toBe(1)
+    // A rejection that nobody takes would fail this run, and end a process.
+    await new Promise((resolve) => setImmediate(resolve))
+  })
+
   it('checks options and listeners before they can do harm', async () => {
     const client = new Redis({ ...SENDS_ONCE, lazyConnect: true })
     ends.push(() => client.disconnect())
