@@ -8,16 +8,8 @@ import { resultWatch, stoppedWaiting } from './result-watch.ts'
 import { doctorFindings } from './task-doctor.ts'
 import { createWork, externalRow, recordsOf, rowsOf, sweepWork, taskLedger } from './task-ledger.ts'
 import { decoded, readRecord, type TaskRecord, viewOf } from './task-record.ts'
-import type {
-  Created,
-  CreateOptions,
-  NewTask,
-  TaskEventNotice,
-  TaskFailure,
-  TaskResult,
-  Tasks,
-  TasksOptions,
-} from './task-types.ts'
+import type { Created, NewTask, TaskEventNotice, TaskFailure, TaskResult } from './task-types.ts'
+import type { CreateOptions, Tasks, TasksOptions } from './tasks-api.ts'
 import { tasksSettings } from './tasks-settings.ts'
 import { isUuid, uuids } from './uuid.ts'
 import { startWorker } from './worker.ts'

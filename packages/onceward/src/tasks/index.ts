@@ -5,4 +5,5 @@ export { type GraphileHelpers, type GraphileJob, onceTask } from './once-task.ts
 export { onceWork, type PgBossJob } from './once-work.ts'
 export { TASK_EDGES } from './task-transitions.ts'
 export type * from './task-types.ts'
+export type * from './tasks-api.ts'
 export type * from './worker-types.ts'

@@ -4,7 +4,8 @@ import { checkName, oneOf } from './new-task.ts'
 import { limitOf, recordsOf, type TaskLedger } from './task-ledger.ts'
 import { stateOf, text, viewOf, whole } from './task-record.ts'
 import { TASK_EDGES } from './task-transitions.ts'
-import type { TaskCount, TaskPage, TaskQuery, TaskRetention } from './task-types.ts'
+import type { TaskCount, TaskPage, TaskQuery } from './task-types.ts'
+import type { TaskRetention } from './tasks-api.ts'
 import { isUuid } from './uuid.ts'
 
 /** After every id. */

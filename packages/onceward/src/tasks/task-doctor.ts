@@ -2,7 +2,7 @@ import { isOncewardError } from '../core/errors.ts'
 import { taskCounts } from './listing.ts'
 import type { TaskLedger } from './task-ledger.ts'
 import { whole } from './task-record.ts'
-import type { TaskFinding } from './task-types.ts'
+import type { TaskFinding } from './tasks-api.ts'
 
 /** For how long a due task may lie before it is told, in ms. */
 const LATE_MS = 60_000

@@ -143,7 +143,11 @@ function* createRound(
   batch: readonly WantedTask[],
   answers: Map<WantedTask, Created>,
 ): SqlWork<readonly WantedTask[]> {
-  const created = yield* insert(ledger, batch)
+  const found = new Map<string, Locked>()
+  // On MySQL those who insert what is there lock gaps too, and run into deadlocks with each other: it is looked first.
+  if (ledger.dialect === 'mysql') yield* lookUp(ledger, batch, found)
+  const fresh = batch.filter((one) => !found.has(externalKeyOf(one)))
+  const created = fresh.length === 0 ? new Map<string, number>() : yield* insert(ledger, fresh)
   const refused: WantedTask[] = []
   for (const one of batch) {
     const at = created.get(one.id)
@@ -151,11 +155,11 @@ function* createRound(
     else answers.set(one, { outcome: 'created', task: viewOf(createdRecord(one, at)) })
   }
   if (refused.length === 0) return []
-  const asked = refused.map(({ order }) =>
-    externalRow(order.taskId as string, order.userId, order.actionType),
+  yield* lookUp(
+    ledger,
+    refused.filter((one) => !found.has(externalKeyOf(one))),
+    found,
   )
-  const { rows } = yield* ask(ledger.changes.lockExternal, rowsOf(ledger, EXTERNAL_FIELDS, asked))
-  const found = new Map(lockedOf(ledger, rows).map((locked) => [externalKey(locked.record), locked]))
   const changes: { from: TaskRecord; to: TaskRecord }[] = []
   const again: WantedTask[] = []
   for (const one of refused) {
@@ -173,12 +177,31 @@ function* createRound(
   return again
 }
 
+/** Locks the tasks that have the external ids of these. */
+function* lookUp(
+  ledger: TaskLedger,
+  wanted: readonly WantedTask[],
+  found: Map<string, Locked>,
+): SqlWork<void> {
+  const asked = wanted
+    .filter(({ order }) => order.taskId !== undefined)
+    .map((one) => ({ one, key: externalKeyOf(one) }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .map(({ one: { order } }) => externalRow(order.taskId as string, order.userId, order.actionType))
+  if (asked.length === 0) return
+  const { rows } = yield* ask(ledger.changes.lockExternal, rowsOf(ledger, EXTERNAL_FIELDS, asked))
+  for (const locked of lockedOf(ledger, rows)) found.set(recordKeyOf(locked.record), locked)
+}
+
 /** By id, when it was created. */
 function* insert(ledger: TaskLedger, batch: readonly WantedTask[]): SqlWork<ReadonlyMap<string, number>> {
   const { insert: statement, inserted } = ledger.changes
   // Sorted by what they may collide in: two batches never wait for each other in turns.
-  const sorted = [...batch].sort((a, b) => (externalKeyOf(a) < externalKeyOf(b) ? -1 : 1))
-  const written = yield* ask(statement, rowsOf(ledger, INSERT_FIELDS, sorted.map(insertRow)))
+  const sorted = batch
+    .map((one) => ({ one, key: externalKeyOf(one) }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .map(({ one }) => insertRow(one))
+  const written = yield* ask(statement, rowsOf(ledger, INSERT_FIELDS, sorted))
   const rows =
     ledger.dialect === 'mysql'
       ? (yield* ask(
@@ -203,13 +226,16 @@ export function externalRow(
 }
 
 function externalKeyOf({ order, id }: WantedTask): string {
-  return order.taskId === undefined
-    ? JSON.stringify(['', id])
-    : JSON.stringify([order.taskId, order.userId, order.actionType])
+  return keyOf(order.taskId ?? null, order.userId, order.taskId === undefined ? id : order.actionType)
 }
 
-function externalKey({ taskId, userId, actionType }: TaskRecord): string {
-  return JSON.stringify([taskId, userId, actionType])
+function recordKeyOf({ taskId, userId, actionType }: TaskRecord): string {
+  return keyOf(taskId, userId, actionType)
+}
+
+/** None of the parts holds a NUL. */
+function keyOf(taskId: string | null, userId: string, actionType: string): string {
+  return `${taskId ?? ''}\0${userId}\0${actionType}`
 }
 
 function* batchesOf(wanted: readonly WantedTask[]): Generator<readonly WantedTask[]> {

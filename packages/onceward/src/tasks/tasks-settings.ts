@@ -3,7 +3,8 @@ import { atLeast, refuseUnknown, wholeNumber, written } from '../core/known-fiel
 import { systemClock, systemRandom, systemTimers } from '../core/system.ts'
 import { DATABASE_FIELDS } from '../drivers/database/index.ts'
 import { oneOf } from './new-task.ts'
-import type { TaskEventNotice, TaskRetention, TasksOptions } from './task-types.ts'
+import type { TaskEventNotice } from './task-types.ts'
+import type { TaskRetention, TasksOptions } from './tasks-api.ts'
 
 /** The options of a ledger with their defaults. */
 export interface TasksSettings {

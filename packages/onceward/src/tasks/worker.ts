@@ -53,6 +53,8 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
   const { handlers, concurrency, batchSize, leaseMs, pollMs } = settings
   const owner = random.nonce()
   const active = new Set<Attempt>()
+  /** Those whose handlers have not ended: the others only wait for the database to hear of their end. */
+  let running = 0
   const wake = wakeable(timers)
   let actions = settings.types
   let stopping = false
@@ -143,7 +145,10 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
         if (attempt.reason) throw attempt.reason
       },
     }
+    running++
     const ending = await endingOf(attempt, handlers.get(record.actionType) as TaskHandler, handle, parts)
+    running--
+    wake.now()
     await end(attempt, ending)
   }
   /** An attempt is active until the database has heard of its end. */
@@ -174,8 +179,9 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
   }
   const loop = async (): Promise<void> => {
     while (!stopping) {
-      const room = Math.min(concurrency - active.size, batchSize)
-      if (room <= 0) {
+      const room = Math.min(concurrency - running, 2 * concurrency - active.size, batchSize)
+      // While ends are on their way, a few free places are not worth a call: there will be more in a moment.
+      if (room <= 0 || (room < batchSize / 2 && running < active.size)) {
         await wake.next()
         continue
       }

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { DatabaseRig } from '../databases/on-each-database.ts'
 import { crashedWorker, gate, taskOf, tasksKit, until } from './tasks-kit.ts'
 
-const FAST = { leaseMs: 300, pollMs: 20, concurrency: 4 }
+const FAST = { leaseMs: 1500, pollMs: 20, concurrency: 4 }
 
 /** Cancelling, resolving, waiting, listing and forgetting. */
 export function decisionCases(open: () => Promise<DatabaseRig>): void {

@@ -4,7 +4,7 @@ import { settleTasks } from '../../src/tasks/claim-work.ts'
 import type { DatabaseRig } from '../databases/on-each-database.ts'
 import { crashedWorker, taskOf, tasksKit, until } from './tasks-kit.ts'
 
-const FAST = { leaseMs: 400, pollMs: 20, concurrency: 4 }
+const FAST = { leaseMs: 1500, pollMs: 20, concurrency: 4 }
 const SOON = { initialMs: 1, maxMs: 5 }
 
 /** How workers take, do and end tasks. */
@@ -256,11 +256,10 @@ export function workerCases(open: () => Promise<DatabaseRig>): void {
         },
       },
       ...FAST,
-      leaseMs: 150,
     })
     const { task } = await tasks.create(taskOf())
     const first = await until(async () => (await tasks.get(task.id))?.leaseUntil)
-    await until(async () => ((await tasks.get(task.id))?.leaseUntil ?? 0) > first + 400)
+    await until(async () => ((await tasks.get(task.id))?.leaseUntil ?? 0) > first + 1000)
     finish()
     expect(await tasks.result(task.id, { waitMs: 10_000 })).toEqual({ outcome: 'done', value: 'slow' })
     expect(runs).toBe(1)
