@@ -42,7 +42,9 @@ const FIELDS: readonly string[] = [
  *
  * @throws `TypeError` for options that make no sense, at once.
  * @example
- * const inbox = createInbox<pg.PoolClient>({ db: pool, consumer: 'billing' })
+ * import type { PoolClient } from 'pg'
+ *
+ * const inbox = createInbox<PoolClient>({ db: pool, consumer: 'billing' })
  * const message = { id: 'evt_1', total: 100 }
  * const { outcome } = await inbox.process(message, async (tx) => {
  *   await tx.query('UPDATE balances SET total = total + $1', [message.total])

@@ -20,9 +20,11 @@ export type WebhookOutcome<T> = InboxOutcome<T> & { readonly event: WebhookEvent
  * that it sends again.
  *
  * @example
+ * import type { PoolClient } from 'pg'
+ *
  * const receive = webhookReceiver({
  *   webhooks: stripeWebhooks({ secret: 'whsec_test' }),
- *   inbox: createInbox<pg.PoolClient>({ db: pool, consumer: 'stripe' }),
+ *   inbox: createInbox<PoolClient>({ db: pool, consumer: 'stripe' }),
  *   async handler(tx, event) {
  *     await tx.query('INSERT INTO events (id, type) VALUES ($1, $2)', [event.id, event.type])
  *   },

@@ -24,7 +24,9 @@ export interface BullmqOptions<J, T> extends WrapperOptions<J> {
  * A job that is added again under the same `jobId` is another one; give `id` to have them taken for the same.
  *
  * @example
- * const inbox = createInbox<pg.PoolClient>({ db: pool, consumer: 'mail' })
+ * import type { PoolClient } from 'pg'
+ *
+ * const inbox = createInbox<PoolClient>({ db: pool, consumer: 'mail' })
  * const processor = bullmqProcessor(inbox, async (tx, job: import('bullmq').Job<{ to: string }>) => {
  *   await tx.query('INSERT INTO mails (recipient) VALUES ($1)', [job.data.to])
  * })

@@ -36,7 +36,9 @@ export interface KafkaOptions<M> extends WrapperOptions<M> {
  * that message until it goes through or is parked.
  *
  * @example
- * const run = kafkaMessages(createInbox<pg.PoolClient>({ db: pool, consumer: 'billing' }), async (tx, { message }) => {
+ * import type { PoolClient } from 'pg'
+ *
+ * const run = kafkaMessages(createInbox<PoolClient>({ db: pool, consumer: 'billing' }), async (tx, { message }) => {
  *   await tx.query('INSERT INTO seen (place) VALUES ($1)', [message.offset])
  * })
  * // await consumer.run(run)

@@ -30,8 +30,10 @@ export interface NatsOptions<M> extends WrapperOptions<M> {
  *
  * @param messages - What `await consumer.consume()` answers. Close it to stop.
  * @example
+ * import type { PoolClient } from 'pg'
+ *
  * declare const messages: AsyncIterable<import('@nats-io/jetstream').JsMsg>
- * const inbox = createInbox<pg.PoolClient>({ db: pool, consumer: 'billing' })
+ * const inbox = createInbox<PoolClient>({ db: pool, consumer: 'billing' })
  * await natsConsume(messages, inbox, async (tx, message) => {
  *   await tx.query('INSERT INTO orders (body) VALUES ($1)', [message.string()])
  * })

@@ -50,8 +50,10 @@ export interface RabbitConsumer {
  * A parked message, and one without an id, goes to the dead letter exchange.
  *
  * @example
+ * import type { PoolClient } from 'pg'
+ *
  * declare const channel: import('amqplib').Channel
- * const inbox = createInbox<pg.PoolClient>({ db: pool, consumer: 'billing', maxAttempts: 5 })
+ * const inbox = createInbox<PoolClient>({ db: pool, consumer: 'billing', maxAttempts: 5 })
  * const consumer = await rabbitConsume(channel, 'orders', inbox, async (tx, message) => {
  *   await tx.query('INSERT INTO orders (body) VALUES ($1)', [message.content.toString()])
  * })

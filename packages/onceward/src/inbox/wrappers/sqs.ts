@@ -29,7 +29,9 @@ export interface SqsOptions<R> extends WrapperOptions<R> {
  * that sends twice makes two `messageId`s: give `id` then, such as the `MessageDeduplicationId` or a field of the body.
  *
  * @example
- * const inbox = createInbox<pg.PoolClient>({ db: pool, consumer: 'billing' })
+ * import type { PoolClient } from 'pg'
+ *
+ * const inbox = createInbox<PoolClient>({ db: pool, consumer: 'billing' })
  * const handler = sqsHandler(inbox, async (tx, record: { messageId: string; body: string }) => {
  *   await tx.query('INSERT INTO orders (body) VALUES ($1)', [record.body])
  * })
