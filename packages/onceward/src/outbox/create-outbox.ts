@@ -35,6 +35,8 @@ const MAX_BYTES = 4 * 1024 * 1024
  *
  * @throws `TypeError` for options that make no sense, at once.
  * @example
+ * import { createOutbox } from 'onceward/outbox'
+ *
  * const outbox = createOutbox({ db: pool })
  * await client.query('BEGIN')
  * await client.query('INSERT INTO orders (id) VALUES ($1)', [order.id])

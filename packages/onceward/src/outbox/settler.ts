@@ -22,6 +22,9 @@ export interface Settler {
 /** The pause before what could not be written is tried again, in ms. */
 const RETRY_MS = 200
 
+/** How long what is settled waits for others, in ms. */
+const GATHER_MS = 1
+
 /** The most that one statement is given. */
 const MAX_AT_ONCE = 2000
 
@@ -62,9 +65,9 @@ export function settler(
   const flush = async () => {
     if (isBusy) return
     isBusy = true
-    // Whatever is settled in this turn of the event loop goes along.
-    await Promise.resolve()
     while (queue.length > 0) {
+      // Nobody waits for it: what is published in the next moment goes along.
+      await pause(settings, GATHER_MS)
       const taken: typeof queue = []
       let count = 0
       while (queue[0] && (count === 0 || count + queue[0].settlements.length <= MAX_AT_ONCE)) {
