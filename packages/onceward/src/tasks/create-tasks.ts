@@ -33,7 +33,7 @@ const MAX_CREATED = 10_000
  * @example
  * const tasks = createTasks({ db: pool })
  * await tasks.create({ userId: 'u1', actionType: 'send-invoice', taskId: 'invoice-7', input: { invoice: 7 } })
- * const worker = tasks.worker({ handlers: { 'send-invoice': async (task, run) => send(task.input, run.signal) } })
+ * const worker = tasks.worker({ handlers: { 'send-invoice': async (task) => charge(task.input) } })
  * await worker.stop()
  */
 export function createTasks(options: TasksOptions): Tasks {
