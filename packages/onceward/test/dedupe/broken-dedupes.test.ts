@@ -71,6 +71,17 @@ const FLAWS: readonly Flaw[] = [
     breaks: (parts) => ({ mark: eachAlone(parts, () => false) }),
   },
   {
+    name: 'prolongs the window of an item with each repetition of a call',
+    rule: /and no other/,
+    breaks: (parts) => ({
+      mark: eachAlone(parts, (digest, { markId, windowMs, sliding }) => {
+        const found = parts.items.get(digest)
+        if (found && (sliding || found.markId === markId)) found.expiresAt = parts.now() + windowMs
+        return found?.markId === markId
+      }),
+    }),
+  },
+  {
     name: 'tells everybody who names a sight that it is the first',
     rule: /and no other/,
     model: true,
