@@ -63,9 +63,6 @@ export const onMysql =
     }
   }
 
-/** Runs one command on the node that has the key, or on every node. */
-export type RedisCommand = (args: readonly (string | Buffer)[], key?: string) => Promise<readonly unknown[]>
-
 /** Redis, however it is reached. */
 export const onRedis =
   (connect: Connect): OpenRig =>
@@ -96,7 +93,7 @@ export const onRedis =
   }
 
 /** The keys of all items. */
-export async function seenKeys(
+async function seenKeys(
   connection: ReturnType<typeof redisStore>['connection'],
   prefix: string,
 ): Promise<readonly Buffer[]> {
