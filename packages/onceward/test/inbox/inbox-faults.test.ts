@@ -92,6 +92,20 @@ function faults(server: SqlEndpoint, { commit, open, write }: Rig): void {
     expect(await effects()).toBe(1)
   })
 
+  it('waits no longer than queryTimeoutMs for a delivery that is under way, and is told nothing happened', async () => {
+    const first = inboxAt(database.url)
+    const second = inboxAt(database.url, { queryTimeoutMs: 1000 })
+    let late: unknown
+    const outcome = await first.process('m1', async (tx) => {
+      await handler(tx)
+      late = await second.process('m1', handler).catch((error: unknown) => error)
+    })
+    expect(outcome).toMatchObject({ outcome: 'processed' })
+    expect(late).toMatchObject({ code: 'STORE_UNAVAILABLE', effect: 'none', retryable: true })
+    expect(await second.process('m1', handler)).toEqual({ outcome: 'duplicate' })
+    expect(await effects()).toBe(1)
+  })
+
   it('says that the database is away, without effect, and counts no failure', async () => {
     const inbox = inboxAt(proxy.url(database.url))
     await proxy.down()

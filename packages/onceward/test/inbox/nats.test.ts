@@ -120,7 +120,7 @@ await describeWith(['nats', 'postgres'], 'natsConsume', ({ nats, postgres }) => 
       { workingEveryMs: 100 },
     )
     expect(redelivered).toEqual([false])
-    expect((await state()).num_redelivered).toBe(0)
+    expect((await state()).delivered.consumer_seq).toBe(1)
     expect(await effects()).toEqual(['m1'])
   })
 
