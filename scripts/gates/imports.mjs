@@ -26,6 +26,12 @@ const ADAPTERS = ['express', 'fastify', 'koa', 'hono', 'nest', 'fetch', 'node']
 /** Capabilities with a port of their own, which their backends import from the folder above. */
 const WITH_BACKENDS = ['locks']
 
+/**
+ * Capabilities with parts in folders of their own, which have no subpath: a part imports what is above it, and above only
+ * the index imports a part.
+ */
+const WITH_PARTS = /** @type {Record<string, string[]>} */ ({ inbox: ['webhooks', 'wrappers'] })
+
 /** An adapter that is another one in different clothes may say so here. */
 const BUILT_ON = /** @type {Record<string, string[]>} */ ({
   nest: ['express', 'fastify', 'node'],
@@ -127,6 +133,7 @@ function refuseDirection(/** @type {string} */ from, /** @type {string} */ to) {
   const [fromUnit, toUnit] = [unitOf(from), unitOf(to)]
   if (fromUnit === toUnit) return from.startsWith('http/') ? refuseAdapter(from, to) : undefined
   const allowed = allowedFor(fromUnit)
+  if (from === `${fromUnit}/index.ts`) allowed.push(...partsOf(fromUnit))
   if (allowed.includes(toUnit)) return undefined
   return `${fromUnit} may import ${allowed.length > 0 ? allowed.join(' and ') : 'nothing of ours'}, not ${toUnit}`
 }
@@ -135,8 +142,13 @@ function allowedFor(/** @type {string} */ unit) {
   if (unit === 'core') return []
   if (unit === 'testing') return ['core', ...WITH_BACKENDS]
   if (unit === 'drivers' || unit === 'http') return ['core']
-  const [port = ''] = unit.split('/')
-  return WITH_BACKENDS.includes(port) && unit !== port ? ['core', 'drivers', port] : ['core', 'drivers']
+  const [above = ''] = unit.split('/')
+  const seesAbove = unit !== above && (WITH_BACKENDS.includes(above) || partsOf(above).includes(unit))
+  return seesAbove ? ['core', 'drivers', above] : ['core', 'drivers']
+}
+
+function partsOf(/** @type {string} */ capability) {
+  return (WITH_PARTS[capability] ?? []).map((part) => `${capability}/${part}`)
 }
 
 function refuseAdapter(/** @type {string} */ from, /** @type {string} */ to) {
