@@ -124,6 +124,27 @@ await describeWith(['nats', 'postgres'], 'natsConsume', ({ nats, postgres }) => 
     expect(await effects()).toEqual(['m1'])
   })
 
+  it('outlives a connection that is closed under its work', async () => {
+    await send('m1', 'm1')
+    const doomed = await connect({ servers: nats.url.replace('nats://', '') })
+    const messages = await (await jetstream(doomed).consumers.get(stream, 'billing')).consume()
+    const consuming = natsConsume(
+      messages,
+      inbox,
+      async (tx, message) => {
+        await doomed.close()
+        await tx.query('SELECT pg_sleep(0.3)')
+        await write(tx, message)
+      },
+      { workingEveryMs: 20 },
+    )
+    await expect.poll(effects, { timeout: 10_000 }).toEqual(['m1'])
+    await consuming.catch(() => {})
+    await consume(write, settled)
+    expect(await effects()).toEqual(['m1'])
+    expect(await inbox.failures({ deadOnly: false })).toEqual([])
+  })
+
   it('has what failed delivered again, and terminates what goes on failing', async () => {
     await send('once', 'm1')
     await send('poison', 'm2')

@@ -49,40 +49,49 @@ export async function natsConsume<M extends JetstreamMessage, Tx = unknown>(
   const workingEveryMs = atLeast('workingEveryMs', options.workingEveryMs ?? 10_000, 10)
   const retryDelayMs = atLeast('retryDelayMs', options.retryDelayMs ?? 1000, 0)
 
+  /** Tells JetStream something. Where the connection is gone, the message comes again, and what is done is known. */
+  const tell = (message: M, word: () => void): void => {
+    try {
+      word()
+    } catch (error) {
+      options.onError?.(error, message)
+    }
+  }
   const keepAlive = (message: M) => {
     let stop = () => {}
     const next = () => {
       stop = timers.after(workingEveryMs, () => {
-        message.working()
+        tell(message, () => message.working())
         next()
       })
     }
     next()
     return () => stop()
   }
-  const processed = async (message: M): Promise<void> => {
+  /** Answers what JetStream is told. */
+  const processed = async (message: M): Promise<() => void> => {
     let id: string
     try {
       id = wrapperId(message, options.id, () => usualId(message))
     } catch (error) {
       options.onError?.(error, message)
-      return message.term()
+      return () => message.term()
     }
     const stop = keepAlive(message)
     try {
       const outcome = await inbox.process(id, (tx) => handler(tx, message))
-      if (outcome.outcome !== 'dead') return message.ack()
+      if (outcome.outcome !== 'dead') return () => message.ack()
       await options.onDead?.(message, outcome)
       // Without a reason, which servers before 2.11 take for no word at all.
-      message.term()
+      return () => message.term()
     } catch (error) {
       options.onError?.(error, message)
-      message.nak(retryDelayMs)
+      return () => message.nak(retryDelayMs)
     } finally {
       stop()
     }
   }
-  for await (const message of messages) await processed(message)
+  for await (const message of messages) tell(message, await processed(message))
 }
 
 function usualId({ headers, info }: JetstreamMessage): string {
