@@ -123,12 +123,12 @@ await onEachDatabase('relays that end or stand still', (open: () => Promise<Data
       attempts.push(attempt)
       await release.opened
     }
-    own.relay({ publish, leaseMs: 400, publishTimeoutMs: 60_000 })
-    own.relay({ publish, leaseMs: 400, publishTimeoutMs: 60_000 }, own.another())
+    own.relay({ publish, leaseMs: 3000, publishTimeoutMs: 60_000 })
+    own.relay({ publish, leaseMs: 3000, publishTimeoutMs: 60_000 }, own.another())
     const [id = ''] = await own.add({ topic: 't', key: 'k', payload: 1 })
     await until('taken', () => attempts.length === 1)
     const first = (await own.outbox.get(id))?.until ?? 0
-    await until('renewed twice', async () => ((await own.outbox.get(id))?.until ?? 0) > first + 400)
+    await until('renewed twice', async () => ((await own.outbox.get(id))?.until ?? 0) > first + 1500)
     release.open()
     await until('published', isEmpty(own))
     expect(attempts).toEqual([1])
