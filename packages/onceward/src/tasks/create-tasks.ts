@@ -4,6 +4,7 @@ import { EXTERNAL_FIELDS } from './change-statements.ts'
 import { cancelTask, redriveTask, resolveTask } from './decisions.ts'
 import { listTasks, purgeTasks, taskCounts } from './listing.ts'
 import { checkName, wantedTask } from './new-task.ts'
+import { rareTell } from './rare-tell.ts'
 import { resultWatch, stoppedWaiting } from './result-watch.ts'
 import { doctorFindings } from './task-doctor.ts'
 import { createWork, externalRow, recordsOf, rowsOf, sweepWork, taskLedger } from './task-ledger.ts'
@@ -63,6 +64,7 @@ export function createTasks(options: TasksOptions): Tasks {
   const work = database.hints('onceward_tasks')
   const cancels = database.hints('onceward_task_cancels')
   const results = database.hints('onceward_task_results')
+  const tellWork = rareTell(work, { clock, timers })
   const watch = resultWatch({ ledger, clock, timers, random, results })
   const workers = new Set<{ readonly worker: TaskWorker; readonly types: readonly string[] }>()
   const counters = { claimed: 0, done: 0, retried: 0, failed: 0, dead: 0, held: 0, cancelled: 0, lost: 0 }
@@ -79,7 +81,7 @@ export function createTasks(options: TasksOptions): Tasks {
     // A hint before the commit of the caller's transaction would be in vain.
     if (tx !== undefined) return await database.within(tx, made)
     const created = await database.transaction(made)
-    work.tell()
+    tellWork()
     const replaced = created.some(
       ({ outcome }, index) => outcome === 'created' && orders[index]?.ifUnfinished === 'replace',
     )
@@ -194,13 +196,13 @@ export function createTasks(options: TasksOptions): Tasks {
     },
     async redrive(id, audit) {
       const decided = await redriveTask(ledger, id, audit)
-      if (decided.outcome === 'changed') work.tell()
+      if (decided.outcome === 'changed') tellWork()
       return decided
     },
     async resolve(id, resolution) {
       const decided = await resolveTask(ledger, id, resolution, maxResultBytes)
       if (decided.outcome === 'changed') {
-        work.tell()
+        tellWork()
         watch.ended([id])
       }
       return decided

@@ -4,6 +4,7 @@ import { jittered } from '../core/jittered.ts'
 import { createWaitingRoom } from '../core/waiting-room.ts'
 import type { ChangeHints } from '../drivers/database/index.ts'
 import { ID_FIELDS } from './change-statements.ts'
+import { rareTell } from './rare-tell.ts'
 import { rowsOf, type TaskLedger } from './task-ledger.ts'
 import { stateOf, text } from './task-record.ts'
 
@@ -30,9 +31,6 @@ export interface ResultWatch {
   close(): void
 }
 
-/** How often others are told at most, in ms: a hint to all is dear, and one says as much as many. */
-const TELL_EVERY_MS = 20
-
 /** One poller for all who wait in this instance; it looks while somebody waits, and at once when it is told. */
 export function resultWatch({ ledger, clock, timers, random, results }: WatchParts): ResultWatch {
   const room = createWaitingRoom()
@@ -41,8 +39,6 @@ export function resultWatch({ ledger, clock, timers, random, results }: WatchPar
   let listening: { stop(): void } | undefined
   let pauseMs = MIN_PAUSE_MS
   let looking = false
-  let toldAt = Number.NEGATIVE_INFINITY
-  let telling = false
   let closed = false
 
   const look = async () => {
@@ -74,18 +70,7 @@ export function resultWatch({ ledger, clock, timers, random, results }: WatchPar
     if (waiting.size > 0 && !looking && !closed)
       cancelTimer ??= timers.after(jittered(random, pauseMs, 0.2), () => void look())
   }
-  const tell = () => {
-    if (telling || closed) return
-    const waitMs = TELL_EVERY_MS - (clock.monotonic() - toldAt)
-    const now = () => {
-      telling = false
-      toldAt = clock.monotonic()
-      if (!closed) results.tell()
-    }
-    if (waitMs <= 0) return now()
-    telling = true
-    timers.after(waitMs, now, { background: true })
-  }
+  const tell = rareTell(results, { clock, timers })
 
   return {
     async wait(id, signal) {
@@ -106,7 +91,7 @@ export function resultWatch({ ledger, clock, timers, random, results }: WatchPar
     },
     ended(ids) {
       for (const id of ids) room.wake(id)
-      tell()
+      if (!closed) tell()
     },
     close() {
       closed = true

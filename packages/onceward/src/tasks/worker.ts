@@ -1,10 +1,10 @@
 import type { Clock, Random, Timers } from '../core/clock.ts'
-import { isLasting } from '../core/errors.ts'
+import { isLasting, isOncewardError } from '../core/errors.ts'
 import { jittered } from '../core/jittered.ts'
 import { countOnMs, readClock, sinceMs } from '../core/lease-clock.ts'
 import { pause } from '../core/pause.ts'
 import type { ChangeHints } from '../drivers/database/index.ts'
-import { gatherer } from '../drivers/sql/index.ts'
+import { gatherer, type Waiting } from '../drivers/sql/index.ts'
 import { Attempt, endingOf } from './attempt.ts'
 import { type Ack, type Acked, claimTasks, settleTasks, strayTasks } from './claim-work.ts'
 import { leases } from './leases.ts'
@@ -79,15 +79,23 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
   const acks = gatherer<Ack, Acked>({
     maxBatch: MAX_ACKS,
     maxInFlight: 2,
-    async send(batch) {
+    send: settleBatch,
+  })
+
+  async function settleBatch(batch: readonly Waiting<Ack, Acked>[]): Promise<void> {
+    try {
       const settled = await settleTasks(
         ledger,
         batch.map(({ ask }) => ask),
       )
       for (const { ask, resolve } of batch) resolve(settled.get(ask.record.id) ?? 'lost')
       parts.ended(batch.map(({ ask }) => ask.record.id))
-    },
-  })
+    } catch (error) {
+      if (batch.length === 1 || !isLasting(error)) throw error
+      // What one of them is refused for is not the others' fault.
+      for (const one of batch) await settleBatch([one]).catch(one.reject)
+    }
+  }
 
   /** Brings the end of an attempt to the database: for one lease, under the heartbeat. */
   const end = async (attempt: Attempt, ending: Ending): Promise<void> => {
@@ -195,7 +203,7 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
       } catch (error) {
         trouble(error)
         strayUntil = clock.monotonic() + 2 * leaseMs
-        if (isLasting(error) && (error as { code?: unknown }).code === 'CLOSED') return
+        if (stopping || isOncewardError(error, 'CLOSED')) return
         const pauseMs = Math.min(MAX_TROUBLE_PAUSE_MS, pollMs * 2 ** Math.min(troubles++, 10))
         await wake.listen().orAfter(jittered(random, pauseMs))
       }

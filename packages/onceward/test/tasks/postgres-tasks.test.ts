@@ -87,4 +87,45 @@ await describeWith('postgres', 'tasks on PostgreSQL', (servers) => {
       count: 3,
     })
   })
+
+  it('gives back what it was given in an answer that was lost: it is run, and not held', async () => {
+    await pool.query('TRUNCATE onceward_tasks')
+    const lossy = new pg.Pool({ ...pool.options, max: 4 })
+    let isLost = false
+    lossy.on('connect', (client) => {
+      const query = client.query.bind(client) as (config: { text: string }) => Promise<unknown>
+      Object.assign(client, {
+        async query(config: { text: string }) {
+          const answer = await query(config)
+          if (isLost || !config.text?.includes('onceward_task_claim')) return answer
+          isLost = true
+          throw new Error('Connection terminated unexpectedly')
+        },
+      })
+    })
+    const troubles: unknown[] = []
+    const tasks = createTasks({ db: lossy, observer: ({ error }) => void (error && troubles.push(error)) })
+    try {
+      let runs = 0
+      const { task } = await tasks.create(taskOf())
+      tasks.worker({
+        handlers: {
+          work: () => {
+            runs++
+          },
+        },
+        pollMs: 10,
+      })
+      expect(await tasks.result(task.id, { waitMs: 10_000 })).toEqual({ outcome: 'done', value: undefined })
+      expect(runs).toBe(1)
+      expect(troubles[0]).toMatchObject({ code: 'STORE_UNAVAILABLE', effect: 'unknown' })
+      const found = await tasks.get(task.id)
+      expect(found?.history).toMatchObject([{ event: 'released', attempt: 1 }])
+      // The attempt that never was does not count.
+      expect(found).toMatchObject({ attempt: 2, maxAttempts: 6 })
+    } finally {
+      await tasks.close()
+      await lossy.end()
+    }
+  })
 })

@@ -212,6 +212,9 @@ export function workerCases(open: () => Promise<DatabaseRig>): void {
     const [second] = (await crashedWorker(ledger, 60_000)) as NonNullable<typeof zombie>[]
     expect(await finish(zombie as NonNullable<typeof zombie>, '"late"')).toBe('lost')
     expect(await tasks.get(task.id)).toMatchObject({ state: 'running', attempt: 2 })
+    expect(
+      await finish({ ...(second as NonNullable<typeof zombie>), owner: 'somebody else' }, '"forged"'),
+    ).toBe('lost')
     expect(await finish(second as NonNullable<typeof zombie>, '"in time"')).not.toBe('lost')
     // The same end once more, as after a lost answer, changes nothing and is no loss.
     expect(await finish(second as NonNullable<typeof zombie>, '"in time"')).not.toBe('lost')
