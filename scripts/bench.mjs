@@ -66,6 +66,7 @@ const BENCHES = /** @type {Record<string, Bench>} */ ({
     quickMinutes: 0.4,
   },
   inbox: { file: 'bench/inbox/run.mjs', minutes: 0.6, quick: SHORT, quickMinutes: 0.4 },
+  guards: { file: 'bench/guards/run.mjs', minutes: 0.5, quick: SHORT, quickMinutes: 0.3 },
   profile: { file: 'bench/profile/run.mjs', minutes: 0.3, quick: [], quickMinutes: 0.3 },
   memory: { file: 'bench/gateway/memory.mjs', minutes: 2 },
   weight: { file: 'bench/weight/run.mjs', minutes: 0.3, quick: ['--runs', '9'], quickMinutes: 0.2 },

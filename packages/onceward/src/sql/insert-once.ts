@@ -81,10 +81,10 @@ export function* inserting(dialect: SqlDialect, given: Insertion): SqlWork<Inser
   for (let attempt = 1; ; attempt++) {
     const answer = yield* insert(dialect, given, statements)
     if (answer.won && !given.returning) return { outcome: 'inserted', won: true }
-    const row = answer.row ?? (yield* look(statements))
-    if (answer.won) return { outcome: 'inserted', won: true, ...picked(given, row) }
     // On PostgreSQL and SQLite the constraint itself has told that the row is there.
     if (!given.returning && dialect !== 'mysql') return { outcome: 'existing', won: false }
+    const row = answer.row ?? (yield* look(statements))
+    if (answer.won) return { outcome: 'inserted', won: true, ...picked(given, row) }
     if (row !== undefined) return { outcome: 'existing', won: false, ...picked(given, row) }
     // On MySQL it was another constraint, whose error a plain INSERT tells; elsewhere the row is deleted already.
     if (dialect === 'mysql') {

@@ -76,24 +76,29 @@ function* moving(dialect: SqlDialect, move: Transition): SqlWork<TransitionResul
     const where = key()
     return `UPDATE ${table} SET ${sets} WHERE ${where} AND ${state} IN (${from.map((one) => list.add(one)).join(', ')})`
   })
-  const look = rowStatement(
-    dialect,
-    move,
-    ({ table, key }) =>
-      // Under REPEATABLE READ a plain read of MySQL shows what was there when the transaction began.
-      `SELECT ${asText(dialect, column)} AS state FROM ${table} WHERE ${key()}${dialect === 'mysql' ? ' FOR UPDATE' : ''}`,
-  )
   for (let attempt = 1; ; attempt++) {
     const { affected } = yield* ask({ text: update.text, columns: [] }, update.values)
     assertOne(move, affected)
     if (affected === 1) return { outcome: 'moved', won: true, state: to }
-    const { rows } = yield* ask({ text: look.text, columns: ['state'] }, look.values)
+    const { text, values } = lookAt(dialect, move, column)
+    const { rows } = yield* ask({ text, columns: ['state'] }, values)
     if (rows[0] === undefined) return { outcome: 'missing', won: false }
     const found = stateOf(Object.values(rows[0])[0], typeof to === 'number')
     // It was moved there after the statement had looked.
     if (attempt < TRIES && from.some((one) => String(one) === String(found))) continue
     return { outcome: 'stale', won: false, state: found }
   }
+}
+
+/** Reads the state that the row is in. */
+function lookAt(dialect: SqlDialect, move: Transition, column: string): ReturnType<typeof rowStatement> {
+  // Under REPEATABLE READ a plain read of MySQL shows what was there when the transaction began.
+  const now = dialect === 'mysql' ? ' FOR UPDATE' : ''
+  return rowStatement(
+    dialect,
+    move,
+    ({ table, key }) => `SELECT ${asText(dialect, column)} AS state FROM ${table} WHERE ${key()}${now}`,
+  )
 }
 
 /** @throws `TypeError` for what is no step. */

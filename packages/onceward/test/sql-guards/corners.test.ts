@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createConnection, createPool } from 'mysql2/promise'
-import pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type pg from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { describeWith, type TestDatabase } from '../../../../test-servers/index.mjs'
 import { createOnce } from '../../src/core/index.ts'
 import { openSqlite, type SqliteHandle } from '../../src/drivers/sqlite/index.ts'
@@ -13,6 +13,7 @@ import { declareGraph, insertOnce, transition, updateVersioned, withRow } from '
 import { mysqlStore } from '../../src/stores/mysql/index.ts'
 import { postgresStore } from '../../src/stores/postgres/index.ts'
 import { sqliteStore } from '../../src/stores/sqlite/index.ts'
+import { quietPool } from './quiet-pool.ts'
 
 const ITEMS =
   'CREATE TABLE items (id VARCHAR(40) PRIMARY KEY, status VARCHAR(40), stock integer, version bigint DEFAULT 1)'
@@ -111,7 +112,7 @@ await describeWith('postgres', 'guards on PostgreSQL', ({ postgres }) => {
   let pool: pg.Pool
   beforeAll(async () => {
     database = await postgres.createDatabase()
-    pool = new pg.Pool({ connectionString: database.url, max: 5 })
+    pool = quietPool(database.url, 5)
     await pool.query(
       `${ITEMS}; CREATE SCHEMA shop; CREATE TABLE shop.votes (id integer, poll integer UNIQUE)`,
     )
@@ -233,6 +234,8 @@ await describeWith('mariadb', 'guards on MariaDB', ({ mariadb }) => {
     })
     afterAll(() => connection.end())
     beforeEach(() => connection.beginTransaction())
+    // What fails must not keep its locks.
+    afterEach(() => connection.rollback())
 
     it('tell who has inserted, whatever rows the connection counts', async () => {
       const insert = (stock: number) =>
@@ -245,7 +248,6 @@ await describeWith('mariadb', 'guards on MariaDB', ({ mariadb }) => {
       expect(await insert(1)).toEqual({ outcome: 'inserted', won: true, row: { stock: 1 } })
       expect(await insert(1)).toEqual({ outcome: 'existing', won: false, row: { stock: 1 } })
       expect(await insert(2)).toEqual({ outcome: 'existing', won: false, row: { stock: 1 } })
-      await connection.rollback()
     })
 
     it('write a row that is as it should be already', async () => {
@@ -258,7 +260,6 @@ await describeWith('mariadb', 'guards on MariaDB', ({ mariadb }) => {
       expect(updated).toMatchObject({ won: true })
       const same = await withRow(connection, { table: 'items', id: 'a' }, (_, update) => update({ stock: 5 }))
       expect(same).toMatchObject({ won: true })
-      await connection.rollback()
     })
 
     it('take no number for a text that is none', async () => {
@@ -266,7 +267,6 @@ await describeWith('mariadb', 'guards on MariaDB', ({ mariadb }) => {
         const moved = await transition(connection, { table: 'items', id, to: 'taken', graph })
         expect(moved).toEqual({ outcome: 'missing', won: false })
       }
-      await connection.rollback()
     })
 
     it('leave what is too long an error, and refuse a lock without a transaction', async () => {

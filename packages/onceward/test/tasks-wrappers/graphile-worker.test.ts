@@ -3,12 +3,13 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Logger, makeWorkerUtils, type Runner, run, type TaskList, type WorkerUtils } from 'graphile-worker'
-import pg from 'pg'
+import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { describeWith, type TestDatabase } from '../../../../test-servers/index.mjs'
 import { createOnce, noEffect, type Once } from '../../src/core/index.ts'
 import { postgresStore } from '../../src/stores/postgres/index.ts'
 import { onceTask } from '../../src/tasks/once-task.ts'
+import { quietPool } from '../sql-guards/quiet-pool.ts'
 import { deferred, killedWorker } from './wrapper-kit.ts'
 
 interface Charge {
@@ -26,7 +27,7 @@ await describeWith('postgres', 'tasks of Graphile Worker', ({ postgres }) => {
 
   beforeAll(async () => {
     database = await postgres.createDatabase()
-    pool = new pg.Pool({ connectionString: database.url, max: 10 })
+    pool = quietPool(database.url, 10)
     utils = await makeWorkerUtils({ pgPool: pool, logger: SILENT })
     await utils.migrate()
     await postgresStore(pool).migrate()

@@ -1,11 +1,12 @@
 /** Handlers of pg-boss that run once, on a real PostgreSQL. */
-import pg from 'pg'
+import type pg from 'pg'
 import PgBoss from 'pg-boss'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { describeWith, type TestDatabase } from '../../../../test-servers/index.mjs'
 import { createOnce, isOncewardError, noEffect, type Once } from '../../src/core/index.ts'
 import { postgresStore } from '../../src/stores/postgres/index.ts'
 import { onceWork } from '../../src/tasks/once-work.ts'
+import { quietPool } from '../sql-guards/quiet-pool.ts'
 import { deferred } from './wrapper-kit.ts'
 
 interface Charge {
@@ -22,7 +23,7 @@ await describeWith('postgres', 'handlers of pg-boss', ({ postgres }) => {
 
   beforeAll(async () => {
     database = await postgres.createDatabase()
-    pool = new pg.Pool({ connectionString: database.url, max: 10 })
+    pool = quietPool(database.url, 10)
     await pool.query('CREATE TABLE charges (order_id text NOT NULL)')
     boss = new PgBoss({ connectionString: database.url, supervise: false, schedule: false })
     boss.on('error', () => {})
