@@ -1,5 +1,6 @@
 // Outbox: adding in transactions, and draining a backlog by one relay and by two, beside the least that could do it by hand.
 // Run: node bench/outbox/run.mjs [--database postgres] [--events 20000] [--ms 1000] (after a build)
+import { availableParallelism, loadavg } from 'node:os'
 import { readOptions, withFolder } from '../lib/options.mjs'
 import { report, table } from '../lib/report.mjs'
 import { number } from '../lib/statistics.mjs'
@@ -16,6 +17,7 @@ const added = []
 const drained = []
 /** @type {string[]} */
 const abouts = []
+const note = busyNote()
 
 for (const name of DATABASES.filter((one) => options.database === '' || one === options.database)) {
   await withFolder(async (folder) => {
@@ -44,6 +46,7 @@ for (const name of DATABASES.filter((one) => options.database === '' || one === 
 }
 
 report(options.database === '' ? 'outbox' : `outbox-${options.database}`, 'Outbox', [
+  ...note,
   `${abouts.join('; ')}; one client process. Adding: transactions that do nothing else, four at a time, over ${options.ms} ms. ` +
     `Draining: ${number(options.events)} events with a payload of 60 bytes, published to nobody in no time, ${BATCH} taken at a time; one ` +
     'run each, so differences below a quarter mean nothing.',
@@ -58,6 +61,17 @@ function KEYS() {
     { what: 'none', key: () => ({}) },
     { what: '1,000 keys', key: (/** @type {number} */ n) => ({ key: `k${n % 1000}` }) },
     { what: 'one key', key: () => ({ key: 'k' }) },
+  ]
+}
+
+/** Says so where others were at work on this machine before anything began. */
+function busyNote() {
+  const [load = 0] = loadavg()
+  const processors = availableParallelism()
+  if (load <= processors) return []
+  return [
+    `**The machine was busy** with other work when this began: a load of ${load.toFixed(0)} on ${processors} processors. All of it is ` +
+      'slower here than it is, by a factor.',
   ]
 }
 
