@@ -24,7 +24,7 @@ describe('the schema', () => {
     const rows = store.database
       .prepare('SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name')
       .all() as { sql: string }[]
-    // After a new migration: npx vitest run -u, on this file.
+    // After a new migration: npx vitest run <this file> -u
     await expect(`${rows.map((row) => row.sql).join(';\n\n')};\n`).toMatchFileSnapshot(DUMP)
   })
 
