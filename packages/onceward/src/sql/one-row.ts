@@ -27,7 +27,7 @@ export interface OneRow {
 }
 
 /** The fields of {@link OneRow}. */
-export const ROW_FIELDS: readonly string[] = ['table', 'id', 'idColumn', 'dialect']
+const ROW_FIELDS: readonly string[] = ['table', 'id', 'idColumn', 'dialect']
 
 /** Checks what every guard is told, before any statement. @throws `TypeError`. */
 export function checkRow(where: string, given: OneRow, more: readonly string[]): void {
