@@ -60,7 +60,7 @@ export function workerCases(open: () => Promise<DatabaseRig>): void {
     tasks.worker({
       handlers: {
         work: () => {
-          throw new Error('poison')
+          throw new Error('poison \0 \ud800')
         },
       },
       ...FAST,
@@ -68,7 +68,7 @@ export function workerCases(open: () => Promise<DatabaseRig>): void {
     const { task } = await tasks.create(taskOf({ maxAttempts: 3, backoff: SOON }))
     expect(await tasks.result(task.id, { waitMs: 10_000 })).toMatchObject({
       outcome: 'dead',
-      failure: { message: 'poison', effect: 'unknown' },
+      failure: { message: 'poison \0 \ud800', effect: 'unknown' },
     })
     const dead = await tasks.get(task.id)
     expect(dead).toMatchObject({ state: 'dead', attempt: 3, maxAttempts: 3 })
@@ -130,6 +130,34 @@ export function workerCases(open: () => Promise<DatabaseRig>): void {
       outcome: 'done',
       value: 'second',
     })
+  })
+
+  it('takes whatever is thrown for a failure', async () => {
+    const { tasks } = await start()
+    const thrown: unknown[] = [
+      undefined,
+      'text',
+      new Proxy(
+        {},
+        {
+          get() {
+            throw new Error('not to be looked at')
+          },
+        },
+      ),
+    ]
+    tasks.worker({
+      handlers: {
+        work: (task) => {
+          throw thrown[task.input as number]
+        },
+      },
+      ...FAST,
+    })
+    const created = await tasks.create(thrown.map((_, input) => taskOf({ input, maxAttempts: 1 })))
+    for (const { task } of created) {
+      expect(await tasks.result(task.id, { waitMs: 10_000 })).toMatchObject({ outcome: 'dead' })
+    }
   })
 
   it('holds a task that throws, where it says so', async () => {
