@@ -54,6 +54,9 @@ export async function factoryOf(library: Library, folder: string, name: string):
   return factory
 }
 
+/** The folders that trials use. */
+const PARTS = ['core', 'drivers', 'stores', 'locks', 'testing', 'tokens', 'tasks', 'inbox', 'outbox']
+
 /**
  * Copies a built library, so that building it anew meanwhile changes nothing. The copy lies inside the repository, where
  * it finds the drivers that the library loads on demand.
@@ -62,7 +65,7 @@ export async function copyLibrary(folder: string, root: string): Promise<string>
   const cache = join(root, 'node_modules', '.cache')
   await mkdir(cache, { recursive: true })
   const copy = await mkdtemp(join(cache, 'onceward-library-'))
-  for (const part of ['core', 'drivers', 'stores', 'locks', 'testing']) {
+  for (const part of PARTS) {
     await cp(join(folder, part), join(copy, part), { recursive: true })
   }
   await writeFile(join(copy, 'package.json'), '{ "type": "module" }')

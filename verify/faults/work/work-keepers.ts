@@ -1,0 +1,170 @@
+import { monotonicMs } from '../history.ts'
+import { holderOf, TOKENS } from './token-lane.ts'
+import type { Row } from './work-database.ts'
+import type { TaskRow, WorkHistory } from './work-events.ts'
+import type { LaneName, WorkPlan } from './work-plan.ts'
+import { within } from './work-room.ts'
+import type { WorkSink } from './work-sink.ts'
+import type { WorkStage } from './work-stages.ts'
+import { TASK_TEXT } from './work-tables.ts'
+
+/** What the driver does for a lane. */
+export interface LaneKeeper {
+  /** Makes what the workers are given. */
+  prepare(stage: WorkStage, plan: WorkPlan): Promise<readonly string[]>
+  /** After the heal, when the callers have ended: waits until everything has come to rest, and notes what has not. */
+  settle(stage: WorkStage, plan: WorkPlan, sink: WorkSink, history: WorkHistory): Promise<void>
+  /** Notes what the tables hold in the end. */
+  look(stage: WorkStage, plan: WorkPlan, history: WorkHistory): Promise<void>
+}
+
+/** How long everything may take to come to rest: a few leases, and much time for a busy machine. */
+const restMs = ({ leaseMs }: WorkPlan) => leaseMs * 6 + 15_000
+
+const tokens: LaneKeeper = {
+  async prepare({ library, openStore }, { trial }) {
+    const opened = await openStore()
+    try {
+      await opened.store.migrate?.()
+      const once = library.createOnce({ store: opened.store, scope: trial, retentionMs: 3_600_000 })
+      const made = library.createTokens({ once, ttlMs: 3_600_000 })
+      const all: string[] = []
+      for (let nth = 0; nth < TOKENS; nth++) {
+        all.push(await made.issue({ scope: holderOf(trial), payload: { nth } }))
+      }
+      await once.close()
+      return all
+    } finally {
+      await opened.close()
+    }
+  },
+  // Their workers ask for each token until it is settled.
+  settle: async () => {},
+  look: async () => {},
+}
+
+const tasks: LaneKeeper = {
+  prepare: async () => [],
+  async settle({ main }, plan, _sink, history) {
+    await rests(plan, history, 'tasks that are pending or running', async () => {
+      const action = TASK_TEXT[main.kind]('action_type')
+      const [row] = await main.query(
+        `SELECT COUNT(*) AS n FROM onceward_tasks WHERE ${action} = ? AND state IN ('pending', 'running')`,
+        [plan.trial],
+      )
+      return Number(row?.['n'])
+    })
+  },
+  async look({ main }, { trial }, history) {
+    const text = TASK_TEXT[main.kind]
+    const columns = ['id', 'task_id', 'state', 'on_crash', 'result', 'history']
+    const found = await insisting(() =>
+      main.query(
+        `SELECT ${columns.map((name) => `${text(name)} AS ${name}`).join(', ')}, attempt
+          FROM onceward_tasks WHERE ${text('action_type')} = ?`,
+        [trial],
+      ),
+    )
+    for (const row of found) {
+      history.note({
+        k: 'task',
+        id: word(row, 'id'),
+        item: word(row, 'task_id'),
+        state: word(row, 'state'),
+        attempt: Number(row['attempt']),
+        onCrash: word(row, 'on_crash'),
+        result: word(row, 'result'),
+        history: JSON.parse(word(row, 'history')) as TaskRow['history'],
+      })
+    }
+    const changes = await insisting(() =>
+      main.query('SELECT * FROM work_changes WHERE action = ? ORDER BY n', [trial]),
+    )
+    for (const row of changes) {
+      history.note({
+        k: 'change',
+        n: Number(row['n']),
+        id: word(row, 'task'),
+        from: word(row, 'from_state'),
+        to: word(row, 'to_state'),
+        fromAttempt: Number(row['from_attempt']),
+        toAttempt: Number(row['to_attempt']),
+        fence: Number(row['fence']),
+        leaseUntil: Number(row['lease_until']),
+        at: Number(row['at_ms']),
+      })
+    }
+    await lookAtRows(main, trial, history)
+  },
+}
+
+const messages: LaneKeeper = {
+  prepare: async () => [],
+  async settle({ main }, plan, sink, history) {
+    await rests(plan, history, 'events in the outbox', async () => {
+      const [row] = await main.query('SELECT COUNT(*) AS n FROM onceward_outbox WHERE topic = ?', [
+        plan.trial,
+      ])
+      return Number(row?.['n'])
+    })
+    await rests(plan, history, 'messages that nobody has taken', async () => sink.unacknowledged(plan.trial))
+  },
+  async look({ main, other }, { trial }, history) {
+    await lookAtRows(main, trial, history)
+    const ends = await insisting(() =>
+      main.query('SELECT event, attempt, at_ms FROM work_ends WHERE topic = ?', [trial]),
+    )
+    for (const row of ends) {
+      const [attempt, at] = [Number(row['attempt']), Number(row['at_ms'])]
+      history.note({ k: 'ended', id: word(row, 'event'), attempt, at })
+    }
+    const found = await insisting(() =>
+      other.query('SELECT message, call_id FROM work_effects WHERE trial = ?', [trial]),
+    )
+    for (const row of found) {
+      history.note({ k: 'inbox-row', message: word(row, 'message'), call: word(row, 'call_id') })
+    }
+  },
+}
+
+/** What the driver does for each lane. */
+export const KEEPERS: Readonly<Record<LaneName, LaneKeeper>> = { tokens, tasks, messages }
+
+async function rests(
+  plan: WorkPlan,
+  history: WorkHistory,
+  what: string,
+  count: () => Promise<number>,
+): Promise<void> {
+  const since = monotonicMs()
+  let left = Number.NaN
+  const rested = await within(restMs(plan), async () => {
+    left = await count()
+    return left === 0
+  })
+  if (rested) history.note({ k: 'settled', ms: Math.round(monotonicMs() - since) })
+  else history.note({ k: 'unsettled', what: `${left} ${what}` })
+}
+
+async function lookAtRows(main: WorkStage['main'], trial: string, history: WorkHistory): Promise<void> {
+  const found = await insisting(() =>
+    main.query('SELECT call_id, item FROM work_rows WHERE trial = ?', [trial]),
+  )
+  for (const row of found) history.note({ k: 'row', call: word(row, 'call_id'), item: word(row, 'item') })
+}
+
+/** Connections that broke with the server are found out one by one. */
+async function insisting<T>(make: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await make()
+    } catch (error) {
+      if (tries >= 10) throw error
+    }
+  }
+}
+
+function word(row: Row, name: string): string {
+  const value = row[name]
+  return value === null || value === undefined ? '' : String(value)
+}
