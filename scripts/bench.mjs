@@ -47,6 +47,12 @@ const BENCHES = /** @type {Record<string, Bench>} */ ({
     quick: ['--rounds', '2', '--ms', '200', '--keepMs', '6000'],
     quickMinutes: 3,
   },
+  outbox: {
+    file: 'bench/outbox/run.mjs',
+    minutes: 1,
+    quick: ['--events', '5000', '--ms', '300'],
+    quickMinutes: 0.6,
+  },
   'redis-retry': {
     file: 'bench/redis-retry/run.mjs',
     minutes: 0.8,
