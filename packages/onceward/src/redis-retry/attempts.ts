@@ -16,12 +16,13 @@ export type Attempt<T> =
 export interface Attempts {
   /**
    * Waits for the connection and hands the command over, for at most `ms` altogether. Never rejects. What may be sent
-   * late needs no `signal`, and is cheaper without.
+   * late needs no `signal`, and is cheaper without. With `connectMs` the connection is waited for so long at most, and
+   * `ms` begins when the command is handed over.
    */
   make<T>(
     ms: number,
     run: (link: RedisLink, signal: AbortSignal | undefined) => Promise<T>,
-    options?: { readonly takesBack?: boolean },
+    options?: { readonly takesBack?: boolean; readonly connectMs?: number | undefined },
   ): Promise<Attempt<T>>
 }
 
@@ -33,7 +34,7 @@ const NEVER_SENT =
 export function attempts(lines: Lines, timers: Timers, monotonic: () => number): Attempts {
   const limits = timeLimits(timers, monotonic)
   return {
-    make: (ms, run, { takesBack = false } = {}) =>
+    make: (ms, run, { takesBack = false, connectMs } = {}) =>
       new Promise((settle) => {
         const line = lines.enter()
         const { link, whenReady } = line.open
@@ -47,16 +48,19 @@ export function attempts(lines: Lines, timers: Timers, monotonic: () => number):
           settle(how)
         }
         let forget = () => {}
-        const cancel = limits.after(ms, () => {
-          forget()
-          stop?.abort()
-          if (sentAt !== undefined) lines.silent(line, sentAt)
-          const error = failure(
-            'STORE_UNAVAILABLE',
-            `${link.where} did not answer within ${Math.ceil(ms)} ms`,
-          )
-          resolve({ kind: 'failed', error, sent: sentAt !== undefined })
-        })
+        const within = (limitMs: number) =>
+          limits.after(limitMs, () => {
+            forget()
+            stop?.abort()
+            if (sentAt !== undefined) lines.silent(line, sentAt)
+            const missed = sentAt === undefined ? 'was not connected' : 'did not answer'
+            const error = failure(
+              'STORE_UNAVAILABLE',
+              `${link.where} ${missed} within ${Math.ceil(limitMs)} ms`,
+            )
+            resolve({ kind: 'failed', error, sent: sentAt !== undefined })
+          })
+        let cancel = within(connectMs ?? ms)
         const end = (thrown: unknown) => {
           cancel()
           const how = ended(thrown, link.where)
@@ -69,6 +73,10 @@ export function attempts(lines: Lines, timers: Timers, monotonic: () => number):
             cancel()
             const error = failure('STORE_UNAVAILABLE', reason)
             return resolve({ kind: 'failed', error, sent: false, closed: true })
+          }
+          if (connectMs !== undefined) {
+            cancel()
+            cancel = within(ms)
           }
           sentAt = monotonic()
           try {

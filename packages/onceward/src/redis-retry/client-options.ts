@@ -17,6 +17,7 @@ type Options = Readonly<Record<string, unknown>>
  * for (const { level, message } of inspectClient(new Redis())) console.log(level, message)
  */
 export function inspectClient(client: RedisClient): readonly Finding[] {
+  refuseKeyPrefix('inspectClient', client)
   assertUsable('inspectClient', client)
   if (!isIoRedis(client)) {
     const findings = nodeRedisFindings(client.options as Options, nodeRedisKind(client))
@@ -32,6 +33,16 @@ export function databaseOf(client: RedisClient): number | undefined {
   const options = (client.options ?? {}) as Options
   if (isIoRedis(client)) return client.isCluster === true ? undefined : Number(options['db'] ?? 0)
   return nodeRedisKind(client) === 'standalone' ? Number(options['database'] ?? 0) : undefined
+}
+
+/** Refuses a client that would put something before each key: the option `prefix` is no replacement for that here. */
+export function refuseKeyPrefix(who: string, client: unknown): void {
+  const { options } = (client ?? {}) as { readonly options?: { readonly keyPrefix?: unknown } }
+  const prefix = options?.keyPrefix
+  if (prefix === undefined || prefix === '') return
+  throw new TypeError(
+    `${who} needs a client without keyPrefix: make one without it, and write keys whole (${JSON.stringify(`${prefix}name`)}); the option prefix of safeRedis names only where operations are remembered`,
+  )
 }
 
 /** Refuses a client that would send again, naming each option and its mend. */

@@ -113,10 +113,11 @@ export async function guardedCall(
     const ready = await facts.within(leftMs)
     if (ready.kind === 'failed') {
       last = ready.error
-      if (!ready.retryable) {
+      const closed = open.link.closedReason() !== undefined
+      if (!ready.retryable || closed) {
         if (!sentBefore) throw last
         settling = true
-        if (open.link.closedReason() !== undefined) break
+        if (closed) break
       }
       await backOff(attempt)
       continue
@@ -152,7 +153,8 @@ export async function guardedCall(
           ? { kind: 'done', reply: unacknowledged, replayed: true }
           : answerOf(context, operation, answer, sentBefore)
       if (verdict.kind === 'done') {
-        if (verdict.replayed) events.replay(operation.name, attempt)
+        // Asked again only because of the replicas, it was no duplicate.
+        if (verdict.replayed && unacknowledged === undefined) events.replay(operation.name, attempt)
         if (options.wait === undefined || acknowledged >= options.wait.replicas)
           return { encoded: verdict.reply }
         unacknowledged = verdict.reply

@@ -79,14 +79,12 @@ export async function singleCall(
   begun: number,
 ): Promise<unknown> {
   const { attempts, clock, options } = context
-  const ms =
-    command.waitsMs === undefined
-      ? Math.max(1, begun + options.deadlineMs - clock.monotonic())
-      : Math.min(command.waitsMs + options.attemptTimeoutMs, FOR_EVER_MS)
+  const left = Math.max(1, begun + options.deadlineMs - clock.monotonic())
+  const { waitsMs } = command
   const ended = await attempts.make(
-    ms,
+    waitsMs === undefined ? left : Math.min(waitsMs + options.attemptTimeoutMs, FOR_EVER_MS),
     (link, signal) => link.sendPlain(command.words, command.key, command.form, signal),
-    { takesBack: true },
+    { takesBack: true, connectMs: waitsMs === undefined ? undefined : left },
   )
   if (ended.kind === 'replied') return ended.reply
   if (ended.kind === 'failed') {

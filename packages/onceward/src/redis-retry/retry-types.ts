@@ -127,8 +127,8 @@ export interface SafeRedis {
    * Sends a command and answers its reply; `call('INCRBY', 'stock', -1)`. After a lost reply or connection it is sent
    * again by itself: a read as it is, a write under a marker by which the server executes it at most once.
    *
-   * Limit: blocking commands, scripts, `PUBLISH`-like administration and commands that the wrapper does not know are
-   * sent once, and end in `AMBIGUOUS_RESULT` when their reply is lost. Commands that change what the connection is
+   * Limit: blocking commands, scripts, administration (`CONFIG SET`, `FLUSHALL`) and commands that the wrapper does not
+   * know are sent once, and end in `AMBIGUOUS_RESULT` when their reply is lost. Commands that change what the connection is
    * (`SUBSCRIBE`, `MULTI`, `SELECT`…) are refused. No order is kept among concurrent calls.
    *
    * @throws `COMMAND_REFUSED` with the server's own words (effect none), `STORE_UNAVAILABLE` (effect none: it was never

@@ -5,7 +5,7 @@ import { failure, type RedisClient, redisConnection } from '../drivers/redis/ind
 import { openLink } from '../drivers/redis/open-link.ts'
 import { assertAtomic, atomicReplies, type Line } from './atomic-commands.ts'
 import { attempts } from './attempts.ts'
-import { assertSendsOnce, databaseOf } from './client-options.ts'
+import { assertSendsOnce, databaseOf, refuseKeyPrefix } from './client-options.ts'
 import { commandRefused } from './command-errors.ts'
 import { commandTable, repeatsAsIt, waitsMs } from './command-table.ts'
 import { checkedOpId, wordsOf } from './command-words.ts'
@@ -64,6 +64,7 @@ const EXEC_FIELDS = ['opId', 'replies'] as const
  */
 export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): SafeRedis {
   const checked = checkedRetryOptions(options)
+  refuseKeyPrefix('safeRedis', client)
   const open = openLink('safeRedis', client)
   assertSendsOnce(client)
   const clock = options.clock ?? systemClock
@@ -122,7 +123,7 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
     const name = entry?.label ?? String(words[0]).toUpperCase()
     if (entry?.class !== 'connection') return { words, name, entry }
     throw new TypeError(
-      `${where} does not send ${name}: it would change what the connection is, for all who use it, and be forgotten by a reconnection. ${MENDS[entry.name] ?? 'Use a client of its own for it.'}`,
+      `safeRedis does not send ${name}: it would change what the connection is, for all who use it, and be forgotten by a reconnection. ${MENDS[entry.name] ?? 'Use a client of its own for it.'}`,
     )
   }
   const formOf = (replies: ExecOptions['replies']): ReplyForm => ({
@@ -263,6 +264,11 @@ const MENDS: Readonly<Record<string, string>> = {
   SUBSCRIBE: 'Use the subscribe of the client, on a client of its own.',
   PSUBSCRIBE: 'Use the subscribe of the client, on a client of its own.',
   SSUBSCRIBE: 'Use the subscribe of the client, on a client of its own.',
+  UNSUBSCRIBE: 'Use the unsubscribe of the client that has subscribed.',
+  PUNSUBSCRIBE: 'Use the unsubscribe of the client that has subscribed.',
+  SUNSUBSCRIBE: 'Use the unsubscribe of the client that has subscribed.',
   SELECT: 'Choose the database when the client is made.',
+  HELLO: 'Choose the protocol when the client is made.',
   AUTH: 'Give the client the password when it is made.',
+  QUIT: 'Call close() of the wrapper, then close the client.',
 }

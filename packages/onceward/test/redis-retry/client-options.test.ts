@@ -32,7 +32,10 @@ describe('the options of a safe client', () => {
     expect(() => safeRedis(idle({ enableOfflineQueue: true }))).toThrow(/enableOfflineQueue/)
     expect(() => safeRedis(idle({ commandTimeout: 500 }))).toThrow(/commandTimeout is 500.*attemptTimeoutMs/)
     expect(() => safeRedis(idle({ retryStrategy: null }))).toThrow(/retryStrategy/)
-    expect(() => safeRedis(idle({ keyPrefix: 'mine:' }))).toThrow(/without keyPrefix/)
+    expect(() => safeRedis(idle({ keyPrefix: 'mine:' }))).toThrow(
+      /^safeRedis .* without keyPrefix.* keys whole/,
+    )
+    expect(() => inspectClient(idle({ keyPrefix: 'mine:' }))).toThrow(/^inspectClient .* without keyPrefix/)
     expect(() => safeRedis(idle({}))).not.toThrow()
     const fixed = createClient({ socket: { reconnectStrategy: false } })
     expect(() => safeRedis(fixed)).toThrow(/reconnectStrategy/)

@@ -225,6 +225,32 @@ await describeWhere('redis', 'a safe client and its surroundings', () => {
       await safe.close()
     })
 
+    it(`tells a closed client as one at once, where it was never used (${name})`, async () => {
+      const server = await serving()
+      const { client, close } = await SINGLE[name](server.url)
+      const safe = safeRedis(client)
+      close()
+      const begun = performance.now()
+      expect(await failureOf(safe.call('INCR', 'k'))).toMatchObject({
+        code: 'STORE_UNAVAILABLE',
+        effect: 'none',
+      })
+      // Not after the deadline of 10 s.
+      expect(performance.now() - begun).toBeLessThan(3000)
+      await safe.close()
+    })
+
+    it(`lets no command that waits for ever wait longer than the deadline for the connection (${name})`, async () => {
+      const server = await serving()
+      const { safe } = await open(name, server.url, { deadlineMs: 300, attemptTimeoutMs: 200 })
+      await safe.call('INCR', 'k')
+      await server.kill()
+      for (const time of [0, 30]) {
+        const error = await failureOf(safe.call('BLPOP', 'list', time))
+        expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', effect: 'none' })
+      }
+    }, 10_000)
+
     it(`says which writes replicas have not acknowledged (${name})`, async () => {
       const server = await serving()
       const replica = await startRedisReplica(server)
@@ -239,6 +265,8 @@ await describeWhere('redis', 'a safe client and its surroundings', () => {
       const error = await failureOf(safe.exec('INCR', ['k'], { opId: 'op' }))
       expect(error).toMatchObject({ code: 'OUTCOME_NOT_STORED', effect: 'done', value: 2 })
       expect(error.message).toMatch(/0 of 1 replicas/)
+      // It was executed by this call, and asked after since: no duplicate that somebody should be warned of.
+      expect(safe.stats().replays).toBe(0)
       await replica.resume()
       expect(await safe.exec('INCR', ['k'], { opId: 'op' })).toBe(2)
       expect(await safe.call('GET', 'k')).toBe('2')

@@ -30,7 +30,10 @@ const REPLIES: Readonly<Record<string, Meaning>> = {
   TRYAGAIN: ['STORE_UNAVAILABLE', `a hash slot is being moved; ${WAIT_FOR_IT}`],
   MOVED: ['STORE_MISCONFIGURED', 'it is a node of a cluster; use a cluster client'],
   ASK: ['STORE_UNAVAILABLE', `a hash slot is being moved; ${WAIT_FOR_IT}`],
-  NOPERM: ['STORE_MISCONFIGURED', 'give this user the permission; docs/redis.md lists all that are needed'],
+  NOPERM: [
+    'STORE_MISCONFIGURED',
+    'give this user the permission; docs/redis.md and docs/redis-retry.md list all that are needed',
+  ],
   NOAUTH: ['STORE_MISCONFIGURED', 'it asks for a password; give the client one'],
   WRONGPASS: [
     'STORE_MISCONFIGURED',
