@@ -1,6 +1,6 @@
 import type { SqlStatement } from '../drivers/database/index.ts'
 import { EVENT_COLUMNS, eventColumns } from './event-columns.ts'
-import { column, type Dialected, jsonRows, now, parameter, statement } from './sql-of.ts'
+import { column, type Dialected, exactly, jsonRows, now, parameter, statement } from './sql-of.ts'
 
 /** What people and programs ask about the outbox. */
 export interface CatalogStatements {
@@ -35,6 +35,7 @@ export function catalogStatements(database: Dialected): CatalogStatements {
   const skipLocked = dialect === 'sqlite' ? '' : ' FOR UPDATE SKIP LOCKED'
   const text = (index: number) =>
     dialect === 'mysql' ? 'CONVERT(? USING utf8mb4)' : parameter(database, index, 'text')
+  const topicIs = (index: number) => `${exactly(database, 'o.topic')} = ${exactly(database, text(index))}`
   const list = (word: string, ...conditions: readonly string[]) =>
     statement(
       `list_${word}`,
@@ -53,8 +54,8 @@ export function catalogStatements(database: Dialected): CatalogStatements {
     list: {
       all: list('all'),
       state: list('state', ` AND o.state = ${text(2)}`),
-      topic: list('topic', ` AND o.topic = ${text(2)}`),
-      both: list('both', ` AND o.state = ${text(2)}`, ` AND o.topic = ${text(3)}`),
+      topic: list('topic', ` AND ${topicIs(2)}`),
+      both: list('both', ` AND o.state = ${text(2)}`, ` AND ${topicIs(3)}`),
     },
     stats: statement(
       'stats',
@@ -75,7 +76,7 @@ export function catalogStatements(database: Dialected): CatalogStatements {
     ),
     deadOfTopic: statement(
       'dead_of_topic',
-      `SELECT ${deadRead} FROM ${table} AS o WHERE o.state = 'dead' AND o.topic = ${text(1)}
+      `SELECT ${deadRead} FROM ${table} AS o WHERE o.state = 'dead' AND ${topicIs(1)}
   ORDER BY o.seq LIMIT ${parameter(database, 2, 'bigint')}${lock}`,
       deadColumns,
     ),

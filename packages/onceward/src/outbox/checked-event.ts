@@ -80,7 +80,8 @@ export function checkedId(id: unknown): string {
 
 function checkedHeaders(headers: OutboxEvent['headers'], dialect: SqlDialect): string | null {
   if (headers === undefined) return null
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) {
+  // A Map, or the Headers of fetch, would be written as if it were empty.
+  if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers) {
     throw new TypeError(`headers must be an object of texts, not ${kindOf(headers)}`)
   }
   const entries = Object.entries(headers)

@@ -1,7 +1,7 @@
 import { NOW_MS, type SqlStatement } from '../drivers/database/index.ts'
 import { ENDS_IF_IDLE } from '../drivers/pg/index.ts'
 import { EVENT_COLUMNS, eventColumns } from './event-columns.ts'
-import { column, type Dialected, jsonRows, now, parameter, statement } from './sql-of.ts'
+import { column, type Dialected, exactly, jsonRows, now, parameter, statement } from './sql-of.ts'
 
 /**
  * The statements by which a relay takes events, in this order, in one transaction.
@@ -81,7 +81,7 @@ export function claimStatements(database: Dialected, byTopic: boolean): ClaimSta
 
 /** A row to select from: MySQL wants one before WHERE. */
 function one(dialect: Dialected['dialect']): string {
-  return dialect === 'mysql' ? 'DUAL' : '(SELECT 1) AS nothing'
+  return dialect === 'mysql' ? 'DUAL' : '(SELECT 1) AS one'
 }
 
 function gateStatement(database: Dialected): SqlStatement | undefined {
@@ -104,8 +104,8 @@ function gateStatement(database: Dialected): SqlStatement | undefined {
 function pickStatement(database: Dialected, byTopic: boolean): SqlStatement {
   const table = database.table('onceward_outbox')
   const before = byTopic ? 1 : 0
-  const topics = `SELECT j.topic FROM ${jsonRows(database, { topic: 'text' })}`
-  const first = `SELECT w.seq, w.lane FROM ${table} AS w WHERE w.state = 'ready'${byTopic ? ` AND w.topic IN (${topics})` : ''}
+  const topics = `SELECT ${exactly(database, 'j.topic')} FROM ${jsonRows(database, { topic: 'text' })}`
+  const first = `SELECT w.seq, w.lane FROM ${table} AS w WHERE w.state = 'ready'${byTopic ? ` AND ${exactly(database, 'w.topic')} IN (${topics})` : ''}
     ORDER BY w.seq LIMIT ${parameter(database, before + 1, 'bigint')}`
   const limit = parameter(database, before + 2, 'bigint')
   return statement(

@@ -1,5 +1,5 @@
 import { isPromise } from '../core/is-promise.ts'
-import { atLeast, refuseUnknown, wholeNumber, written } from '../core/known-fields.ts'
+import { refuseUnknown, wholeNumber, written } from '../core/known-fields.ts'
 import { systemClock, systemRandom, systemTimers } from '../core/system.ts'
 import { uuidV7 } from '../core/uuid-v7.ts'
 import { ask, DATABASE_FIELDS, openDatabase } from '../drivers/database/index.ts'
@@ -49,7 +49,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   if (typeof wantsHints !== 'boolean')
     throw new TypeError(`hints must be true or false, not ${written(wantsHints)}`)
   wholeNumber('maxPayloadBytes', maxPayloadBytes, 1)
-  atLeast('retentionMs', retentionMs, 0)
+  wholeNumber('retentionMs', retentionMs, 0)
   const { clock = systemClock, timers = systemTimers, random = systemRandom } = rest
   const database = openDatabase(db, rest, 'createOutbox')
   const { dialect } = database

@@ -37,6 +37,9 @@ export function readPayload({ format, text }: PayloadText): unknown {
 }
 
 function refuseLosses(this: unknown, field: string, value: unknown): unknown {
+  // As it was before its toJSON: a Buffer becomes a list of numbers, a Date that is none becomes null.
+  const own = (this as Readonly<Record<string, unknown>>)[field]
+  if (ArrayBuffer.isView(own) || (value === null && own instanceof Date)) throw refused(own, field)
   switch (typeof value) {
     case 'bigint':
     case 'function':

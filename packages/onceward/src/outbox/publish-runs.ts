@@ -52,12 +52,14 @@ export function publishRuns(parts: RunParts): PublishRuns {
   }
   const failed = (lease: Lease, error: unknown): Settlement => {
     const { attempt } = lease.holding
-    if (attempt >= settings.maxAttempts) return dead(lease, error, attempt)
+    const stopping = isStopping()
+    if (attempt >= settings.maxAttempts && !stopping) return dead(lease, error, attempt)
     settings.emit({ type: 'failed', ids: idsOf([lease]), attempt, error })
     const history = [...lease.history, entry(lease, 'failed', attempt, error)]
-    // Aborted by the end of this relay: the next one need not wait.
-    const delay = isStopping() ? 0 : backOffMs(settings, attempt)
-    return { lease, move: { state: 'waiting', blocks: true, tried: attempt, delay, history } }
+    // Aborted by the end of this relay: the next one need not wait, and has an attempt left.
+    const delay = stopping ? 0 : backOffMs(settings, attempt)
+    const tried = stopping ? Math.min(attempt, settings.maxAttempts - 1) : attempt
+    return { lease, move: { state: 'waiting', blocks: true, tried, delay, history } }
   }
   const entry = (
     { takenAt }: Lease,

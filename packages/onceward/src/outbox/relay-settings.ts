@@ -1,5 +1,6 @@
 import type { Clock, Random, Timers } from '../core/clock.ts'
 import { atLeast, checkWork, refuseUnknown, wholeNumber, written } from '../core/known-fields.ts'
+import { tell } from '../core/observer.ts'
 import { checkedText } from './checked-event.ts'
 import type { PublishContext, RelayEvent, RelayedEvent, RelayOptions } from './relay-types.ts'
 
@@ -72,12 +73,6 @@ export function relaySettings(
     backOffMs,
     maxBackOffMs: atLeast('maxBackOffMs', options.maxBackOffMs ?? Math.max(300_000, backOffMs), backOffMs),
     blocksWhenDead: onDead === 'block',
-    emit(event) {
-      try {
-        observer?.(event)
-      } catch {
-        // An observer's fault must not become the relay's.
-      }
-    },
+    emit: (event) => tell(observer, event),
   }
 }

@@ -63,6 +63,11 @@ export function column({ dialect }: Dialected, expression: string, name: string)
   return dialect === 'postgres' ? `(${expression})::text AS ${name}` : `${expression} AS ${name}`
 }
 
+/** A text as it is compared byte by byte: MySQL takes two that differ in blanks at their ends for the same. */
+export function exactly({ dialect }: Dialected, expression: string): string {
+  return dialect === 'mysql' ? `CAST(${expression} AS BINARY)` : expression
+}
+
 /** The time, the same for every row of a statement. */
 export function now({ dialect }: Dialected): string {
   return dialect === 'postgres' ? `(SELECT ${NOW_MS.postgres})` : `(${NOW_MS[dialect]})`

@@ -84,6 +84,8 @@ await onEachDatabase('an outbox', (open: () => Promise<DatabaseRig>) => {
       [{ payload: [Number.NaN] }, /JSON has no form/],
       [{ payload: { m: new Map() } }, /Map/],
       [{ payload: { b: new Uint8Array(1) } }, /Uint8Array/],
+      [{ payload: { b: Buffer.from('x') } }, /"b" is a Buffer/],
+      [{ payload: { at: new Date(Number.NaN) } }, /"at" is a Date/],
       [{ payload: circular }, /circular/i],
       [{ payload: 'x'.repeat(99) }, /maxPayloadBytes is 100/],
       [{ topic: '' }, /topic/],
@@ -92,6 +94,7 @@ await onEachDatabase('an outbox', (open: () => Promise<DatabaseRig>) => {
       [{ key: 7 }, /key must be a text/],
       [{ key: 'ü'.repeat(513) }, /1024/],
       [{ headers: { a: 1 } }, /header "a"/],
+      [{ headers: new Headers({ a: 'b' }) }, /object of texts/],
       [{ id: 'with space' }, /printable/],
       [{ nonsense: 1 } as object, /nonsense/],
     ]
@@ -176,5 +179,6 @@ await onEachDatabase('an outbox', (open: () => Promise<DatabaseRig>) => {
     const wrong = { db: db.open(), retention: 1 }
     expect(() => createOutbox(wrong as never)).toThrow(/retention/)
     expect(() => createOutbox({ db: db.open(), maxPayloadBytes: 0 })).toThrow(TypeError)
+    expect(() => createOutbox({ db: db.open(), retentionMs: 1.5 })).toThrow(/retentionMs/)
   })
 })

@@ -178,6 +178,19 @@ await onEachDatabase('relays that end or stand still', (open: () => Promise<Data
     await until('published', isEmpty(own))
     expect(attempts).toEqual([2])
   })
+
+  it('makes no event dead by being stopped: the next relay has an attempt left', async () => {
+    const own = await start()
+    const began = gate()
+    const relay = own.relay({ maxAttempts: 1, publish: () => new Promise(() => began.open()) })
+    await own.add({ topic: 't', key: 'k', payload: 1 })
+    await began.opened
+    await relay.stop({ graceMs: 1 })
+    let published = 0
+    own.relay({ maxAttempts: 1, publish: () => void published++ })
+    await until('published', isEmpty(own))
+    expect(published).toBe(1)
+  })
 })
 
 /** A relay that ends without a word as soon as it has published one event: its acknowledgement gets lost. */
