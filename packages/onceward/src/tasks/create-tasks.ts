@@ -1,4 +1,6 @@
+import { isPromise } from '../core/is-promise.ts'
 import { wholeNumber } from '../core/known-fields.ts'
+import { tell } from '../core/observer.ts'
 import { type DatabaseOptions, openDatabase } from '../drivers/database/index.ts'
 import { EXTERNAL_FIELDS } from './change-statements.ts'
 import { cancelTask, redriveTask, resolveTask } from './decisions.ts'
@@ -50,13 +52,7 @@ export function createTasks(options: TasksOptions): Tasks {
   } = options
   const database = openDatabase(db, rest satisfies DatabaseOptions, 'createTasks')
   const { clock, timers, random, maxInputBytes, maxResultBytes } = settings
-  const emit = (event: TaskEventNotice) => {
-    try {
-      observer?.(event)
-    } catch {
-      // An observer's fault must not become the task's.
-    }
-  }
+  const emit = (event: TaskEventNotice) => tell(observer, event)
   const ledger = taskLedger(database, random, (error) =>
     emit({ type: 'trouble', id: '', actionType: '', error }),
   )
@@ -68,19 +64,16 @@ export function createTasks(options: TasksOptions): Tasks {
   const watch = resultWatch({ ledger, clock, timers, random, results })
   const workers = new Set<{ readonly worker: TaskWorker; readonly types: readonly string[] }>()
   const counters = { claimed: 0, done: 0, retried: 0, failed: 0, dead: 0, held: 0, cancelled: 0, lost: 0 }
-  const createAll = async (
-    orders: readonly NewTask[],
-    { tx }: CreateOptions = {},
-  ): Promise<readonly Created[]> => {
+  const wantedOf = (orders: readonly NewTask[]) => {
     if (orders.length > MAX_CREATED) {
       throw new TypeError(`${orders.length} tasks at once are too many; create at most ${MAX_CREATED}`)
     }
-    const wanted = orders.map((order) => wantedTask(order, newId(), maxInputBytes))
+    return orders.map((order) => wantedTask(order, newId(), maxInputBytes))
+  }
+  const createNow = async (orders: readonly NewTask[]): Promise<readonly Created[]> => {
+    const wanted = wantedOf(orders)
     if (wanted.length === 0) return []
-    const made = () => createWork(ledger, wanted)
-    // A hint before the commit of the caller's transaction would be in vain.
-    if (tx !== undefined) return await database.within(tx, made)
-    const created = await database.transaction(made)
+    const created = await database.transaction(() => createWork(ledger, wanted))
     tellWork()
     const replaced = created.some(
       ({ outcome }, index) => outcome === 'created' && orders[index]?.ifUnfinished === 'replace',
@@ -91,15 +84,21 @@ export function createTasks(options: TasksOptions): Tasks {
     }
     return created
   }
-  function create(task: NewTask, options?: CreateOptions): Promise<Created>
-  function create(tasks: readonly NewTask[], options?: CreateOptions): Promise<readonly Created[]>
-  async function create(
-    given: NewTask | readonly NewTask[],
-    options?: CreateOptions,
-  ): Promise<Created | readonly Created[]> {
-    if (Array.isArray(given)) return createAll(given as readonly NewTask[], options)
-    const [created] = await createAll([given as NewTask], options)
-    return created as Created
+  // No hint: before the commit of the caller's transaction it would be in vain.
+  const createWithin = (tx: object, orders: readonly NewTask[]) => {
+    const go = () => {
+      const wanted = wantedOf(orders)
+      return wanted.length === 0 ? [] : database.within(tx, () => createWork(ledger, wanted))
+    }
+    // What is asynchronous rejects and never throws.
+    return database.dialect === 'sqlite' ? go() : (async () => go())()
+  }
+  const create = (given: NewTask | readonly NewTask[], options?: CreateOptions) => {
+    const tx = options?.tx
+    const orders = Array.isArray(given) ? (given as readonly NewTask[]) : [given as NewTask]
+    const created = tx === undefined ? createNow(orders) : createWithin(tx, orders)
+    if (orders === given) return created
+    return isPromise(created) ? created.then(([one]) => one as Created) : (created[0] as Created)
   }
 
   const read = async (id: string): Promise<TaskRecord | undefined> => {
@@ -139,7 +138,7 @@ export function createTasks(options: TasksOptions): Tasks {
   }
 
   return {
-    create,
+    create: create as Tasks['create'],
     worker(given) {
       const checked = workerSettings(given)
       const worker = startWorker(

@@ -33,8 +33,10 @@ export interface WantedTask {
 }
 
 /** Checks a task. @throws `TypeError` that names what is wrong with it, and the mend. */
-export function wantedTask(order: NewTask, id: string, maxInputBytes: number): WantedTask {
-  refuseUnknown('a task', order, KNOWN)
+export function wantedTask(given: NewTask, id: string, maxInputBytes: number): WantedTask {
+  refuseUnknown('a task', given, KNOWN)
+  // It is written later, and the caller may use the object again meanwhile.
+  const order: NewTask = { ...given }
   checkName('userId', order.userId)
   checkName('actionType', order.actionType)
   if (order.taskId !== undefined) checkName('taskId', order.taskId)
@@ -149,8 +151,9 @@ function within(field: string, value: unknown, least: number, most: number): num
   throw new TypeError(`${field} must be a number from ${least} to ${most}, not ${written(value)}`)
 }
 
-function checkedBackoff(backoff: Backoff): Backoff {
-  refuseUnknown('backoff', backoff, ['initialMs', 'maxMs', 'factor'])
+function checkedBackoff(given: Backoff): Backoff {
+  refuseUnknown('backoff', given, ['initialMs', 'maxMs', 'factor'])
+  const backoff: Backoff = { ...given }
   if (backoff.initialMs !== undefined) within('backoff.initialMs', backoff.initialMs, 0, MAX_TIME)
   if (backoff.maxMs !== undefined) within('backoff.maxMs', backoff.maxMs, 0, MAX_TIME)
   if (backoff.factor !== undefined) within('backoff.factor', backoff.factor, 1, 1000)

@@ -277,7 +277,9 @@ export function* sweepWork(ledger: TaskLedger, limit: number): SqlWork<readonly 
 /** How long to wait after so many attempts, in whole ms, with jitter. */
 export function backoffMs(backoff: Backoff | undefined, attempts: number, random: Random): number {
   const { initialMs = 1000, maxMs = 300_000, factor = 2 } = backoff ?? {}
-  const pauseMs = Math.min(maxMs, initialMs * factor ** Math.min(attempts - 1, 1000))
+  // Never infinite: zero times that is no number.
+  const growth = Math.min(factor ** (attempts - 1), Number.MAX_VALUE)
+  const pauseMs = Math.min(maxMs, initialMs * growth)
   return Math.round(Math.min(maxMs, jittered(random, pauseMs, 0.2)))
 }
 

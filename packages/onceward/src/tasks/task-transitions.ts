@@ -95,7 +95,7 @@ export function cancel(record: TaskRecord, reason: string, now: number): TaskRec
   return record.cancel === null ? noted({ ...record, cancel: reason }, now, 'cancel-asked', reason) : record
 }
 
-/** Gives a dead or failed task as many attempts again as `allotted`. Nothing for any other. */
+/** Gives a dead or failed task as many attempts again as `allotted`. Nothing for any other, and where another has taken its place. */
 export function redrive(
   record: TaskRecord,
   allotted: number,
@@ -103,6 +103,8 @@ export function redrive(
   now: number,
 ): TaskRecord | undefined {
   if (record.state !== 'dead' && record.state !== 'failed') return undefined
+  // Two of them would do the same work.
+  if (record.formerTaskId !== null) return undefined
   return moved(
     { ...record, maxAttempts: record.attempt + allotted, runAt: now, cancel: null },
     'pending',

@@ -45,14 +45,20 @@ export interface TasksOptions extends DatabaseOptions {
 /** A ledger of tasks in a SQL database. */
 export interface Tasks {
   /**
-   * Creates a task. With `tx`, an open transaction of the caller, the task exists once that has committed.
+   * Creates a task.
    *
    * @throws `TypeError` for a task that makes no sense, before anything is written. `STORE_UNAVAILABLE` with effect unknown
    * where the answer was lost: with a `taskId` asking again is safe.
    */
-  create(task: NewTask, options?: CreateOptions): Promise<Created>
+  create(task: NewTask, options?: { readonly tx?: never }): Promise<Created>
   /** Creates many, all or none, and answers in their order. */
-  create(tasks: readonly NewTask[], options?: CreateOptions): Promise<readonly Created[]>
+  create(tasks: readonly NewTask[], options?: { readonly tx?: never }): Promise<readonly Created[]>
+  /**
+   * Creates a task in the open transaction of the caller: it exists once that has committed. Answers and throws at once on
+   * SQLite, where the answer is no promise.
+   */
+  create(task: NewTask, options: CreateOptions): Created | Promise<Created>
+  create(tasks: readonly NewTask[], options: CreateOptions): readonly Created[] | Promise<readonly Created[]>
   /** Begins to run tasks with these handlers. */
   worker(options: WorkerOptions): TaskWorker
   get(id: string): Promise<Task | undefined>
@@ -70,7 +76,7 @@ export interface Tasks {
   ): Promise<TaskResult>
   /** Cancels a pending task; asks the worker of a running one, in whichever process it is. */
   cancel(id: string, options?: { readonly reason?: string; readonly actor?: string }): Promise<Cancelled>
-  /** Gives a dead or failed task as many attempts as it had at first. */
+  /** Gives a dead or failed task as many attempts as it had at first; not one whose external id a newer task has taken over. */
   redrive(id: string, audit: Audit): Promise<Decided>
   /** Decides a held task. */
   resolve(id: string, resolution: Resolution): Promise<Decided>

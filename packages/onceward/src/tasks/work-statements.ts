@@ -76,7 +76,8 @@ export function workStatements(table: TaskTable): WorkStatements {
   ]
   const own = `o.state = 'running' AND o.owner = j.owner AND o.attempt = j.attempt`
   const prefixed = (assigned: readonly string[]) => assigned.map((one) => `o.${one}`).join(', ')
-  const settleGuard = `${own} AND (j.state <> 'pending' OR o.cancel IS NULL)`
+  // A wish to cancel is in a history that the worker has not seen: then it is decided under the row lock.
+  const settleGuard = `${own} AND (j.history IS NULL OR o.cancel IS NULL)`
   return {
     claim: prepared(
       'claim',

@@ -174,7 +174,7 @@ export function createCases(open: () => Promise<DatabaseRig>): void {
       tasks.create(taskOf({ taskId: 'ship-1' }), { tx: handle }),
     )
     expect(again).toMatchObject({ outcome: 'existing', task: { id: shipped?.task.id } })
-    await expect(tasks.create(taskOf(), { tx: rig.open() as object })).rejects.toThrow(TypeError)
+    await expect(async () => tasks.create(taskOf(), { tx: rig.open() as object })).rejects.toThrow(TypeError)
   })
 
   it('refuses what makes no sense before anything is written, and says how to mend it', async () => {

@@ -2,8 +2,10 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { systemRandom } from '../../src/core/system.ts'
 import { openSqlite } from '../../src/drivers/sqlite/index.ts'
 import { createTasks, type TasksOptions, type WorkerOptions } from '../../src/tasks/index.ts'
+import { backoffMs } from '../../src/tasks/task-ledger.ts'
 import { taskOf, until } from './tasks-kit.ts'
 
 describe('tasks that are used wrongly', () => {
@@ -104,16 +106,34 @@ describe('tasks that are used wrongly', () => {
     expect(troubles[0]).toMatchObject({ code: 'STORE_CORRUPT' })
   })
 
-  it('drops what an observer throws', async () => {
-    const tasks = made({
-      db: ':memory:',
-      observer: () => {
+  it('drops what an observer throws, or rejects with', async () => {
+    const faults = [
+      () => {
         throw new Error('mine')
       },
-    })
-    await tasks.migrate()
-    tasks.worker({ handlers: { work: () => 1 }, pollMs: 5 })
-    const { task } = await tasks.create(taskOf())
-    expect(await tasks.result(task.id, { waitMs: 10_000 })).toEqual({ outcome: 'done', value: 1 })
+      () => Promise.reject(new Error('mine')),
+    ]
+    for (const observer of faults) {
+      const tasks = made({ db: ':memory:', observer })
+      await tasks.migrate()
+      tasks.worker({ handlers: { work: () => 1 }, pollMs: 5 })
+      const { task } = await tasks.create(taskOf())
+      expect(await tasks.result(task.id, { waitMs: 10_000 })).toEqual({ outcome: 'done', value: 1 })
+    }
+  })
+
+  it('waits a number of ms whatever the policy and the attempts', () => {
+    const policies = [
+      { initialMs: 0, factor: 1000 },
+      { initialMs: 0, factor: 1, maxMs: 0 },
+      { initialMs: 8.64e15, maxMs: 8.64e15, factor: 1000 },
+      { initialMs: 0.001, factor: 1000 },
+    ]
+    for (const policy of policies) {
+      for (const attempts of [1, 2, 104, 1025, 1_000_000]) {
+        const pauseMs = backoffMs(policy, attempts, systemRandom)
+        expect(Number.isSafeInteger(pauseMs), JSON.stringify([policy, attempts, pauseMs])).toBe(true)
+      }
+    }
   })
 })

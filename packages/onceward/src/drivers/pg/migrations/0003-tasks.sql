@@ -98,7 +98,7 @@ BEGIN
       id uuid, owner text, attempt integer, state text, delay bigint, attempts integer, finished integer, result text, problem text,
       history text)
     WHERE o.id = j.id AND o.state = 'running' AND o.owner = j.owner AND o.attempt = j.attempt
-      AND (j.state <> 'pending' OR o.cancel IS NULL)
+      AND (j.history IS NULL OR o.cancel IS NULL)
     RETURNING o.id;
 END $$;
 
