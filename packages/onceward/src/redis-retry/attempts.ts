@@ -30,6 +30,9 @@ export interface Attempts {
 const NEVER_SENT =
   /^The client is (?:offline|closed)|enableOfflineQueue options is false|^The command was aborted|^The queue is full/
 
+/** Words of ioredis for a lost connection; they advise what would have it send again. */
+const LOST = /^Reached the max retries per request limit/
+
 /** Makes attempts over the line of the moment. */
 export function attempts(lines: Lines, timers: Timers, monotonic: () => number): Attempts {
   const limits = timeLimits(timers, monotonic)
@@ -98,9 +101,10 @@ export function attempts(lines: Lines, timers: Timers, monotonic: () => number):
 function ended(thrown: unknown, where: string): Attempt<never> {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown))
   if (isErrorReply(error)) return { kind: 'refused', text: error.message, error }
+  const why = LOST.test(error.message) ? 'the connection was lost' : error.message
   return {
     kind: 'failed',
-    error: failure('STORE_UNAVAILABLE', `${where} cannot be reached: ${error.message}`, error),
+    error: failure('STORE_UNAVAILABLE', `${where} cannot be reached: ${why}`, error),
     sent: !NEVER_SENT.test(error.message),
   }
 }

@@ -251,6 +251,20 @@ await describeWhere('redis', 'a safe client and its surroundings', () => {
       }
     }, 10_000)
 
+    it(`tells a lost connection as one, not with the client's advice to let it send again (${name})`, async () => {
+      const server = await serving()
+      const { safe } = await open(name, server.url)
+      await safe.call('INCR', 'k')
+      const waits = safe.call('BLPOP', 'list', 30)
+      const told = failureOf(waits)
+      await expect.poll(async () => String(await safe.call('CLIENT', 'LIST'))).toContain('cmd=blpop')
+      await server.kill()
+      const error = await told
+      expect(error).toMatchObject({ code: 'AMBIGUOUS_RESULT', effect: 'unknown' })
+      expect(String((error.cause as Error).message)).toMatch(/cannot be reached/)
+      expect(String((error.cause as Error).message)).not.toMatch(/maxRetriesPerRequest/)
+    }, 10_000)
+
     it(`says which writes replicas have not acknowledged (${name})`, async () => {
       const server = await serving()
       const replica = await startRedisReplica(server)
