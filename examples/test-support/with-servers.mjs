@@ -1,12 +1,13 @@
-// Runs a program with DATABASE_URL or REDIS_URL, or both. Those that you have not set are of servers that are started for
-// it and end with it:
+// Runs a program with DATABASE_URL, MYSQL_URL or REDIS_URL, or several of them. Those that you have not set are of servers
+// that are started for it and end with it:
 //   node examples/test-support/with-servers.mjs postgres examples/orders-postgres/server.js
 //   node examples/test-support/with-servers.mjs postgres,redis examples/cancel-orders/run.js --locks redis
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { startPostgres, startRedis } from '../../test-servers/index.mjs'
+import { startMariadb, startPostgres, startRedis } from '../../test-servers/index.mjs'
 
 const SERVERS = {
+  mariadb: { variable: 'MYSQL_URL', start: () => startMariadb() },
   postgres: { variable: 'DATABASE_URL', start: () => startPostgres() },
   redis: { variable: 'REDIS_URL', start: () => startRedis() },
 }
@@ -14,7 +15,7 @@ const SERVERS = {
 const [names = '', program, ...rest] = process.argv.slice(2)
 const servers = names.split(',').map((name) => SERVERS[name])
 if (!program || servers.includes(undefined)) {
-  console.error('which program? with-servers.mjs postgres|redis|postgres,redis <program> [arguments]')
+  console.error('which program? with-servers.mjs postgres|mariadb|redis|postgres,redis <program> [arguments]')
   process.exit(2)
 }
 const started = []

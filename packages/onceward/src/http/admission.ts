@@ -4,6 +4,7 @@ import { readIdempotencyKey } from './idempotency-key.ts'
 import { essentialMediaType } from './media-type.ts'
 import { normalizeTarget } from './normalize-target.ts'
 import { readPreferWait } from './prefer.ts'
+import { NO_TOKEN } from './presented-token.ts'
 import { problemAnswer } from './problem.ts'
 import { GUARDED_METHODS } from './request-identity.ts'
 import { headerValue } from './response-headers.ts'
@@ -11,7 +12,7 @@ import type { Admission, RequestHead } from './types.ts'
 
 /** Makes the decision on the head of a request: pure, and the same for every adapter and the gateway. */
 export function admitter(settings: GuardSettings): (head: RequestHead) => Admission {
-  const { deriveKey, tokenFrom, requireKey, waitMs, maxBodyBytes } = settings
+  const { deriveKey, tokens, tokenFrom, requireKey, waitMs, maxBodyBytes } = settings
   const readLater = deriveKey !== undefined || tokenFrom !== undefined
   return (head) => {
     if (!GUARDED_METHODS.includes(head.method)) return { kind: 'pass' }
@@ -19,7 +20,7 @@ export function admitter(settings: GuardSettings): (head: RequestHead) => Admiss
     if (reading.kind === 'invalid') return refuse('KEY_INVALID', `Idempotency-Key: ${reading.why}.`)
     if (reading.kind === 'absent') {
       return requireKey
-        ? refuse('KEY_MISSING', 'Send an Idempotency-Key field with this request.')
+        ? refuse('KEY_MISSING', tokens ? NO_TOKEN : 'Send an Idempotency-Key field with this request.')
         : { kind: 'pass' }
     }
     const target = normalizeTarget(head.target)

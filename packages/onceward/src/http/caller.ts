@@ -6,13 +6,17 @@ export type CallerOf<Request> = (request: Request) => Promise<string | undefined
 /**
  * Makes the function that tells callers apart.
  *
+ * @param who - What needs it, for the message.
  * @throws `TypeError` when there is none: keys shared by all callers are a leak, so that must be asked for by name.
  */
-export function callerOf<Request>(scope: ScopeOption<Request> | undefined): CallerOf<Request> {
+export function callerOf<Request>(
+  scope: ScopeOption<Request> | undefined,
+  who = 'idempotency',
+): CallerOf<Request> {
   if (scope === 'public') return () => 'public'
   if (typeof scope !== 'function') {
     throw new TypeError(
-      'idempotency needs `scope`: a function that answers who asks, for example (req) => req.user?.id; ' +
+      `${who} needs \`scope\`: a function that answers who asks, for example (req) => req.user?.id; ` +
         "say scope: 'public' where all callers are one",
     )
   }

@@ -63,7 +63,7 @@ function redactResponse(redact: Redact): Redact {
   return (found, about) => (about.kind === 'value' && isTooLarge(found) ? found : redact(found, about))
 }
 
-function checkTokens({ tokens, tokenFrom, deriveKey, failOpen }: Partial<GuardOptions>): void {
+function checkTokens({ once, tokens, tokenFrom, deriveKey, failOpen }: Partial<GuardOptions>): void {
   if (tokens === undefined) {
     if (tokenFrom !== undefined)
       throw new TypeError('tokenFrom needs `tokens`: what createTokens({ once }) answers')
@@ -71,6 +71,10 @@ function checkTokens({ tokens, tokenFrom, deriveKey, failOpen }: Partial<GuardOp
   }
   if (typeof tokens?.attempt !== 'function' || typeof tokens.operationOf !== 'function')
     throw new TypeError('tokens must be what createTokens({ once }) answers')
+  if (tokens.namespace !== once?.scope)
+    throw new TypeError(
+      `tokens are those of "${tokens.namespace}", not of "${once?.scope}": make them with the same once`,
+    )
   if (deriveKey !== undefined)
     throw new TypeError('tokens and deriveKey exclude each other: a key is issued or derived')
   if (failOpen === true)

@@ -14,6 +14,9 @@ export interface TokenSource {
   readonly cookie?: string
 }
 
+/** What a request without a token is told. */
+export const NO_TOKEN = 'This request needs a one-time token.'
+
 /** Checks a {@link TokenSource}. @throws `TypeError` that names what is wrong. */
 export function checkTokenSource(source: TokenSource): void {
   refuseUnknown('tokenFrom', source, ['header', 'field', 'cookie'])
@@ -50,7 +53,7 @@ export function presentedToken(
   const [token, another] = found
   if (another !== undefined)
     throw new OncewardError('KEY_INVALID', 'The request carries several one-time tokens.')
-  if (token === undefined) throw new OncewardError('KEY_MISSING', 'This request needs a one-time token.')
+  if (token === undefined) throw new OncewardError('KEY_MISSING', NO_TOKEN)
   if (typeof token !== 'string') throw new OncewardError('KEY_INVALID', 'The one-time token is not a text.')
   return token
 }

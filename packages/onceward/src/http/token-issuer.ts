@@ -57,7 +57,7 @@ export function tokenIssuer<Request>(options: IssueTokenOptions<Request>): Token
   const { tokens } = options
   if (typeof tokens?.issue !== 'function')
     throw new TypeError('issueToken needs `tokens`: what createTokens({ once }) answers')
-  const caller = callerOf(options.scope)
+  const caller = callerOf(options.scope, 'issueToken')
   const ttlMs = wholeNumber('ttlMs', options.ttlMs ?? 3_600_000, 1)
   const setCookie = cookieWriter(options.cookie ?? false, ttlMs)
   const quota = options.quota && createQuota(options.quota, systemClock)

@@ -1,6 +1,6 @@
 import { isPromise } from '../core/is-promise.ts'
 import { checkWork, written } from '../core/known-fields.ts'
-import { dialectOf, joining, runOn, sqliteOf } from '../drivers/adapt/index.ts'
+import { joining, runOn, sessionOf, sqliteOf } from '../drivers/adapt/index.ts'
 import { ask, type SqlWork } from '../drivers/database/sql-work.ts'
 import {
   assignments,
@@ -98,7 +98,7 @@ async function lockedOnServer(
 ): Promise<RowResult<unknown>> {
   checkLocked(which, body)
   // A lock that ends with its statement would be none.
-  await joining(which.dialect ?? dialectOf(tx)).assertInTransaction(tx)
+  await joining(sessionOf(tx, which.dialect).dialect).assertInTransaction(tx)
   return ranWith(tx, which, await lock(), body)
 }
 

@@ -55,6 +55,17 @@ describe('guards on SQLite', () => {
     expect(() => transition(one, { table: 'items; --', id: 'a', to: 'taken', graph })).toThrow(TypeError)
   })
 
+  it('refuse what is no handle, with all that would do on any database', async () => {
+    const store = sqliteStore(':memory:')
+    for (const nothing of [undefined, {}, 'items.sqlite', store]) {
+      const taken = async () => transition(nothing, { table: 'items', id: 'a', to: 'taken', graph })
+      const locked = async () => withRow(nothing, { table: 'items', id: 'a' }, () => 'ran')
+      for (const attempt of [taken, locked])
+        await expect(attempt).rejects.toThrow(/on PostgreSQL; of mysql2.*; of node:sqlite.*store\.database/)
+    }
+    await store.close()
+  })
+
   it('refuse to lock a row where no transaction is open', () => {
     expect(() => withRow(one, { table: 'items', id: 'a' }, () => 'ran')).toThrow(/BEGIN IMMEDIATE/)
   })

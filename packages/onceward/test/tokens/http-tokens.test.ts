@@ -1,7 +1,7 @@
 import { setTimeout as later } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createOnce, noEffect } from '../../src/core/index.ts'
-import { idempotency } from '../../src/http/express.ts'
+import { idempotency, issueToken } from '../../src/http/express.ts'
 import type { IdempotencyOptions } from '../../src/http/guard-options.ts'
 import type { TokenSource } from '../../src/http/presented-token.ts'
 import type { TokenCookie } from '../../src/http/token-issuer.ts'
@@ -207,11 +207,22 @@ describe('a guard that takes tokens', () => {
     [{ tokens: true, tokenFrom: { field: '' } }, /name of a field/],
     [{ tokens: true, deriveKey: () => 'a' }, /exclude each other/],
     [{ tokens: true, failOpen: true }, /exclude each other/],
+    [
+      { tokens: createTokens({ once: createOnce({ store: memoryStore(), scope: 'inn' }) }) },
+      /"inn", not of "shop"/,
+    ],
   ])('refuses options that make no sense: %o', (options, message) => {
     const once = createOnce({ store: memoryStore(), scope: 'shop' })
     const given: object =
       'tokens' in options && options.tokens === true ? { tokens: createTokens({ once }) } : {}
     const guard = { once, scope: 'public', ...options, ...given } as IdempotencyOptions<unknown>
     expect(() => idempotency(guard)).toThrow(message)
+  })
+
+  it('says of a request without a token, and of an issuer that cannot tell callers, what is missed', async () => {
+    const { post } = await shopOn(EXPRESS)
+    expect((await post('/orders')).body).toMatchObject({ detail: 'This request needs a one-time token.' })
+    const tokens = createTokens({ once: createOnce({ store: memoryStore(), scope: 'shop' }) })
+    expect(() => issueToken({ tokens } as never)).toThrow(/^issueToken needs `scope`/)
   })
 })

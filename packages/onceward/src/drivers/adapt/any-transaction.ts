@@ -1,7 +1,6 @@
 import { asThrown, driveAsync, driveSync, type SqlCall, type SqlWork } from '../database/sql-work.ts'
 import type { SqlDialect, SqlResult, SqlValue } from '../sql/sql-session.ts'
 import { isSqliteHandle, type SqliteHandle, type SqliteValue } from '../sqlite/sqlite-handle.ts'
-import { dialectOf } from './dialect-of.ts'
 import { sessionOf } from './session-of.ts'
 import { sqliteHandleOf } from './sqlite-handle-of.ts'
 
@@ -11,7 +10,7 @@ import { sqliteHandleOf } from './sqlite-handle-of.ts'
  *
  * Limit: it does not ask whether a transaction is open.
  *
- * @param given - What the handle speaks. Default: what its shape says, see {@link dialectOf}.
+ * @param given - What the handle speaks. Default: what its shape says, see {@link sessionOf}.
  * @throws `TypeError` for a pool, and for what is no handle.
  */
 export function runOn<T>(
@@ -40,7 +39,7 @@ async function runOnServer<T>(
   given: SqlDialect | undefined,
   make: (dialect: SqlDialect) => SqlWork<T>,
 ): Promise<T> {
-  const session = sessionOf(tx, given ?? dialectOf(tx))
+  const session = sessionOf(tx, given)
   try {
     return await driveAsync(make(session.dialect), ({ statement, values }) =>
       session.query(statement.text, values),

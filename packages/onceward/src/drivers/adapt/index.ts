@@ -1,5 +1,5 @@
 export { runOn, sqliteOf } from './any-transaction.ts'
-export { dialectOf } from './dialect-of.ts'
 export { type Joining, joining } from './joining.ts'
 export { readBytea } from './read-bytea.ts'
+export { sessionOf } from './session-of.ts'
 export { sqliteHandleOf } from './sqlite-handle-of.ts'
