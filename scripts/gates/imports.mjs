@@ -30,7 +30,10 @@ const WITH_BACKENDS = ['locks']
  * Capabilities with parts in folders of their own, which have no subpath: a part imports what is above it, and above only
  * the index imports a part.
  */
-const WITH_PARTS = /** @type {Record<string, string[]>} */ ({ inbox: ['webhooks', 'wrappers'] })
+const WITH_PARTS = /** @type {Record<string, string[]>} */ ({
+  inbox: ['webhooks', 'wrappers'],
+  tasks: ['wrappers'],
+})
 
 /** An adapter that is another one in different clothes may say so here. */
 const BUILT_ON = /** @type {Record<string, string[]>} */ ({

@@ -1,7 +1,7 @@
 import { isPromise } from '../core/is-promise.ts'
 import { refuseUnknown, wholeNumber, written } from '../core/known-fields.ts'
 import { systemClock, systemRandom, systemTimers } from '../core/system.ts'
-import { uuidV7 } from '../core/uuid-v7.ts'
+import { uuids } from '../core/uuid.ts'
 import { ask, DATABASE_FIELDS, openDatabase } from '../drivers/database/index.ts'
 import { addStatement } from './add-statement.ts'
 import { checkedEvent, type EventRow } from './checked-event.ts'
@@ -55,7 +55,7 @@ export function createOutbox(options: OutboxOptions): Outbox {
   const { dialect } = database
   const hints = wantsHints ? database.hints(CHANNEL) : undefined
   const add = addStatement(database)
-  const checking = { dialect, maxPayloadBytes, newId: () => uuidV7({ clock, random }) }
+  const checking = { dialect, maxPayloadBytes, newId: uuids({ clock, random }, 'v7') }
   const catalog = outboxCatalog(database)
   const relays = new Set<Relay>()
   let cancelHint: (() => void) | undefined

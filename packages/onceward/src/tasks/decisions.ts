@@ -1,11 +1,11 @@
 import { refuseUnknown, written } from '../core/known-fields.ts'
+import { isUuid } from '../core/uuid.ts'
 import { valueCodec } from '../core/value-codec.ts'
 import { oneOf } from './new-task.ts'
 import { lockTasks, type TaskLedger, writeChanges } from './task-ledger.ts'
 import { type TaskRecord, viewOf } from './task-record.ts'
 import { cancel, redrive, resolve, type Verdict } from './task-transitions.ts'
 import type { Audit, Cancelled, Decided, Resolution, TaskState } from './task-types.ts'
-import { isUuid } from './uuid.ts'
 
 /** The most characters of a reason or an actor. */
 const MAX_AUDIT_CHARS = 300

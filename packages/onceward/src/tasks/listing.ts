@@ -1,12 +1,12 @@
 import { checkedLimit } from '../core/catalog-query.ts'
 import { refuseUnknown, written } from '../core/known-fields.ts'
+import { isUuid } from '../core/uuid.ts'
 import { checkName, oneOf } from './new-task.ts'
 import { limitOf, recordsOf, type TaskLedger } from './task-ledger.ts'
 import { stateOf, text, viewOf, whole } from './task-record.ts'
 import { TASK_EDGES } from './task-transitions.ts'
 import type { TaskCount, TaskPage, TaskQuery } from './task-types.ts'
 import type { TaskRetention } from './tasks-api.ts'
-import { isUuid } from './uuid.ts'
 
 /** After every id. */
 const LAST = 'ffffffff-ffff-ffff-ffff-ffffffffffff'

@@ -9,7 +9,7 @@ import { afterEach, expect, it } from 'vitest'
 import { describeWith } from '../../../../test-servers/index.mjs'
 import { createOnce, isOncewardError, noEffect, type Once, type OnceOptions } from '../../src/core/index.ts'
 import { redisStore } from '../../src/stores/redis/index.ts'
-import { onceProcessor } from '../../src/tasks/once-processor.ts'
+import { onceProcessor } from '../../src/tasks/wrappers/once-processor.ts'
 import { deferred, killedWorker } from './wrapper-kit.ts'
 
 interface Charge {

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { describeWith, type TestDatabase } from '../../../../test-servers/index.mjs'
 import { createOnce, noEffect, type Once } from '../../src/core/index.ts'
 import { postgresStore } from '../../src/stores/postgres/index.ts'
-import { onceTask } from '../../src/tasks/once-task.ts'
+import { onceTask } from '../../src/tasks/wrappers/once-task.ts'
 import { quietPool } from '../sql-guards/quiet-pool.ts'
 import { deferred, killedWorker } from './wrapper-kit.ts'
 

@@ -4,8 +4,8 @@ import { appendFileSync } from 'node:fs'
 import { createOnce } from 'onceward'
 import { postgresStore } from 'onceward/postgres'
 import { redisStore } from 'onceward/redis'
-import { onceProcessor } from '../../dist/tasks/once-processor.js'
-import { onceTask } from '../../dist/tasks/once-task.js'
+import { onceProcessor } from '../../dist/tasks/wrappers/once-processor.js'
+import { onceTask } from '../../dist/tasks/wrappers/once-task.js'
 
 const { queue, url, name, sink, leaseMs } = JSON.parse(process.argv[2] ?? '{}')
 

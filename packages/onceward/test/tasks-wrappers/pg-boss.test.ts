@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import { describeWith, type TestDatabase } from '../../../../test-servers/index.mjs'
 import { createOnce, isOncewardError, noEffect, type Once } from '../../src/core/index.ts'
 import { postgresStore } from '../../src/stores/postgres/index.ts'
-import { onceWork } from '../../src/tasks/once-work.ts'
+import { onceWork } from '../../src/tasks/wrappers/once-work.ts'
 import { quietPool } from '../sql-guards/quiet-pool.ts'
 import { deferred } from './wrapper-kit.ts'
 

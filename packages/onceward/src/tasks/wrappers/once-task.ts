@@ -1,4 +1,4 @@
-import type { Once, Operation } from '../core/once-types.ts'
+import type { Once, Operation } from '../../core/once-types.ts'
 import { type JobOptions, onceDelivered } from './once-delivered.ts'
 
 /** The part of a job of Graphile Worker that is used. */

@@ -1,6 +1,6 @@
-import type { Key } from '../core/derive-key.ts'
-import { checkWork } from '../core/known-fields.ts'
-import type { Once, Operation, OperationPolicy } from '../core/once-types.ts'
+import type { Key } from '../../core/derive-key.ts'
+import { checkWork } from '../../core/known-fields.ts'
+import type { Once, Operation, OperationPolicy } from '../../core/once-types.ts'
 
 /** How the jobs of a queue become operations. What is not said here is as `createOnce` was told. */
 export interface JobOptions<Job> extends OperationPolicy {

@@ -1,4 +1,4 @@
-import type { Clock, Random } from '../core/clock.ts'
+import type { Clock, Random } from './clock.ts'
 
 /** Whether a text is a UUID as this library writes them: no other is ever asked for. */
 export function isUuid(text: unknown): text is string {

@@ -1,6 +1,6 @@
-import { isOncewardError } from '../core/errors.ts'
-import type { Once, Operation } from '../core/once-types.ts'
-import { systemClock } from '../core/system.ts'
+import { isOncewardError } from '../../core/errors.ts'
+import type { Once, Operation } from '../../core/once-types.ts'
+import { systemClock } from '../../core/system.ts'
 import { type JobOptions, onceDelivered } from './once-delivered.ts'
 
 /** The part of a job of BullMQ that is used. */
