@@ -21,6 +21,19 @@ describe('the key of a file', () => {
     expect(await fileKey(new Uint8Array())).not.toBe(expected)
   })
 
+  it('is refused for a stream that was read to its end before, and made for an empty one', async () => {
+    const web = new Blob([bytes]).stream()
+    const reader = web.getReader()
+    while (!(await reader.read()).done);
+    reader.releaseLock()
+    const node = Readable.from([bytes])
+    await fileKey(node)
+    for (const used of [node, web]) await expect(fileKey(used)).rejects.toThrow(/read before/)
+    const empty = await fileKey(new Uint8Array())
+    expect(await fileKey(Readable.from([]))).toBe(empty)
+    expect(await fileKey(new Blob([]).stream())).toBe(empty)
+  })
+
   it('needs constant memory for any length', async () => {
     const chunk = Buffer.alloc(1024 * 1024, 7)
     let peak = 0

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
 
 /** Content to be digested: bytes, a Blob or File, or a stream of bytes (a Node or Web stream, an HTTP request…). */
 export type FileSource = Uint8Array | Blob | AsyncIterable<Uint8Array>
@@ -18,7 +19,8 @@ export interface FileKeyOptions {
  * A stream is used up by it. Where reading ends early (abort, error) the stream is told to close.
  *
  * @returns The prefix and the SHA-256 of the content, base64url (43 characters).
- * @throws `TypeError` for a stream of text: its bytes are no longer what they were. Errors of the stream pass through.
+ * @throws `TypeError` for a stream of text: its bytes are no longer what they were; and for one that was used up before:
+ * all of those would look alike. Errors of the stream pass through.
  * @example
  * const key = await fileKey(createReadStream('statement.pdf'), { prefix: 'statement_' })
  */
@@ -29,13 +31,16 @@ export async function fileKey(source: FileSource, options: FileKeyOptions = {}):
   if (source instanceof Uint8Array) {
     hash.update(source)
   } else {
+    let isUsedUp = Readable.isDisturbed(source as Readable)
     const chunks = openSource(source instanceof Blob ? source.stream() : source)
     for await (const chunk of abortable(chunks, signal)) {
       if (!(chunk instanceof Uint8Array)) {
         throw new TypeError(`the stream gave a ${typeof chunk}; it must give bytes (set no encoding on it)`)
       }
       hash.update(chunk)
+      isUsedUp = false
     }
+    if (isUsedUp) throw new TypeError('the stream was read before and nothing is left of it; open it again')
   }
   return prefix + hash.digest('base64url')
 }

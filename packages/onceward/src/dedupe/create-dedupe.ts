@@ -11,6 +11,12 @@ import type { Dedupe, DedupeOptions, Item, SightOptions } from './dedupe-types.t
 import { aboutItem, keyOfItem } from './key-of-item.ts'
 import { singleSights } from './single-sights.ts'
 
+/** What an item is known by. */
+type KeyOf<T> = (item: T, index: number) => Item | Promise<Item>
+
+/** So many items are digested in one turn of the event loop: about 10 ms. */
+const TURN = 1000
+
 /**
  * Makes a dedupe: it tells which items are seen for the first time within a window.
  *
@@ -46,11 +52,14 @@ export function createDedupe(options: DedupeOptions): Dedupe {
     }
     return isFirst
   }
-  const idsOf = async (keys: Iterable<Item>): Promise<OperationId[]> => {
+  const idsOf = async <T>(list: readonly T[], keyOf?: KeyOf<T>): Promise<OperationId[]> => {
     const ids: OperationId[] = []
-    for (const item of keys) {
+    for (const item of list) {
+      // While a long list is digested others have their turn: leases are renewed, requests are answered.
+      if (ids.length % TURN === TURN - 1) await new Promise((resolve) => setImmediate(resolve))
+      const known = keyOf === undefined ? (item as Item) : await Promise.resolve(keyOf(item, ids.length))
       try {
-        const key = keyOfItem(item)
+        const key = keyOfItem(known)
         ids.push(idOf(typeof key === 'string' ? key : await key))
       } catch (error) {
         throw aboutItem(ids.length, error)
@@ -79,17 +88,14 @@ export function createDedupe(options: DedupeOptions): Dedupe {
     },
     async filterNew<T>(
       items: Iterable<T>,
-      keyOfOrSight?: ((item: T, index: number) => Item | Promise<Item>) | SightOptions,
+      keyOfOrSight?: KeyOf<T> | SightOptions,
       given?: SightOptions,
     ): Promise<T[]> {
       const [keyOf, sight] =
         typeof keyOfOrSight === 'function' ? [keyOfOrSight, given] : [undefined, given ?? keyOfOrSight]
       const markId = markIdOf('filterNew', sight, scope) ?? freshMarkId()
       const list = listOf('filterNew', items)
-      const keys: Item[] = []
-      for (const [index, item] of list.entries())
-        keys.push(keyOf === undefined ? (item as Item) : await keyOf(item, index))
-      const ids = await idsOf(keys)
+      const ids = await idsOf(list, keyOf)
       const digests = [...new Set(ids.map((id) => id.digest))]
       const answers = await inParts(digests, (part) => mark(part, markId))
       const fresh = new Set(digests.filter((_, place) => answers[place]))

@@ -93,6 +93,16 @@ describe('an item', () => {
     expect(await dedupe.firstTime('good')).toBe(true)
   })
 
+  it('of which there are many lets others have their turn while they are digested', async () => {
+    let turns = 0
+    const timer = setInterval(() => turns++, 1)
+    const many = Array.from({ length: 100_000 }, (_, id) => ['row', id])
+    const fresh = await dedupeOf().filterNew(many, (row) => row)
+    clearInterval(timer)
+    expect(fresh).toHaveLength(many.length)
+    expect(turns).toBeGreaterThan(20)
+  })
+
   it('is refused where it is no list, and where work is given instead of options', async () => {
     const dedupe = dedupeOf()
     for (const items of ['text', 5, null, undefined, {}, new Uint8Array(3)]) {

@@ -203,6 +203,30 @@ await describeWith('postgres', 'dedupe on PostgreSQL', ({ postgres }) => {
     await survivesLostReply(made, postgres, database.url)
     await database.drop()
   })
+
+  it('marks and forgets lists that overlap without a deadlock', { timeout: 60_000 }, async () => {
+    const database = await postgres.createDatabase()
+    const { store, close } = made(database.url)
+    const dedupe = createDedupe({ store, scope: 'overlap', sliding: true })
+    // Each call has another two thirds of the items, so that rows lie in the table in no order of their own.
+    const part = (salt: number) => Array.from({ length: 2000 }, (_, id) => id).filter((id) => (id * 7 + salt) % 11 > 3)
+    const callers = Array.from({ length: 4 }, async (_, caller) => {
+      for (let round = 0; round < 6; round++) {
+        if ((round + caller) % 3 === 2) await dedupe.forget(part(caller + round))
+        else await dedupe.filterNew(part(caller + 3 * round))
+      }
+    })
+    await Promise.all(callers)
+    await close()
+    const reader = new pg.Client(database.url)
+    await reader.connect()
+    const { rows } = await reader.query(
+      'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
+    )
+    await reader.end()
+    expect(rows).toEqual([{ deadlocks: 0 }])
+    await database.drop()
+  })
 })
 
 await describeWith('mariadb', 'dedupe on MariaDB', ({ mariadb }) => {

@@ -54,10 +54,14 @@ function seenStatements(schema: string) {
       RETURNING encode(s.digest, 'hex') AS digest, (s.mark_id = decode($3::text, 'hex'))::text AS mine`,
       ['digest', 'mine'],
     ),
+    // Locked in that order too: whoever deletes as it finds them deadlocks with whoever marks them.
     forget: plain(
-      `WITH clock AS MATERIALIZED (SELECT ${NOW_MS} AS now)
-      DELETE FROM ${table} AS s
-      WHERE s.digest IN (SELECT decode(a.digest, 'hex') FROM unnest($1::text[]) AS a(digest))
+      `WITH clock AS MATERIALIZED (SELECT ${NOW_MS} AS now),
+      locked AS (
+        SELECT f.digest FROM ${table} AS f
+        WHERE f.digest IN (SELECT decode(a.digest, 'hex') FROM unnest($1::text[]) AS a(digest))
+        ORDER BY f.digest FOR UPDATE)
+      DELETE FROM ${table} AS s USING locked WHERE s.digest = locked.digest
       RETURNING encode(s.digest, 'hex') AS digest, (s.expires_at > (SELECT clock.now FROM clock))::text AS remembered`,
       ['digest', 'remembered'],
     ),
