@@ -1,0 +1,39 @@
+import { expect, it } from 'vitest'
+import { createOnce } from '../../src/core/index.ts'
+import { memoryStore } from '../../src/stores/memory/index.ts'
+import { manualTime } from '../../src/testing/manual-time.ts'
+import { createTokens } from '../../src/tokens/index.ts'
+
+it('redeem goes on after more deaths than the history of its operation holds, long after the token has expired', async () => {
+  const time = manualTime()
+  const store = memoryStore({ clock: time })
+  // A process of its own, whose claims are never renewed: it dies in its work.
+  const process = () => {
+    const timers = { after: () => () => undefined }
+    const once = createOnce({ store, scope: 'shop', clock: time, timers, leaseMs: 10_000, onCrash: 'rerun' })
+    return createTokens({ once })
+  }
+  const token = await process().issue({ scope: 'ann', ttlMs: 60_000 })
+  for (let death = 0; death < 20; death++) {
+    await new Promise<void>((began, refused) => {
+      const dying = () => {
+        began()
+        return new Promise(() => undefined)
+      }
+      process().redeem(token, dying).catch(refused)
+    })
+    await time.advance(11_000)
+  }
+  expect(await process().redeem(token, ({ attempt }) => `attempt ${attempt}`)).toBe('attempt 21')
+})
+
+it('redeem is refused for a consumed token, whatever somebody sends as its input', async () => {
+  const tokens = createTokens({ once: createOnce({ store: memoryStore(), scope: 'shop' }) })
+  const text = 'onceward: a one-time token is consumed'
+  for (const input of [text, [text], [0, text], ['0', text], ['0n', text], { 0: 0, 1: text }]) {
+    const token = await tokens.issue({ scope: 'ann' })
+    await tokens.consume(token)
+    const redeemed = tokens.redeem(token, () => 'never', { input })
+    await expect(redeemed).rejects.toMatchObject({ code: 'TOKEN_REFUSED' })
+  }
+})
