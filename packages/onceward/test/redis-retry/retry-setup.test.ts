@@ -1,6 +1,8 @@
 import { afterEach, expect, it } from 'vitest'
 import { describeWhere, startRedis, startRedisReplica } from '../../../../test-servers/index.mjs'
+import { createOnce } from '../../src/core/index.ts'
 import { type SafeRedis, type SafeRedisOptions, safeRedis } from '../../src/redis-retry/index.ts'
+import { redisStore } from '../../src/stores/redis/index.ts'
 import { CLIENTS, failureOf, type OpenClient, SINGLE } from './retry-kit.ts'
 
 await describeWhere('redis', 'a safe client and its surroundings', () => {
@@ -264,6 +266,16 @@ await describeWhere('redis', 'a safe client and its surroundings', () => {
       expect(String((error.cause as Error).message)).toMatch(/cannot be reached/)
       expect(String((error.cause as Error).message)).not.toMatch(/maxRetriesPerRequest/)
     }, 10_000)
+
+    it(`shares its client with a store of operations (${name})`, async () => {
+      const server = await serving()
+      const { safe, client } = await open(name, server.url)
+      const once = createOnce({ store: redisStore(client), scope: 'shop' })
+      const take = () => once.run({ key: 'order-1', input: 1 }, () => safe.call('DECR', 'stock'))
+      expect([await take(), await take()]).toEqual([-1, -1])
+      expect(await safe.call('GET', 'stock')).toBe('-1')
+      await once.close()
+    })
 
     it(`says which writes replicas have not acknowledged (${name})`, async () => {
       const server = await serving()
