@@ -1,6 +1,6 @@
 import type { RelayedEvent } from 'onceward/outbox'
 import type { Prng } from '../../simulation/prng.ts'
-import { type Answer, ask, chances, Own, sleep, type WorkLane, type WorkRoom } from './work-room.ts'
+import { type Answer, ask, chances, Own, settled, sleep, type WorkLane, type WorkRoom } from './work-room.ts'
 
 /** What events are in order by. */
 const KEYS = ['a', 'b', 'c', ''] as const
@@ -21,7 +21,7 @@ export async function messageLane(room: WorkRoom): Promise<WorkLane> {
   let published = 0
   const publish = async (events: readonly RelayedEvent[]): Promise<void> => {
     const prng = chances(room, 1000 + published++)
-    if (prng.chance(0.05)) throw new Own('the broker is not there')
+    if (prng.chance(0.08)) throw new Own('the broker is not there')
     if (prng.chance(0.06)) await sleep(leaseMs * prng.between(0.5, 1.6))
     crash('before-publish')
     const messages = events.map(({ id, payload, attempt }) => ({
@@ -44,8 +44,8 @@ export async function messageLane(room: WorkRoom): Promise<WorkLane> {
     publishTimeoutMs: leaseMs * 2,
     pollMs: 40,
     maxAttempts: Number.POSITIVE_INFINITY,
-    backOffMs: 20,
-    maxBackOffMs: 200,
+    backOffMs: 150,
+    maxBackOffMs: 300,
     observer({ type, error }) {
       if (type === 'error') note({ k: 'trouble', message: String(error).slice(0, 300) })
     },
@@ -163,11 +163,6 @@ export async function messageLane(room: WorkRoom): Promise<WorkLane> {
       await other.end()
     },
   }
-}
-
-/** Hands on an answer: at once where it is there at once. */
-function settled<T>(answer: T | Promise<T>, then: (value: T) => void): void | Promise<void> {
-  return answer instanceof Promise ? answer.then(then) : then(answer)
 }
 
 /** One after the other; at once where nothing is to be waited for. */

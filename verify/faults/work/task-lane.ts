@@ -1,6 +1,6 @@
 import type { Task, TaskRun } from 'onceward/tasks'
 import type { Prng } from '../../simulation/prng.ts'
-import { type Answer, ask, chances, Own, sleep, type WorkLane, type WorkRoom } from './work-room.ts'
+import { type Answer, ask, chances, Own, settled, sleep, type WorkLane, type WorkRoom } from './work-room.ts'
 
 /** How many external ids several callers ask for. */
 const SHARED = 30
@@ -69,7 +69,7 @@ export async function taskLane(room: WorkRoom): Promise<WorkLane> {
         ({ run }) => run(ROW, [plan.trial, call, item]),
         ({ handle: handed }) => {
           const created = ledger.create(task, { tx: handed })
-          return created.then((one) => {
+          return settled(created, (one) => {
             made = answerOf(one)
           })
         },

@@ -90,3 +90,8 @@ export async function within(ms: number, isSo: () => Promise<boolean>): Promise<
     await sleep(50)
   }
 }
+
+/** Hands on an answer: at once where it is there at once. */
+export function settled<T>(answer: T | Promise<T>, then: (value: T) => void): void | Promise<void> {
+  return answer instanceof Promise ? answer.then(then) : then(answer)
+}
