@@ -144,6 +144,7 @@ describe('standardWebhooks', () => {
     ['one of them empty', [SECRET, '']],
     ['a text that is not base64', 'whsec_!!'],
     ['white space', ` ${SECRET}`],
+    ['what a template makes of nothing', `${undefined}`],
   ])('refuses as a secret %s, without telling it', (_, secret) => {
     const error = failureOf(() => standardWebhooks({ secret: secret as never, clock }))
     expect(error).toBeInstanceOf(TypeError)
@@ -204,6 +205,11 @@ describe('githubWebhooks', () => {
     expect(webhooks.verify(await request(OTHER))).toEqual({ ...EVENT, id: 'd-1', type: 'push' })
     const byBody = githubWebhooks({ secret: SECRET, id: 'body' })
     expect(byBody.verify(await request(SECRET)).id).toMatch(/^sha256:[0-9a-f]{64}$/)
+  })
+
+  it('takes a secret of several words', async () => {
+    const words = githubWebhooks({ secret: 'horse battery staple' })
+    expect(words.verify(await request('horse battery staple'))).toMatchObject({ id: 'd-1' })
   })
 
   it('refuses another secret, another body, SHA-1, and requests without a signature', async () => {

@@ -156,7 +156,7 @@ export function nodePostgres(given: PgPoolHandle, options: PgDriverOptions): PgD
       )
       const value = await orRollback(client, () => body(transactionOn(client)))
       const status = client.getTransactionStatus?.()
-      if (status === 'I' || heard.committed()) {
+      if (status === 'I' || heard.ended()) {
         // Another transaction that the body has begun goes with the connection.
         broken = status !== 'I'
         throw endedItself()

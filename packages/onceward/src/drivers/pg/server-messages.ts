@@ -10,29 +10,37 @@ export interface Emitter {
 export interface ServerMessages {
   /** The first deadlock or serialization failure. */
   conflict(): unknown
-  /** Whether a transaction was committed. */
-  committed(): boolean
+  /** Whether a transaction has ended, though another one may have begun since. */
+  ended(): boolean
   stop(): void
 }
 
 /** Listens to the `connection` of a client of `pg`. The native client has none: nothing is heard there. */
 export function serverMessages(connection: Partial<Emitter> | undefined): ServerMessages {
   let conflict: unknown
-  let committed = false
+  let begun = false
+  let ended = false
   const onError = (message: unknown) => {
     if (isConflict(message)) conflict ??= message
   }
   const onComplete = (message: { readonly text?: unknown }) => {
-    committed ||= message.text === 'COMMIT'
+    begun ||= message.text === 'BEGIN'
+    ended ||= begun && message.text === 'COMMIT'
+  }
+  // A ROLLBACK may be one to a savepoint: what comes after it tells.
+  const onReady = (message: { readonly status?: unknown }) => {
+    ended ||= begun && message.status === 'I'
   }
   connection?.on?.('errorMessage', onError)
   connection?.on?.('commandComplete', onComplete)
+  connection?.on?.('readyForQuery', onReady)
   return {
     conflict: () => conflict,
-    committed: () => committed,
+    ended: () => ended,
     stop() {
       connection?.removeListener?.('errorMessage', onError)
       connection?.removeListener?.('commandComplete', onComplete)
+      connection?.removeListener?.('readyForQuery', onReady)
     },
   }
 }

@@ -107,6 +107,9 @@ export function fieldOf(payload: unknown, name: string): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
+/** What a template makes of a variable that is not set: a secret that everybody knows. */
+const NO_SECRETS: ReadonlySet<string> = new Set(['', 'undefined', 'null'])
+
 /** The secrets as a list of keys. @throws `TypeError` with the mend, and without the secret. */
 export function keysOf<S extends string | Uint8Array>(
   user: string,
@@ -116,11 +119,13 @@ export function keysOf<S extends string | Uint8Array>(
   const list = (Array.isArray(secrets) ? secrets : [secrets]) as readonly S[]
   const keys = list.map((secret) => {
     const usable =
-      (typeof secret === 'string' && secret !== '' && !/\s/.test(secret)) || secret instanceof Uint8Array
+      typeof secret === 'string'
+        ? secret === secret.trim() && !NO_SECRETS.has(secret)
+        : secret instanceof Uint8Array
     const key = usable ? keyOf(secret) : undefined
     if (key !== undefined && key.length > 0) return key
     throw new TypeError(
-      `${user} needs a secret, as the sender shows it: a text without white space. Is the environment variable set?`,
+      `${user} needs a secret, as the sender shows it: a text without white space at its ends. Is the environment variable set?`,
     )
   })
   if (keys.length === 0) throw new TypeError(`${user} needs a secret; the list is empty`)

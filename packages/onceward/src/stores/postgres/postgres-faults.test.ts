@@ -322,16 +322,19 @@ await describeWhere('postgres', 'the PostgreSQL store when things break', () => 
     paused.release(true)
   })
 
-  it('work that commits its transaction and begins another one is told so', async () => {
-    const store = open()
-    const ended = store.transaction(async (tx) => {
-      claimOf(await store.claimIn(tx, asks(someId())))
-      await (tx as unknown as { query(text: string): Promise<unknown> }).query('COMMIT')
-      await (tx as unknown as { query(text: string): Promise<unknown> }).query('BEGIN')
-    })
-    await expect(ended).rejects.toThrow('the body ended its transaction itself')
-    expect(await store.transaction(async () => 'usable')).toBe('usable')
-  })
+  it.each(['COMMIT', 'ROLLBACK'])(
+    'work that ends its transaction by %s and begins another one is told so',
+    async (end) => {
+      const store = open()
+      const ended = store.transaction(async (tx) => {
+        claimOf(await store.claimIn(tx, asks(someId())))
+        await (tx as unknown as { query(text: string): Promise<unknown> }).query(end)
+        await (tx as unknown as { query(text: string): Promise<unknown> }).query('BEGIN')
+      })
+      await expect(ended).rejects.toThrow('the body ended its transaction itself')
+      expect(await store.transaction(async () => 'usable')).toBe('usable')
+    },
+  )
 
   it('a key that an open transaction has claimed is told to be running, and no other key waits for it', async () => {
     const [a, b] = [open(), open({ queryTimeoutMs: 2000 })]
