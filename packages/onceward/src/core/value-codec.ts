@@ -171,7 +171,7 @@ function tagObject(value: object, place: Place): unknown {
     case 'error':
       return tagError(value as Error, place)
     case 'promise':
-      throw place.refuse('is a promise; await it before returning')
+      throw place.refuse('is a promise; await it first')
     case 'instance':
       throw place.refuse(`is ${nameOf(value)} and would come back without its class; return a plain object`)
   }

@@ -91,6 +91,10 @@ export function createDedupe(options: DedupeOptions): Dedupe {
       keyOfOrSight?: KeyOf<T> | SightOptions,
       given?: SightOptions,
     ): Promise<T[]> {
+      if (typeof keyOfOrSight === 'string')
+        throw new TypeError(
+          `keyOf must be a function, such as (item) => item.id, not ${written(keyOfOrSight)}`,
+        )
       const [keyOf, sight] =
         typeof keyOfOrSight === 'function' ? [keyOfOrSight, given] : [undefined, given ?? keyOfOrSight]
       const markId = markIdOf('filterNew', sight, scope) ?? freshMarkId()

@@ -244,10 +244,11 @@ function blamed(error: OncewardError): OncewardError {
 
 function settingsOf(given: TokenOptions): Required<TokenOptions> {
   const options: Partial<TokenOptions> = given ?? {}
-  refuseUnknown('createTokens', options, ['once', 'ttlMs', 'maxPayloadBytes', 'rememberMs', 'random'])
   const { once, random = systemRandom } = options
+  // Before what is unknown, for whoever gives the instance itself.
   if (typeof once?.attempt !== 'function')
     throw new TypeError('createTokens needs `once`: the instance that createOnce({ store, scope }) answers')
+  refuseUnknown('createTokens', options, ['once', 'ttlMs', 'maxPayloadBytes', 'rememberMs', 'random'])
   return {
     once,
     random,

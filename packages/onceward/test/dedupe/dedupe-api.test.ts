@@ -85,6 +85,14 @@ describe('an item', () => {
     expect(await dedupe.firstTime('good')).toBe(true)
   })
 
+  it('is not known by the name of a field: a key is what a function answers', async () => {
+    const dedupe = dedupeOf()
+    const given = [{ id: 1 }, { id: 1 }]
+    for (const sight of [undefined, { markId: 'job' }])
+      await expect(dedupe.filterNew(given, 'id' as never, sight)).rejects.toThrow(/keyOf must be .*not "id"/)
+    expect(dedupe.stats().seen).toBe(0)
+  })
+
   it('whose content cannot be read marks nothing, and the error is the one of the stream', async () => {
     const dedupe = dedupeOf()
     const broken = new Readable({ read: () => void broken.destroy(new Error('the disk is gone')) })

@@ -37,3 +37,10 @@ it('redeem is refused for a consumed token, whatever somebody sends as its input
     await expect(redeemed).rejects.toMatchObject({ code: 'TOKEN_REFUSED' })
   }
 })
+
+it('options that lack once, or are once, are refused with the mend', () => {
+  const once = createOnce({ store: memoryStore(), scope: 'shop' })
+  for (const given of [undefined, {}, once, { store: memoryStore() }])
+    expect(() => createTokens(given as never)).toThrow(/^createTokens needs `once`/)
+  expect(() => createTokens({ once, ttl: 5 } as never)).toThrow(/unknown field "ttl"/)
+})
