@@ -61,7 +61,11 @@ function serverStage(
     async strike({ kind, forMs }) {
       if (kind === 'store-kill') await faults.kill(forMs)
       else if (kind === 'store-stop') await faults.stop(forMs)
-      else await own.strike?.(kind)
+      else {
+        // It may be on its way back just now.
+        await faults.heal()
+        await own.strike?.(kind)
+      }
     },
     heal: () => faults.heal(),
     look: () => library.open(own.address(server.port, 0, PATIENT_MS)),

@@ -53,6 +53,8 @@ export function checkWork(
   }
   for (const event of history) if (event.k === 'unsettled') blame('I11', `${event.what} did not come to rest`)
   for (const { asked, failed } of calls) {
+    if (failed && /^(?:Type|Reference|Range)Error/.test(failed.message))
+      blame('errors', `${asked.call} failed with ${failed.message}`)
     if (failed?.code !== undefined && !KNOWN.includes(failed.code))
       blame('errors', `${asked.call} failed with ${failed.code}: ${failed.message}`)
   }

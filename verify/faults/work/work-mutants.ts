@@ -44,7 +44,7 @@ export const WORK_MUTANTS: readonly WorkMutant[] = [
     edits: [
       {
         file: TOKENS,
-        find: "const CONSUMED = 'onceward: a one-time token is consumed';",
+        find: "const CONSUMED = [0n, 'onceward: a one-time token is consumed'];",
         replace: "const CONSUMED = 'onceward: a one-time token is redeemed';",
       },
     ],
@@ -76,8 +76,8 @@ export const WORK_MUTANTS: readonly WorkMutant[] = [
     edits: [
       {
         file: TASK_SQL,
-        find: "o.state = 'running' AND o.owner = j.owner AND o.attempt = j.attempt\n      AND (j.state",
-        replace: "o.state = 'running'\n      AND (j.state",
+        find: "o.state = 'running' AND o.owner = j.owner AND o.attempt = j.attempt\n      AND (j.history",
+        replace: "o.state = 'running'\n      AND (j.history",
       },
     ],
     faults: STOPS,
@@ -160,9 +160,9 @@ export const WORK_MUTANTS: readonly WorkMutant[] = [
       {
         file: TASK_WORK,
         // biome-ignore lint/suspicious/noTemplateCurlyInString: a text of the library
-        find: "AS o WHERE o.state = 'running' AND o.lease_until <= ${now}",
+        find: 'AS o WHERE ${RUNNING} AND o.lease_until <= ${now}',
         // biome-ignore lint/suspicious/noTemplateCurlyInString: a text of the library
-        replace: "AS o WHERE o.state = 'running' AND o.lease_until <= 250 + ${now}",
+        replace: 'AS o WHERE ${RUNNING} AND o.lease_until <= 250 + ${now}',
       },
     ],
     faults: STOPS,
@@ -178,7 +178,9 @@ export const WORK_MUTANTS: readonly WorkMutant[] = [
     name: 'a task of a transaction is created outside of it',
     lane: 'tasks',
     store: 'postgres',
-    edits: [{ file: 'tasks/create-tasks.js', find: 'if (tx !== undefined)', replace: 'if (tx === null)' }],
+    edits: [
+      { file: 'tasks/create-tasks.js', find: 'database.within(tx, ', replace: 'database.transaction(' },
+    ],
     faults: STOPS,
   },
   {
@@ -214,7 +216,7 @@ export const WORK_MUTANTS: readonly WorkMutant[] = [
     edits: [
       {
         file: 'inbox/create-inbox.js',
-        find: 'run(() => takeOne(taking, id))',
+        find: 'tx.run(() => takeOne(taking, id))',
         replace: 'database.transaction(() => takeOne(taking, id))',
       },
     ],
@@ -254,19 +256,6 @@ export const WORK_MUTANTS: readonly WorkMutant[] = [
     lane: 'messages',
     store: 'postgres',
     edits: [{ file: 'outbox/relay-calls.js', find: 'if (claims.gate)', replace: 'if (false)' }],
-  },
-  {
-    name: 'what waits does not hold up the later ones of its key',
-    lane: 'messages',
-    store: 'sqlite',
-    edits: [
-      {
-        file: 'outbox/claim-statements.js',
-        find: 'WHERE b.stops = d.lane)',
-        replace: 'WHERE b.stops = d.lane AND 1 = 0)',
-      },
-    ],
-    faults: STOPS,
   },
   {
     name: 'an event is added outside of its transaction',

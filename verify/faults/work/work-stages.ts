@@ -90,7 +90,11 @@ function disturbed(
     async strike({ kind, forMs }) {
       if (kind === 'store-kill') await faults.kill(forMs)
       else if (kind === 'store-stop') await faults.stop(forMs)
-      else await strikeOwn()
+      else {
+        // It may be on its way back just now.
+        await faults.heal()
+        await strikeOwn()
+      }
     },
     heal: () => faults.heal(),
   }
