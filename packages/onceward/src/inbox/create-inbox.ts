@@ -1,3 +1,4 @@
+import { after } from '../core/after.ts'
 import { isPromise } from '../core/is-promise.ts'
 import { checkWork, refuseUnknown, wholeNumber } from '../core/known-fields.ts'
 import { systemRandom } from '../core/system.ts'
@@ -7,7 +8,6 @@ import {
   openDatabase,
   type SqlDatabase,
 } from '../drivers/database/index.ts'
-import { after } from './after.ts'
 import { countsAsFailure, failedMessage, recordFailure, redriveMessage, stillAnswers } from './failures.ts'
 import { type InboxCalls, MAX_ROWS } from './inbox-calls.ts'
 import { inboxFindings } from './inbox-doctor.ts'

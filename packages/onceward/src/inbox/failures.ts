@@ -1,4 +1,5 @@
 import { clipNote } from '../core/clip-note.ts'
+import { errorNote } from '../core/error-note.ts'
 import { isOncewardError } from '../core/errors.ts'
 import { MAX_HISTORY } from '../core/operation.ts'
 import { ask, type SqlStatement, type SqlWork } from '../drivers/database/index.ts'
@@ -41,7 +42,7 @@ export function* recordFailure(
   const attempts = Number(row?.['attempts'] ?? 0) + 1
   const dead = attempts >= maxAttempts
   const at = Number(row?.['now'])
-  const entry: FailureEntry = { at, event: dead ? 'parked' : 'failed', note: noteOf(error) }
+  const entry: FailureEntry = { at, event: dead ? 'parked' : 'failed', note: errorNote(error) }
   const deadAt = dead ? at : null
   yield* send(calls.setFailure(id, { attempts, deadAt, history: grown(row?.['history'], entry) }))
   return { attempts, dead }
@@ -75,12 +76,4 @@ function grown(history: unknown, entry: FailureEntry): string {
 
 function historyOf(text: unknown): readonly FailureEntry[] {
   return typeof text === 'string' ? (JSON.parse(text) as readonly FailureEntry[]) : []
-}
-
-function noteOf(error: unknown): string {
-  try {
-    return clipNote(error instanceof Error ? `${error.name}: ${error.message}` : String(error))
-  } catch {
-    return 'something that cannot be written'
-  }
 }

@@ -1,4 +1,4 @@
-import { isPromise } from '../core/is-promise.ts'
+import { after } from '../core/after.ts'
 import { refuseUnknown, wholeNumber, written } from '../core/known-fields.ts'
 import { systemClock, systemRandom, systemTimers } from '../core/system.ts'
 import { uuids } from '../core/uuid.ts'
@@ -85,11 +85,10 @@ export function createOutbox(options: OutboxOptions): Outbox {
       for (const list of lists) yield* ask(add, [list])
     })
     hintSoon()
-    return isPromise(added) ? added.then(() => ids) : ids
+    return after(added, () => ids)
   }
   function addOne(tx: unknown, event: OutboxEvent): string | Promise<string> {
-    const ids = addEvents(tx, [event])
-    return isPromise(ids) ? ids.then(([id]) => id as string) : (ids[0] as string)
+    return after(addEvents(tx, [event]), ([id]) => id as string)
   }
 
   return {

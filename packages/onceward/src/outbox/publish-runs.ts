@@ -1,4 +1,4 @@
-import { clipNote } from '../core/clip-note.ts'
+import { errorNote } from '../core/error-note.ts'
 import { jittered } from '../core/jittered.ts'
 import type { EventHistoryEntry } from './outbox-types.ts'
 import type { Published, Publisher } from './publisher.ts'
@@ -66,7 +66,7 @@ export function publishRuns(parts: RunParts): PublishRuns {
     event: EventHistoryEntry['event'],
     attempt: number,
     error: unknown,
-  ): EventHistoryEntry => ({ at: takenAt, event, attempt, note: noteOf(error) })
+  ): EventHistoryEntry => ({ at: takenAt, event, attempt, note: errorNote(error) })
 
   /** What need not be published at all: damaged, or given up by relays that never said why. */
   const hopeless = (lease: Lease): Settlement | undefined => {
@@ -163,14 +163,4 @@ function idsOf(leases: readonly Lease[]): readonly string[] {
 
 function backOffMs({ random, backOffMs: first, maxBackOffMs }: RelaySettings, attempt: number): number {
   return Math.round(jittered(random, Math.min(maxBackOffMs, first * 2 ** Math.min(attempt - 1, 40)), 0.25))
-}
-
-function noteOf(error: unknown): string {
-  try {
-    return clipNote(
-      (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).toWellFormed(),
-    )
-  } catch {
-    return 'something that cannot be written as text was thrown'
-  }
 }

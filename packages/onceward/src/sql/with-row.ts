@@ -1,3 +1,4 @@
+import { after } from '../core/after.ts'
 import { isPromise } from '../core/is-promise.ts'
 import { checkWork, written } from '../core/known-fields.ts'
 import { joining, runOn, sessionOf, sqliteOf } from '../drivers/adapt/index.ts'
@@ -87,7 +88,7 @@ export function withRow(
   if (!sqlite) return lockedOnServer(tx, which, body, lock)
   checkLocked(which, body)
   assertInTransaction(sqlite)
-  return then(lock(), (found) => ranWith(tx, which, found, body))
+  return after(lock(), (found) => ranWith(tx, which, found, body))
 }
 
 async function lockedOnServer(
@@ -222,8 +223,4 @@ function checkLocked(which: LockedRow, body: unknown): void {
 function assertInTransaction(handle: SqliteHandle): void {
   if (sqliteConnection(handle, 'of the given handle').inTransaction()) return
   throw new TypeError("no transaction is open on the given handle; run db.exec('BEGIN IMMEDIATE') first")
-}
-
-function then<A, B>(value: A | Promise<A>, next: (value: A) => B | Promise<B>): B | Promise<B> {
-  return isPromise(value) ? value.then(next) : next(value)
 }

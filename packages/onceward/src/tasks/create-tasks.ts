@@ -1,4 +1,4 @@
-import { isPromise } from '../core/is-promise.ts'
+import { after } from '../core/after.ts'
 import { wholeNumber } from '../core/known-fields.ts'
 import { tell } from '../core/observer.ts'
 import { isUuid, uuids } from '../core/uuid.ts'
@@ -98,7 +98,7 @@ export function createTasks(options: TasksOptions): Tasks {
     const orders = Array.isArray(given) ? (given as readonly NewTask[]) : [given as NewTask]
     const created = tx === undefined ? createNow(orders) : createWithin(tx, orders)
     if (orders === given) return created
-    return isPromise(created) ? created.then(([one]) => one as Created) : (created[0] as Created)
+    return after(created, ([one]) => one as Created)
   }
 
   const read = async (id: string): Promise<TaskRecord | undefined> => {

@@ -1,8 +1,8 @@
 import { isOncewardError } from '../core/errors.ts'
+import type { Finding } from '../core/store.ts'
 import { taskCounts } from './listing.ts'
 import type { TaskLedger } from './task-ledger.ts'
 import { whole } from './task-record.ts'
-import type { TaskFinding } from './tasks-api.ts'
 
 /** For how long a due task may lie before it is told, in ms. */
 const LATE_MS = 60_000
@@ -11,7 +11,7 @@ const LATE_MS = 60_000
 export async function doctorFindings(
   ledger: TaskLedger,
   handled: readonly string[],
-): Promise<readonly TaskFinding[]> {
+): Promise<readonly Finding[]> {
   try {
     return await findings(ledger, handled)
   } catch (error) {
@@ -21,11 +21,11 @@ export async function doctorFindings(
   }
 }
 
-async function findings(ledger: TaskLedger, handled: readonly string[]): Promise<readonly TaskFinding[]> {
+async function findings(ledger: TaskLedger, handled: readonly string[]): Promise<readonly Finding[]> {
   const { counts } = await taskCounts(ledger)
   const { rows } = await ledger.database.read({ statement: ledger.reads.lapsedCount, values: [] })
   const lapsed = rows[0] ? whole(rows[0], 'count') : 0
-  const found: TaskFinding[] = [{ level: 'ok', check: 'schema', message: 'the schema is up to date' }]
+  const found: Finding[] = [{ level: 'ok', check: 'schema', message: 'the schema is up to date' }]
   for (const { actionType, state, count, oldestMs } of counts) {
     const action = JSON.stringify(actionType)
     if (state === 'pending' && oldestMs > LATE_MS) {

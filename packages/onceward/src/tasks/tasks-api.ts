@@ -1,3 +1,4 @@
+import type { Finding } from '../core/store.ts'
 import type { DatabaseHandle, DatabaseOptions } from '../drivers/database/index.ts'
 import type {
   Audit,
@@ -86,20 +87,11 @@ export interface Tasks {
   purge(options?: { readonly limit?: number }): Promise<number>
   stats(): Promise<TaskStats>
   /** Looks for what would weaken the guarantees, or leave tasks lying. */
-  doctor(): Promise<readonly TaskFinding[]>
+  doctor(): Promise<readonly Finding[]>
   /** Brings the schema up to date; answers the migrations it applied. */
   migrate(): Promise<readonly string[]>
   /** Stops the workers (each within its default grace) and refuses further calls. Pools stay their owner's. */
   close(): Promise<void>
-}
-
-/** One finding of the doctor. */
-export interface TaskFinding {
-  readonly level: 'ok' | 'warn' | 'fail'
-  /** What was looked at, in one word. */
-  readonly check: string
-  /** What was found, and the mend. */
-  readonly message: string
 }
 
 /** How tasks are created. */

@@ -1,4 +1,4 @@
-import { isPromise } from '../../core/is-promise.ts'
+import { after } from '../../core/after.ts'
 import { refuseUnknown } from '../../core/known-fields.ts'
 import type {
   ClaimReply,
@@ -131,7 +131,7 @@ function sealedMethods(store: AnyStore, sealing: Sealing): Partial<AnyStore> {
     }),
     ...(claimIn && {
       claimIn: (tx, request) =>
-        chained(
+        after(
           claimSealed(sealing, request, (sealed) => claimIn.call(store, tx, sealed)),
           (reply) => openReply(sealing, request.id.digest, reply),
         ),
@@ -156,7 +156,7 @@ function claimSealed(
   if (fingerprint === undefined) return ask(request)
   const forms = sealedFingerprints(sealing, id.digest, fingerprint)
   const askWith = (at: number): ClaimReply | Promise<ClaimReply> =>
-    chained(ask({ ...request, fingerprint: forms[at] ?? fingerprint }), (reply) =>
+    after(ask({ ...request, fingerprint: forms[at] ?? fingerprint }), (reply) =>
       reply.state === 'reused' && at + 1 < forms.length ? askWith(at + 1) : reply,
     )
   return askWith(0)
@@ -173,11 +173,6 @@ function openReply(sealing: Sealing, digest: string, reply: ClaimReply): ClaimRe
     default:
       return reply
   }
-}
-
-/** Goes on at once with a value, later with a promise: a synchronous store is never made to wait. */
-function chained<A, B>(value: A | Promise<A>, next: (value: A) => B | Promise<B>): B | Promise<B> {
-  return isPromise(value) ? value.then(next) : next(value)
 }
 
 function findingOf({ ring, acceptPlain, writePlain }: Sealing): Finding {
