@@ -15,7 +15,7 @@ export async function taskLane(room: WorkRoom): Promise<WorkLane> {
     queryTimeoutMs: plan.timeoutMs,
     autoMigrate: false,
     observer({ type, id, attempt = 0, error }) {
-      if (type === 'trouble') note({ k: 'trouble', message: String(error).slice(0, 300) })
+      if (type === 'error') note({ k: 'trouble', message: String(error).slice(0, 300) })
       else note({ k: 'notice', type, id, attempt })
     },
   })

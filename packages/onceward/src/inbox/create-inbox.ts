@@ -1,6 +1,7 @@
 import { after } from '../core/after.ts'
+import { findingsOf } from '../core/findings-of.ts'
 import { isPromise } from '../core/is-promise.ts'
-import { checkWork, refuseUnknown, wholeNumber } from '../core/known-fields.ts'
+import { checkWork, kindOf, refuseUnknown, wholeNumber } from '../core/known-fields.ts'
 import { systemRandom } from '../core/system.ts'
 import {
   DATABASE_FIELDS,
@@ -103,6 +104,8 @@ export function createInbox<Tx = unknown>(options: InboxOptions): Inbox<Tx> {
     messages: readonly M[],
     handler: (tx: Tx, fresh: readonly M[]) => T | Promise<T>,
   ): Promise<BatchOutcome<M, T>> => {
+    if (!Array.isArray(messages))
+      throw new TypeError(`inbox.processBatch needs a list of messages, not ${kindOf(messages)}`)
     const byId = new Map<string, M>()
     const repeated: M[] = []
     for (const message of messages) {
@@ -152,17 +155,19 @@ export function createInbox<Tx = unknown>(options: InboxOptions): Inbox<Tx> {
       const { rows } = await database.read(calls.listFailures(behind, deadOnly))
       return rows.slice(0, limit).map((row) => failedMessage(calls, row))
     },
-    async redrive(message, { reason }) {
+    async redrive(message, why) {
+      const reason: unknown = why?.reason
       const id = idOf(message)
       if (typeof reason !== 'string' || reason.trim() === '')
         throw new TypeError('redrive needs a reason: who lets the message in again, and why')
       return database.transaction(() => redriveMessage(calls, id, reason))
     },
-    purge: async ({ atMost = Infinity } = {}) => purges.now(atMost),
-    async doctor(facts = {}) {
-      const { rows } = await database.read(calls.facts())
-      return inboxFindings({ ...facts, consumer, retentionMs, row: rows[0] ?? {} })
-    },
+    purge: async (limit) => purges.now(limit === undefined ? Infinity : wholeNumber('limit', limit, 1)),
+    doctor: (facts = {}) =>
+      findingsOf(async () => {
+        const { rows } = await database.read(calls.facts())
+        return inboxFindings({ ...facts, consumer, retentionMs, row: rows[0] ?? {} })
+      }),
     migrate: () => database.migrate(),
     async close() {
       await purges.settled()

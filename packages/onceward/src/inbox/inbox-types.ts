@@ -139,8 +139,11 @@ export interface Inbox<Tx = unknown> {
    * inbox keeps no bodies: have the broker deliver it again.
    */
   redrive(message: InboxMessage, note: { readonly reason: string }): Promise<boolean>
-  /** Deletes what is past its retention, in statements of at most 1,000 rows. Answers how many ids it has forgotten. */
-  purge(options?: { readonly atMost?: number }): Promise<number>
+  /**
+   * Deletes what is past its retention, in statements of at most 1,000 rows, until there is no more or `limit` ids (default: no
+   * limit) are reached. Answers how many ids it has forgotten.
+   */
+  purge(limit?: number): Promise<number>
   /**
    * Looks for what would weaken the promise.
    *

@@ -22,10 +22,10 @@ export interface Purging {
 export function purging({ database, calls, retentionMs, random, auto }: Purging) {
   let running: Promise<unknown> | undefined
   return {
-    /** Purges up to about so many messages, and all failures that are past it; answers how many messages. */
-    async now(atMost: number): Promise<number> {
+    /** Purges until so many messages are reached, and all failures that are past it; answers how many messages. */
+    async now(limit: number): Promise<number> {
       let total = 0
-      for (let deleted = MAX_ROWS; deleted === MAX_ROWS && total < atMost; ) {
+      for (let deleted = MAX_ROWS; deleted === MAX_ROWS && total < limit; ) {
         deleted = (await database.write(calls.purge(retentionMs))).affected
         total += deleted
       }

@@ -1,5 +1,6 @@
 import { after } from '../core/after.ts'
-import { wholeNumber } from '../core/known-fields.ts'
+import { findingsOf } from '../core/findings-of.ts'
+import { refuseUnknown, wholeNumber } from '../core/known-fields.ts'
 import { tell } from '../core/observer.ts'
 import { isUuid, uuids } from '../core/uuid.ts'
 import { type DatabaseOptions, openDatabase } from '../drivers/database/index.ts'
@@ -54,7 +55,7 @@ export function createTasks(options: TasksOptions): Tasks {
   const { clock, timers, random, maxInputBytes, maxResultBytes } = settings
   const emit = (event: TaskEventNotice) => tell(observer, event)
   const ledger = taskLedger(database, random, (error) =>
-    emit({ type: 'trouble', id: '', actionType: '', error }),
+    emit({ type: 'error', id: '', actionType: '', error }),
   )
   const newId = uuids({ clock, random }, settings.ids)
   const work = database.hints('onceward_tasks')
@@ -64,14 +65,19 @@ export function createTasks(options: TasksOptions): Tasks {
   const watch = resultWatch({ ledger, clock, timers, random, results })
   const workers = new Set<{ readonly worker: TaskWorker; readonly types: readonly string[] }>()
   const counters = { claimed: 0, done: 0, retried: 0, failed: 0, dead: 0, held: 0, cancelled: 0, lost: 0 }
-  const wantedOf = (orders: readonly NewTask[]) => {
+  const wantedOf = (orders: readonly NewTask[], options: CreateOptions) => {
+    // A transaction under another name must not be left out in silence.
+    refuseUnknown('the options of create', options, ['tx'])
     if (orders.length > MAX_CREATED) {
       throw new TypeError(`${orders.length} tasks at once are too many; create at most ${MAX_CREATED}`)
     }
     return orders.map((order) => wantedTask(order, newId(), maxInputBytes))
   }
-  const createNow = async (orders: readonly NewTask[]): Promise<readonly Created[]> => {
-    const wanted = wantedOf(orders)
+  const createNow = async (
+    orders: readonly NewTask[],
+    options: CreateOptions,
+  ): Promise<readonly Created[]> => {
+    const wanted = wantedOf(orders, options)
     if (wanted.length === 0) return []
     const created = await database.transaction(() => createWork(ledger, wanted))
     tellWork()
@@ -85,18 +91,17 @@ export function createTasks(options: TasksOptions): Tasks {
     return created
   }
   // No hint: before the commit of the caller's transaction it would be in vain.
-  const createWithin = (tx: object, orders: readonly NewTask[]) => {
+  const createWithin = (orders: readonly NewTask[], options: CreateOptions) => {
     const go = () => {
-      const wanted = wantedOf(orders)
-      return wanted.length === 0 ? [] : database.within(tx, () => createWork(ledger, wanted))
+      const wanted = wantedOf(orders, options)
+      return wanted.length === 0 ? [] : database.within(options.tx, () => createWork(ledger, wanted))
     }
     // What is asynchronous rejects and never throws.
     return database.dialect === 'sqlite' ? go() : (async () => go())()
   }
-  const create = (given: NewTask | readonly NewTask[], options?: CreateOptions) => {
-    const tx = options?.tx
+  const create = (given: NewTask | readonly NewTask[], options: CreateOptions = {}) => {
     const orders = Array.isArray(given) ? (given as readonly NewTask[]) : [given as NewTask]
-    const created = tx === undefined ? createNow(orders) : createWithin(tx, orders)
+    const created = (options?.tx === undefined ? createNow : createWithin)(orders, options)
     if (orders === given) return created
     return after(created, ([one]) => one as Created)
   }
@@ -206,13 +211,13 @@ export function createTasks(options: TasksOptions): Tasks {
       }
       return decided
     },
-    async sweep({ limit = 500 } = {}) {
+    async sweep(limit = 500) {
       const most = wholeNumber('limit', limit, 1, 1000)
       const swept = await database.transaction(() => sweepWork(ledger, most))
       if (swept.length > 0) watch.ended(swept.map(({ id }) => id))
       return swept.length
     },
-    purge: ({ limit = 1000 } = {}) =>
+    purge: async (limit = 1000) =>
       purgeTasks(ledger, settings.retention, wholeNumber('limit', limit, 1, 10_000)),
     async stats() {
       const { counts, due } = await taskCounts(ledger)
@@ -220,9 +225,11 @@ export function createTasks(options: TasksOptions): Tasks {
       return { counts, unhandled: due.filter((action) => !handled.has(action)), seen: { ...counters } }
     },
     doctor: () =>
-      doctorFindings(
-        ledger,
-        [...workers].flatMap(({ types }) => types),
+      findingsOf(() =>
+        doctorFindings(
+          ledger,
+          [...workers].flatMap(({ types }) => types),
+        ),
       ),
     migrate: () => database.migrate(),
     async close() {

@@ -239,7 +239,7 @@ export interface TaskEventNotice {
     | 'lost'
     | 'not-replayable'
     /** A call of the database failed; it is tried again. */
-    | 'trouble'
+    | 'error'
   /** Empty where it is about no single task. */
   readonly id: string
   readonly actionType: string

@@ -82,9 +82,9 @@ export interface Tasks {
   /** Decides a held task. */
   resolve(id: string, resolution: Resolution): Promise<Decided>
   /** Ends lapsed attempts, at most `limit` (default 500); workers do so by themselves. Answers how many. */
-  sweep(options?: { readonly limit?: number }): Promise<number>
+  sweep(limit?: number): Promise<number>
   /** Forgets finished tasks whose retention is over, at most `limit` (default 1,000). Answers how many. */
-  purge(options?: { readonly limit?: number }): Promise<number>
+  purge(limit?: number): Promise<number>
   stats(): Promise<TaskStats>
   /** Looks for what would weaken the guarantees, or leave tasks lying. */
   doctor(): Promise<readonly Finding[]>

@@ -63,7 +63,7 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
   let strayUntil = 0
 
   const trouble = (error: unknown) => {
-    emit({ type: 'trouble', id: '', actionType: '', error })
+    emit({ type: 'error', id: '', actionType: '', error })
   }
   const book = leases({
     ledger,

@@ -1,5 +1,6 @@
 /** What an inbox promises, on every database. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openSqlite } from '../../src/drivers/sqlite/index.ts'
 import { createInbox, type InboxOutcome } from '../../src/inbox/index.ts'
 import { type DatabaseRig, onEachDatabase } from '../databases/on-each-database.ts'
 import { andThen, inboxesOn, writeOn } from './inbox-kit.ts'
@@ -26,6 +27,24 @@ it('refuses an asynchronous handler on SQLite, takes nothing, and holds it again
   await expect(asked).rejects.toThrow(TypeError)
   await expect(asked).rejects.toThrow(/synchronous/)
   expect(await inbox.process('m1', () => 'value')).toEqual({ outcome: 'processed', value: 'value' })
+  await inbox.close()
+})
+
+it('has a doctor who says that the schema is missing', async () => {
+  const handle = openSqlite(':memory:')
+  const inbox = createInbox({ db: handle, consumer: 'billing' })
+  expect(await inbox.doctor()).toMatchObject([
+    { level: 'fail', check: 'schema', message: expect.stringContaining('migrate()') },
+  ])
+  await inbox.close()
+  handle.close()
+})
+
+it('refuses a batch that is no list, and a redrive without a reason, with the mend', async () => {
+  const inbox = createInbox({ db: ':memory:', consumer: 'billing' })
+  for (const messages of [undefined, { id: 'm' }, 'm1'])
+    await expect(inbox.processBatch(messages as never, () => {})).rejects.toThrow(/needs a list of messages/)
+  await expect(inbox.redrive('m', undefined as never)).rejects.toThrow(/needs a reason/)
   await inbox.close()
 })
 
@@ -337,7 +356,7 @@ await onEachDatabase('an inbox', (open) => {
       level: 'warn',
       message: expect.stringContaining('1.2 d past its retention'),
     })
-    expect(await inbox.purge({ atMost: 500 })).toBe(1000)
+    expect(await inbox.purge(500)).toBe(1000)
     expect(await inbox.purge()).toBe(500)
     expect((await inbox.doctor()).find(({ check }) => check === 'purge')?.level).toBe('ok')
     expect(await inbox.process('new', kit.effect('new'))).toEqual({ outcome: 'duplicate' })

@@ -158,7 +158,7 @@ export function decisionCases(open: () => Promise<DatabaseRig>): void {
         `UPDATE onceward_tasks SET state = '${state}', finished_at = ${finished} WHERE id = '${task.id}'`,
       )
     }
-    expect(await tasks.purge({ limit: 2 })).toBe(2)
+    expect(await tasks.purge(2)).toBe(2)
     expect(await tasks.purge()).toBe(3)
     const left = (await tasks.list()).tasks.map(({ state }) => state)
     expect([...left].sort()).toEqual(['dead', 'held', 'pending'])

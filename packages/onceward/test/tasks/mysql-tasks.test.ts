@@ -22,9 +22,9 @@ await describeWith('mariadb', 'tasks on MariaDB', (servers) => {
       ])
       await holder.beginTransaction()
       await holder.query('SELECT id FROM onceward_tasks WHERE id = ? FOR UPDATE', [created[7]?.task.id])
-      expect(await tasks.purge({ limit: 100 })).toBe(100)
+      expect(await tasks.purge(100)).toBe(100)
       await holder.rollback()
-      expect(await tasks.purge({ limit: 10_000 })).toBe(1900)
+      expect(await tasks.purge(10_000)).toBe(1900)
     } finally {
       holder.release()
       await tasks.close()
