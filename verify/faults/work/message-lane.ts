@@ -40,7 +40,8 @@ export async function messageLane(room: WorkRoom): Promise<WorkLane> {
     topics: [trial],
     batchSize: 8,
     concurrency: 4,
-    leaseMs,
+    // A claim waits for its turn among all relays: one that waits longer than a lease has lost what it is given.
+    leaseMs: leaseMs * 3,
     publishTimeoutMs: leaseMs * 2,
     pollMs: 40,
     maxAttempts: Number.POSITIVE_INFINITY,
