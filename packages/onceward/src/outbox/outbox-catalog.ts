@@ -1,5 +1,6 @@
 import { checkedLimit } from '../core/catalog-query.ts'
 import { clipNote } from '../core/clip-note.ts'
+import { findingsOf } from '../core/findings-of.ts'
 import { refuseUnknown, wholeNumber, written } from '../core/known-fields.ts'
 import { ask, type SqlDatabase } from '../drivers/database/index.ts'
 import { catalogStatements } from './catalog-statements.ts'
@@ -39,7 +40,11 @@ export function outboxCatalog(database: SqlDatabase): OutboxCatalog {
     },
     stats: async () => statsOf(await counts()),
     async redrive(which, why = {}) {
-      refuseUnknown('what redrive is given', which, 'ids' in which ? ['ids'] : ['topic', 'limit'])
+      refuseUnknown(
+        'what redrive is given',
+        which,
+        Object.hasOwn(which ?? {}, 'ids') ? ['ids'] : ['topic', 'limit'],
+      )
       refuseUnknown('the reason of redrive', why, ['reason'])
       const note = why.reason === undefined ? {} : { note: clipNote(checkedText('reason', why.reason, 4096)) }
       const call =
@@ -62,17 +67,18 @@ export function outboxCatalog(database: SqlDatabase): OutboxCatalog {
       })
     },
     async discard(ids) {
-      if (ids.length === 0) return 0
       const values = [idList(database, ids)]
+      if (ids.length === 0) return 0
       return (await database.write({ statement: statements.discard, values })).affected
     },
     async purge(limit) {
       return (await database.write({ statement: statements.purge, values: [limitOf(limit)] })).affected
     },
-    doctor: async () => {
-      const rows = await counts()
-      return outboxFindings(statsOf(rows), stoppingDead(rows), database.where)
-    },
+    doctor: () =>
+      findingsOf(async () => {
+        const rows = await counts()
+        return outboxFindings(statsOf(rows), stoppingDead(rows), database.where)
+      }),
   }
 }
 

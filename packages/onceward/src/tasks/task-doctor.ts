@@ -1,4 +1,3 @@
-import { isOncewardError } from '../core/errors.ts'
 import type { Finding } from '../core/store.ts'
 import { taskCounts } from './listing.ts'
 import type { TaskLedger } from './task-ledger.ts'
@@ -12,16 +11,6 @@ export async function doctorFindings(
   ledger: TaskLedger,
   handled: readonly string[],
 ): Promise<readonly Finding[]> {
-  try {
-    return await findings(ledger, handled)
-  } catch (error) {
-    if (!isOncewardError(error)) throw error
-    const check = error.code.startsWith('SCHEMA') ? 'schema' : 'database'
-    return [{ level: 'fail', check, message: error.message }]
-  }
-}
-
-async function findings(ledger: TaskLedger, handled: readonly string[]): Promise<readonly Finding[]> {
   const { counts } = await taskCounts(ledger)
   const { rows } = await ledger.database.read({ statement: ledger.reads.lapsedCount, values: [] })
   const lapsed = rows[0] ? whole(rows[0], 'count') : 0

@@ -1,5 +1,6 @@
 /** Adding events and looking after them, on every database. */
 import { afterEach, expect, it } from 'vitest'
+import { openSqlite } from '../../src/drivers/sqlite/index.ts'
 import { createOutbox, type OutboxEvent } from '../../src/outbox/index.ts'
 import { type DatabaseRig, onEachDatabase } from '../databases/on-each-database.ts'
 import { type OutboxRig, outboxRig, until } from './outbox-rig.ts'
@@ -172,7 +173,28 @@ await onEachDatabase('an outbox', (open: () => Promise<DatabaseRig>) => {
     ])
   })
 
-  it('says that the schema is missing, and refuses calls after it was closed', async () => {
+  it('refuses to redrive or discard nothing in particular, with the mend', async () => {
+    const { outbox } = await start()
+    await expect(outbox.redrive(undefined as never)).rejects.toThrow(
+      /what redrive is given must be an object/,
+    )
+    await expect(outbox.redrive({ ids: 'x' } as never)).rejects.toThrow(/as a list/)
+    for (const ids of [undefined, '', 'x'])
+      await expect(outbox.discard(ids as never)).rejects.toThrow(/as a list/)
+    expect([await outbox.redrive({ ids: [] }), await outbox.discard([])]).toEqual([0, 0])
+  })
+
+  it('has a doctor who says that the schema is missing', async () => {
+    const handle = openSqlite(':memory:')
+    const outbox = createOutbox({ db: handle })
+    expect(await outbox.doctor()).toMatchObject([
+      { level: 'fail', check: 'schema', message: expect.stringContaining('migrate()') },
+    ])
+    await outbox.close()
+    handle.close()
+  })
+
+  it('refuses options that make no sense, and refuses calls after it was closed', async () => {
     const { outbox, db } = await start()
     await outbox.close()
     await expect(outbox.stats()).rejects.toMatchObject({ code: 'CLOSED' })

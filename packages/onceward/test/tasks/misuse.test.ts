@@ -52,6 +52,15 @@ describe('tasks that are used wrongly', () => {
       expect(() => tasks.worker(options as WorkerOptions)).toThrow(message)
   })
 
+  it('refuses a transaction that is given in the wrong place, which would be left out', async () => {
+    const tasks = made({ db: ':memory:' })
+    const client = { query() {}, release() {} }
+    for (const options of [client, { transaction: client }])
+      await expect(tasks.create(taskOf(), options as never)).rejects.toThrow(/the options of create .*tx/)
+    await expect(tasks.create(taskOf(), (() => {}) as never)).rejects.toThrow(/the options of create/)
+    expect(await tasks.create(taskOf(), {})).toMatchObject({ outcome: 'created' })
+  })
+
   it('says that the schema is missing, and lets a worker go on once it is there', async () => {
     const handle = openSqlite(':memory:')
     const troubles: unknown[] = []
