@@ -139,6 +139,32 @@ await describeWith('rabbitmq', 'rabbitConsume', ({ rabbitmq }) => {
     await consumer.stop()
   })
 
+  it('waits at its stop for what is under way, though its channel was closed meanwhile', async () => {
+    const { channel: closing } = await connect()
+    let [begun, ended] = [false, false]
+    let end = () => {}
+    const consumer = await consume(
+      closing,
+      kit.watched(async () => {
+        begun = true
+        await new Promise<void>((resolve) => {
+          end = resolve
+        })
+        ended = true
+      }),
+    )
+    send('a', 'm1')
+    await expect.poll(() => begun).toBe(true)
+    await closing.close()
+    const endedAtStop = consumer.stop().then(
+      () => ended,
+      () => ended,
+    )
+    await new Promise((resolve) => setImmediate(resolve))
+    end()
+    expect(await endedAtStop).toBe(true)
+  })
+
   it('tells when the server has cancelled the consumer', async () => {
     const onCancelled = vi.fn()
     await consume(channel, kit.watched(), { onCancelled })

@@ -111,8 +111,12 @@ export async function rabbitConsume<M extends RabbitMessage, Tx = unknown>(
   return {
     consumerTag,
     async stop() {
-      await channel.cancel(consumerTag)
-      await Promise.all(running)
+      try {
+        await channel.cancel(consumerTag)
+      } finally {
+        // A channel that was closed rejects, and what it has delivered before is under way all the same.
+        await Promise.all(running)
+      }
     },
   }
 }
