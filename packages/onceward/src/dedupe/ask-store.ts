@@ -17,13 +17,16 @@ const FIRST_PAUSE_MS = 50
 /**
  * Asks the store, again where it has not answered: repeating a mark gets the same answer.
  *
- * @throws `STORE_UNAVAILABLE` with effect unknown where it has never answered: a question that was lost may have been carried out.
+ * @param isList - Whether the call has several items: some may be marked when the store has no room for the others.
+ * @throws `STORE_UNAVAILABLE` with effect unknown where it has never answered: a question that was lost may have been carried out;
+ * `STORE_FULL`, with effect none for a single item that was asked about once.
  */
-export async function askStore<T>(repeating: Repeating, ask: () => Promise<T>): Promise<T> {
+export async function askStore<T>(repeating: Repeating, isList: boolean, ask: () => Promise<T>): Promise<T> {
   for (let attempt = 0; ; attempt++) {
     try {
       return await ask()
     } catch (error) {
+      if (isOncewardError(error, 'STORE_FULL') && (isList || attempt > 0)) throw unanswered(error)
       if (!isOncewardError(error, 'STORE_UNAVAILABLE')) throw error
       if (attempt >= repeating.retries) throw unanswered(error)
     }
@@ -33,10 +36,10 @@ export async function askStore<T>(repeating: Repeating, ask: () => Promise<T>): 
 }
 
 function unanswered(error: OncewardError): OncewardError {
-  const { message, retryAfterMs = 1000 } = error
+  const { code, message, retryAfterMs = 1000 } = error
   const mend =
     'items of this call may be marked already; ask again with the same markId, or forget them before they are sent again'
-  return new OncewardError('STORE_UNAVAILABLE', `${message}; ${mend}`, {
+  return new OncewardError(code, `${message}; ${mend}`, {
     cause: error,
     effect: 'unknown',
     retryAfterMs,

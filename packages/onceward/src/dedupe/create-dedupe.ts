@@ -39,8 +39,12 @@ export function createDedupe(options: DedupeOptions): Dedupe {
 
   const idOf = (key: string) => operationId(scope, key)
   const freshMarkId = () => nonceOf(random.nonce())
-  const mark = (digests: readonly string[], markId: string): Promise<readonly boolean[]> =>
-    askStore(repeating, () => seen.mark({ digests, markId, windowMs, sliding }))
+  const mark = (
+    digests: readonly string[],
+    markId: string,
+    isList = digests.length > 1,
+  ): Promise<readonly boolean[]> =>
+    askStore(repeating, isList, () => seen.mark({ digests, markId, windowMs, sliding }))
   const singles = singleSights((digests) => mark(digests, freshMarkId()))
 
   const told = (id: OperationId, isFirst: boolean): boolean => {
@@ -101,7 +105,7 @@ export function createDedupe(options: DedupeOptions): Dedupe {
       const list = listOf('filterNew', items)
       const ids = await idsOf(list, keyOf)
       const digests = [...new Set(ids.map((id) => id.digest))]
-      const answers = await inParts(digests, (part) => mark(part, markId))
+      const answers = await inParts(digests, (part) => mark(part, markId, digests.length > 1))
       const fresh = new Set(digests.filter((_, place) => answers[place]))
       // The first of several equal items stands for all of them.
       return list.filter((_, place) => {
@@ -112,7 +116,7 @@ export function createDedupe(options: DedupeOptions): Dedupe {
     async forget(items) {
       const ids = await idsOf(listOf('forget', items))
       const digests = [...new Set(ids.map((id) => id.digest))]
-      const answers = await inParts(digests, (part) => askStore(repeating, () => seen.forget(part)))
+      const answers = await inParts(digests, (part) => askStore(repeating, true, () => seen.forget(part)))
       singles.forget(digests)
       const forgotten = answers.filter((one) => one).length
       counts.forgotten += forgotten

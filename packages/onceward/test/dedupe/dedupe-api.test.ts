@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
+import { OncewardError } from '../../src/core/errors.ts'
 import { CHANNEL, type OnceEvent } from '../../src/core/observer.ts'
 import type { SeenItems } from '../../src/core/seen-items.ts'
 import { createDedupe, type DedupeOptions, type Item } from '../../src/dedupe/index.ts'
@@ -172,6 +173,29 @@ describe('sights of one process', () => {
     const again = dedupe.firstTime('x')
     answer.resolve()
     expect(await Promise.all([first, again])).toEqual([true, true])
+  })
+
+  it('of which some found no room in the store may be marked, and the error says so; a single one is not', async () => {
+    const store = memoryStore()
+    const { seen } = store
+    let room = 5001
+    const filling: SeenItems = {
+      ...(seen as SeenItems),
+      async mark(request) {
+        room -= request.digests.length
+        if (room < 0) throw new OncewardError('STORE_FULL', 'no room')
+        return (seen as SeenItems).mark(request)
+      },
+    }
+    const dedupe = dedupeOf({ store: { ...store, seen: filling } })
+    const items = Array.from({ length: 5002 }, (_, id) => id)
+    await expect(dedupe.filterNew(items)).rejects.toMatchObject({
+      code: 'STORE_FULL',
+      effect: 'unknown',
+      message: expect.stringContaining('may be marked already'),
+    })
+    await expect(dedupe.firstTime('one')).rejects.toMatchObject({ code: 'STORE_FULL', effect: 'none' })
+    expect(await dedupeOf({ store }).filterNew(items)).toEqual([5000, 5001])
   })
 
   it('all fail where the store cannot be reached, and say that the item may be marked', async () => {
