@@ -1,4 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
+import { tell } from '../core/observer.ts'
 import type { LockEvent, LockObserver } from './lock-types.ts'
 
 /** The name of the diagnostics channel. Its events hold keys of locks. */
@@ -18,10 +19,6 @@ export function createLockEmitter(observer: LockObserver | undefined): EmitLock 
     if (observer === undefined && !diagnostics.hasSubscribers) return
     const event: LockEvent = { type, key, ...details }
     if (diagnostics.hasSubscribers) diagnostics.publish(event)
-    try {
-      observer?.(event)
-    } catch {
-      // An observer's fault must not become the holder's.
-    }
+    tell(observer, event)
   }
 }

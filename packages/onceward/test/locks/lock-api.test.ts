@@ -37,6 +37,20 @@ describe('createLocks', () => {
     expect(() => createLocks(memoryLocks(), { maxHoldMs: Infinity })).not.toThrow()
   })
 
+  it('drops what an observer throws, or rejects with', async () => {
+    const faults = [
+      () => {
+        throw new Error('mine')
+      },
+      () => Promise.reject(new Error('mine')),
+    ]
+    for (const observer of faults) {
+      const locks = createLocks(memoryLocks(), { observer })
+      expect(await locks.using('k', () => 'done')).toBe('done')
+      await locks.close()
+    }
+  })
+
   it('refuses calls that make no sense, before anything is asked for', async () => {
     const { locks, asked } = start()
     const bad: unknown[] = [
