@@ -1,7 +1,13 @@
 import type { Random } from '../core/clock.ts'
 import { isOncewardError, OncewardError } from '../core/errors.ts'
 import { jittered } from '../core/jittered.ts'
-import { ask, type SqlDatabase, type SqlWork } from '../drivers/database/index.ts'
+import {
+  ask,
+  type JsonFields,
+  jsonRowsTextOf,
+  type SqlDatabase,
+  type SqlWork,
+} from '../drivers/database/index.ts'
 import type { SqlDialect } from '../drivers/sql/index.ts'
 import {
   CHANGE_FIELDS,
@@ -11,7 +17,6 @@ import {
   ID_FIELDS,
   INSERT_FIELDS,
 } from './change-statements.ts'
-import { type JsonField, rowsText } from './json-rows.ts'
 import { createdRecord, insertRow, type WantedTask } from './new-task.ts'
 import { type ReadStatements, readStatements } from './read-statements.ts'
 import { changeRow, type Row, readRecord, type TaskRecord, text, viewOf, whole } from './task-record.ts'
@@ -53,10 +58,10 @@ export function taskLedger(
 /** The rows of a statement as its one parameter. */
 export function rowsOf(
   ledger: TaskLedger,
-  fields: readonly JsonField[],
+  fields: JsonFields,
   rows: readonly Readonly<Record<string, unknown>>[],
 ): readonly [string] {
-  return [rowsText(ledger.dialect, fields, rows)]
+  return [jsonRowsTextOf(ledger.dialect, fields, rows)]
 }
 
 /** Reads the tasks of an answer. */
@@ -127,7 +132,12 @@ const MAX_ROUNDS = 8
 /** Creates tasks, all in one transaction. */
 export function* createWork(ledger: TaskLedger, wanted: readonly WantedTask[]): SqlWork<readonly Created[]> {
   const answers = new Map<WantedTask, Created>()
-  for (const batch of batchesOf(wanted)) {
+  // Sorted by what they may collide in, and so is every part of them: two calls never wait for each other in turns.
+  const sorted = wanted
+    .map((one) => ({ one, key: externalKeyOf(one) }))
+    .sort((a, b) => (a.key === b.key ? 0 : a.key < b.key ? -1 : 1))
+    .map(({ one }) => one)
+  for (const batch of batchesOf(sorted)) {
     let left: readonly WantedTask[] = batch
     for (let round = 0; left.length > 0; round++) {
       if (round >= MAX_ROUNDS) throw crowded(ledger)
@@ -185,9 +195,7 @@ function* lookUp(
 ): SqlWork<void> {
   const asked = wanted
     .filter(({ order }) => order.taskId !== undefined)
-    .map((one) => ({ one, key: externalKeyOf(one) }))
-    .sort((a, b) => (a.key < b.key ? -1 : 1))
-    .map(({ one: { order } }) => externalRow(order.taskId as string, order.userId, order.actionType))
+    .map(({ order }) => externalRow(order.taskId as string, order.userId, order.actionType))
   if (asked.length === 0) return
   const { rows } = yield* ask(ledger.changes.lockExternal, rowsOf(ledger, EXTERNAL_FIELDS, asked))
   for (const locked of lockedOf(ledger, rows)) found.set(recordKeyOf(locked.record), locked)
@@ -196,12 +204,7 @@ function* lookUp(
 /** By id, when it was created. */
 function* insert(ledger: TaskLedger, batch: readonly WantedTask[]): SqlWork<ReadonlyMap<string, number>> {
   const { insert: statement, inserted } = ledger.changes
-  // Sorted by what they may collide in: two batches never wait for each other in turns.
-  const sorted = batch
-    .map((one) => ({ one, key: externalKeyOf(one) }))
-    .sort((a, b) => (a.key < b.key ? -1 : 1))
-    .map(({ one }) => insertRow(one))
-  const written = yield* ask(statement, rowsOf(ledger, INSERT_FIELDS, sorted))
+  const written = yield* ask(statement, rowsOf(ledger, INSERT_FIELDS, batch.map(insertRow)))
   const rows =
     ledger.dialect === 'mysql'
       ? (yield* ask(

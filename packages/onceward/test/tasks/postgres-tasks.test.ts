@@ -58,6 +58,28 @@ await describeWith('postgres', 'tasks on PostgreSQL', (servers) => {
     }
   })
 
+  it('creates what several calls name in different orders without a deadlock', async () => {
+    const tasks = createTasks({ db: pool })
+    const deadlocks = async () => {
+      await pool.query('SELECT pg_stat_force_next_flush()')
+      const { deadlocks: count } = await numbers(
+        'SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()',
+      )
+      return count as number
+    }
+    const before = await deadlocks()
+    // More than one statement takes.
+    const orders = Array.from({ length: 2500 }, (_, index) => taskOf({ taskId: `order-${index}` }))
+    const made = await Promise.all([tasks.create(orders), tasks.create([...orders].reverse())])
+    expect(made.flat().filter(({ outcome }) => outcome === 'created')).toHaveLength(2500)
+    for (const [at, created] of made.entries()) {
+      const asked = at === 0 ? orders : [...orders].reverse()
+      expect(created.map(({ task }) => task.taskId)).toEqual(asked.map(({ taskId }) => taskId))
+    }
+    for (let connection = 0; connection < 4; connection++) await deadlocks()
+    expect((await deadlocks()) - before).toBe(0)
+  })
+
   it('claims by reading about as many entries as it takes, whatever the backlog and its neighbours', async () => {
     await pool.query('TRUNCATE onceward_tasks')
     await pool.query(`INSERT INTO onceward_tasks (id, user_id, action_type, state, on_crash, run_at, attempt,
