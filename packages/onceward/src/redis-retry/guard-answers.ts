@@ -1,6 +1,6 @@
 import { OncewardError } from '../core/errors.ts'
 import { commandRefused, scriptFailure } from './command-errors.ts'
-import type { GuardContext, GuardedOperation } from './guarded-calls.ts'
+import type { GuardContext, GuardedOperation } from './guard-context.ts'
 import { type DecodedReply, decodeReply, type ReplyForm } from './reply-codec.ts'
 
 /** What an answer of the guarding script means. */

@@ -4,8 +4,8 @@ import type { RedisArgument } from '../drivers/redis/redis-link.ts'
 import { commandRefused } from './command-errors.ts'
 import type { CommandEntry } from './command-table.ts'
 import { digestOf } from './command-words.ts'
+import type { GuardedCommand, GuardedOperation } from './guard-context.ts'
 import { DIGEST_BYTES } from './guard-lua.ts'
-import type { GuardedCommand, GuardedOperation } from './guarded-calls.ts'
 import type { SlotTags } from './slot-tags.ts'
 
 /** Where operations are remembered. */

@@ -1,9 +1,9 @@
-import { jittered } from '../core/jittered.ts'
 import { pause } from '../core/pause.ts'
 import type { RedisArgument } from '../drivers/redis/redis-link.ts'
 import { commandRefused, passes, scriptFailure } from './command-errors.ts'
 import { ambiguous } from './guard-answers.ts'
-import type { GuardContext } from './guarded-calls.ts'
+import type { GuardContext } from './guard-context.ts'
+import { retryPauseMs } from './retry-pause.ts'
 
 /** A command that is sent as it is. */
 export interface PlainCommand {
@@ -23,9 +23,6 @@ export interface PlainCommand {
 /** Error replies by which a command was refused as a whole, whatever it is. */
 const NEVER_RUN =
   /^(?:NOSCRIPT|NOPERM|NOAUTH|OOM|READONLY|MISCONF|MOVED|ASK|CROSSSLOT|TRYAGAIN|CLUSTERDOWN|LOADING|BUSY|MASTERDOWN|NOREPLICAS) |^ERR unknown (?:sub)?command|^ERR wrong number of arguments/i
-
-const FIRST_PAUSE_MS = 10
-const LONGEST_PAUSE_MS = 500
 
 /** The most that timers take, in ms. */
 const FOR_EVER_MS = 2 ** 31 - 1
@@ -66,8 +63,7 @@ export async function repeatedCall(
     }
     const still = until - clock.monotonic()
     if (still <= 0) throw ended(error)
-    const longest = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(attempt - 1, 10))
-    await pause({ timers }, Math.min(jittered(random, longest), still))
+    await pause({ timers }, Math.min(retryPauseMs(random, attempt), still))
     events.retry(command.name, attempt + 1, error)
   }
 }
