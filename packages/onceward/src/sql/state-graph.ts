@@ -3,16 +3,19 @@ import { written } from '../core/known-fields.ts'
 /** A state as it is in its column. */
 export type State = string | number
 
-/** Which states follow which. Made by {@link declareGraph}. */
+/**
+ * Which states follow which. Made by {@link declareGraph}. Its functions are properties, so that a state it does not have is an
+ * error of the compiler too.
+ */
 export interface StateGraph<S extends State = State> {
   /** All of them, in the order of the declaration. */
   readonly states: readonly S[]
   /** Whether an edge leads from one to the other. */
-  allows(from: S, to: S): boolean
+  readonly allows: (from: S, to: S) => boolean
   /** The states from which an edge leads to this one. */
-  before(to: S): readonly S[]
+  readonly before: (to: S) => readonly S[]
   /** The states to which an edge leads from this one: none, where it is final. */
-  after(from: S): readonly S[]
+  readonly after: (from: S) => readonly S[]
 }
 
 /**

@@ -55,6 +55,15 @@ describe('guards on SQLite', () => {
     expect(() => transition(one, { table: 'items; --', id: 'a', to: 'taken', graph })).toThrow(TypeError)
   })
 
+  it('refuse a state that the graph does not have, as it is compiled and as it runs', () => {
+    // @ts-expect-error The graph has no such state.
+    const misspelt = () => transition(one, { table: 'items', id: 'a', to: 'tkaen', graph })
+    expect(misspelt).toThrow(/"tkaen" is no state/)
+    // @ts-expect-error Nor this one.
+    const lost = () => transition(one, { table: 'items', id: 'a', from: 'lost', to: 'taken', graph })
+    expect(lost).toThrow(/"lost" is no state/)
+  })
+
   it('refuse what is no handle, with all that would do on any database', async () => {
     const store = sqliteStore(':memory:')
     for (const nothing of [undefined, {}, 'items.sqlite', store]) {

@@ -82,9 +82,16 @@ export function guards(shop: () => Shop): void {
   })
 
   it('moves along the edges of a graph, and refuses others before any statement', async () => {
-    const move = (to: string, from?: string) =>
+    type Name = (typeof graph.states)[number]
+    const move = (to: string, from?: Name) =>
       run(async (tx) =>
-        transition<string>(tx, { table: 'jobs', id: 1, to, ...(from === undefined ? {} : { from }), graph }),
+        transition(tx, {
+          table: 'jobs',
+          id: 1,
+          to: to as Name,
+          ...(from === undefined ? {} : { from }),
+          graph,
+        }),
       )
     await expect(move('shipped', 'pending')).rejects.toThrow(/no edge from "pending" to "shipped"/)
     await expect(move('lost')).rejects.toThrow(/no state of this graph/)
