@@ -1,16 +1,16 @@
 import type { SqlStatement } from '../drivers/database/index.ts'
-import { type Dialected, jsonRows, now, statement } from './sql-of.ts'
+import { type Dialected, listRows, now, statement } from './sql-of.ts'
 
 /** Adds events in the order of the list, so that `seq` is drawn in that order. */
 export function addStatement(database: Dialected): SqlStatement {
-  const rows = jsonRows(database, {
-    id: 'ascii',
+  const rows = listRows(database, {
+    id: 'word',
     topic: 'text',
     k: 'text',
-    lane: 'ascii',
-    format: 'ascii',
-    payload: database.dialect === 'mysql' ? 'ascii' : 'text',
-    headers: 'ascii',
+    lane: 'word',
+    format: 'word',
+    payload: database.dialect === 'mysql' ? 'word' : 'text',
+    headers: 'word',
   })
   return statement(
     'add',

@@ -1,6 +1,6 @@
 import type { SqlStatement } from '../drivers/database/index.ts'
 import { EVENT_COLUMNS, eventColumns } from './event-columns.ts'
-import { column, type Dialected, exactly, jsonRows, now, parameter, statement } from './sql-of.ts'
+import { column, type Dialected, exactly, listRows, now, parameter, statement } from './sql-of.ts'
 
 /** What people and programs ask about the outbox. */
 export interface CatalogStatements {
@@ -28,7 +28,7 @@ export function catalogStatements(database: Dialected): CatalogStatements {
   const { dialect } = database
   const table = database.table('onceward_outbox')
   const time = now(database)
-  const ids = jsonRows(database, { id: 'ascii' })
+  const ids = listRows(database, { id: 'word' })
   const read = eventColumns(database)
   const ofId = dialect === 'mysql' ? 'CONVERT(? USING ascii)' : parameter(database, 1, 'text')
   const lock = { postgres: ' FOR UPDATE OF o', mysql: ' FOR UPDATE', sqlite: '' }[dialect]
@@ -46,7 +46,7 @@ export function catalogStatements(database: Dialected): CatalogStatements {
   const deadColumns = ['seq', 'history', 'attempts', 'now']
   const deadRead = `${column(database, 'o.seq', 'seq')}, ${column(database, 'o.history', 'history')},
   ${column(database, 'o.attempts', 'attempts')}, ${column(database, time, 'now')}`
-  const redriven = jsonRows(database, { seq: 'number', history: 'ascii' })
+  const redriven = listRows(database, { seq: 'number', history: 'word' })
   const again = (to: string) =>
     `${to}state = 'ready', ${to}stops = NULL, ${to}owner = NULL, ${to}until = NULL, ${to}attempts = 0, ${to}history = j.history`
   return {

@@ -1,7 +1,7 @@
 import { NOW_MS, type SqlStatement } from '../drivers/database/index.ts'
 import { ENDS_IF_IDLE } from '../drivers/pg/index.ts'
 import { EVENT_COLUMNS, eventColumns } from './event-columns.ts'
-import { column, type Dialected, exactly, jsonRows, now, parameter, statement } from './sql-of.ts'
+import { column, type Dialected, exactly, listRows, now, parameter, statement } from './sql-of.ts'
 
 /**
  * The statements by which a relay takes events, in this order, in one transaction.
@@ -36,7 +36,7 @@ export function claimStatements(database: Dialected, byTopic: boolean): ClaimSta
   const { dialect } = database
   const table = database.table('onceward_outbox')
   const time = now(database)
-  const seqs = jsonRows(database, { seq: 'number' })
+  const seqs = listRows(database, { seq: 'number' })
   const columns = [...EVENT_COLUMNS, 'now']
   const read = `${eventColumns(database, true)}, ${column(database, time, 'now')}`
   const lease = `state = 'leased', stops = o.lane, attempts = o.attempts + 1`
@@ -104,7 +104,7 @@ function gateStatement(database: Dialected): SqlStatement | undefined {
 function pickStatement(database: Dialected, byTopic: boolean): SqlStatement {
   const table = database.table('onceward_outbox')
   const before = byTopic ? 1 : 0
-  const topics = `SELECT ${exactly(database, 'j.topic')} FROM ${jsonRows(database, { topic: 'text' })}`
+  const topics = `SELECT ${exactly(database, 'j.topic')} FROM ${listRows(database, { topic: 'text' })}`
   const first = `SELECT w.seq, w.lane FROM ${table} AS w WHERE w.state = 'ready'${byTopic ? ` AND ${exactly(database, 'w.topic')} IN (${topics})` : ''}
     ORDER BY w.seq LIMIT ${parameter(database, before + 1, 'bigint')}`
   const limit = parameter(database, before + 2, 'bigint')

@@ -1,5 +1,5 @@
 import type { SqlStatement } from '../drivers/database/index.ts'
-import { column, type Dialected, jsonRows, now, parameter, statement } from './sql-of.ts'
+import { column, type Dialected, listRows, now, parameter, statement } from './sql-of.ts'
 
 /** The statements by which a relay tells what became of what it has taken. Each change is guarded by owner and attempt. */
 export interface SettleStatements {
@@ -16,22 +16,22 @@ export interface SettleStatements {
   readonly mine: SqlStatement
 }
 
-const HELD = { seq: 'number', owner: 'ascii', attempt: 'number' } as const
+const HELD = { seq: 'number', owner: 'word', attempt: 'number' } as const
 
 /** Writes them. */
 export function settleStatements(database: Dialected): SettleStatements {
   const { dialect } = database
   const table = database.table('onceward_outbox')
   const time = now(database)
-  const held = jsonRows(database, HELD)
+  const held = listRows(database, HELD)
   const guard = `o.owner = j.owner AND o.attempts = j.attempt AND o.state = 'leased'`
-  const moved = jsonRows(database, {
+  const moved = listRows(database, {
     ...HELD,
-    state: 'ascii',
+    state: 'word',
     blocks: 'number',
     tried: 'number',
     delay: 'number',
-    history: 'ascii',
+    history: 'word',
   })
   const set = (to: string) =>
     `${to}state = j.state, ${to}attempts = j.tried, ${to}until = ${time} + j.delay, ${to}owner = NULL,

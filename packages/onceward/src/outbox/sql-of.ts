@@ -1,42 +1,20 @@
-import { NOW_MS, type SqlDatabase, type SqlStatement } from '../drivers/database/index.ts'
-import { asciiJson, JSON_PARAMETER } from '../drivers/mysql/index.ts'
+import {
+  type JsonFields,
+  jsonRows,
+  jsonRowsText,
+  NOW_MS,
+  type SqlDatabase,
+  type SqlStatement,
+} from '../drivers/database/index.ts'
 import { statementName } from '../drivers/pg/index.ts'
 import type { SqlValue } from '../drivers/sql/index.ts'
 
 /** A database as statements are written for it. */
 export type Dialected = Pick<SqlDatabase, 'dialect' | 'table'>
 
-/** The types of a field of a JSON list, as each database calls them. */
-const TYPES = {
-  text: { postgres: 'text', mysql: 'LONGTEXT CHARACTER SET utf8mb4' },
-  ascii: { postgres: 'text', mysql: 'LONGTEXT CHARACTER SET ascii' },
-  number: { postgres: 'bigint', mysql: 'BIGINT' },
-} as const
-
-/**
- * A JSON list of objects as rows, `j`, from one parameter: the first one on PostgreSQL. `j.n` is the place in the list. It is sent
- * as text: the package `postgres` would write a parameter of type JSON as JSON once more.
- */
-export function jsonRows(
-  { dialect }: Dialected,
-  fields: Readonly<Record<string, keyof typeof TYPES>>,
-): string {
-  const names = Object.entries(fields)
-  switch (dialect) {
-    case 'postgres': {
-      const columns = names.map(([name, type]) => `${name} ${TYPES[type].postgres}`).join(', ')
-      const words = names.map(([name]) => name).join(', ')
-      return `ROWS FROM (json_to_recordset($1::text::json) AS (${columns})) WITH ORDINALITY AS j(${words}, n)`
-    }
-    case 'mysql': {
-      const columns = names.map(([name, type]) => `${name} ${TYPES[type].mysql} PATH '$.${name}'`).join(', ')
-      return `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (n FOR ORDINALITY, ${columns})) AS j`
-    }
-    default: {
-      const columns = names.map(([name]) => `json_extract(value, '$.${name}') AS ${name}`).join(', ')
-      return `(SELECT key AS n, ${columns} FROM json_each(?)) AS j`
-    }
-  }
+/** A JSON list of objects as rows, `j`, from the first parameter; `j.n` is the place in the list. */
+export function listRows({ dialect }: Dialected, fields: JsonFields): string {
+  return jsonRows(dialect, fields, { numbered: true })
 }
 
 /** A parameter: `$2::bigint`, or `?`. */
@@ -55,7 +33,7 @@ export function inOrder(
 
 /** A list as a parameter. */
 export function listText({ dialect }: Dialected, list: readonly object[]): string {
-  return dialect === 'mysql' ? asciiJson(list) : JSON.stringify(list)
+  return jsonRowsText(dialect, list)
 }
 
 /** An expression of one row as text, where the database wants every column so. */

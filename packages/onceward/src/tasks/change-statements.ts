@@ -1,44 +1,43 @@
-import type { SqlStatement } from '../drivers/database/index.ts'
-import type { JsonField } from './json-rows.ts'
+import type { JsonFields, SqlStatement } from '../drivers/database/index.ts'
 import { byDialect, type TaskTable } from './task-table.ts'
 
-export const INSERT_FIELDS: readonly JsonField[] = [
-  { name: 'id', kind: 'id' },
-  { name: 'taskid', kind: 'name' },
-  { name: 'userid', kind: 'name' },
-  { name: 'action', kind: 'name' },
-  { name: 'oncrash', kind: 'word' },
-  { name: 'policy', kind: 'word' },
-  { name: 'input', kind: 'word' },
-  { name: 'runat', kind: 'number' },
-  { name: 'delay', kind: 'number' },
-  { name: 'attempts', kind: 'number' },
-]
+export const INSERT_FIELDS: JsonFields = {
+  id: 'id',
+  taskid: 'name',
+  userid: 'name',
+  action: 'name',
+  oncrash: 'word',
+  policy: 'word',
+  input: 'word',
+  runat: 'number',
+  delay: 'number',
+  attempts: 'number',
+}
 
-export const EXTERNAL_FIELDS: readonly JsonField[] = [
-  { name: 'taskid', kind: 'name' },
-  { name: 'userid', kind: 'name' },
-  { name: 'action', kind: 'name' },
-]
+export const EXTERNAL_FIELDS: JsonFields = {
+  taskid: 'name',
+  userid: 'name',
+  action: 'name',
+}
 
-export const ID_FIELDS: readonly JsonField[] = [{ name: 'id', kind: 'id' }]
+export const ID_FIELDS: JsonFields = { id: 'id' }
 
-export const CHANGE_FIELDS: readonly JsonField[] = [
-  { name: 'id', kind: 'id' },
-  { name: 'fromstate', kind: 'word' },
-  { name: 'fromattempt', kind: 'number' },
-  { name: 'taskid', kind: 'name' },
-  { name: 'formerid', kind: 'name' },
-  { name: 'state', kind: 'word' },
-  { name: 'runat', kind: 'number' },
-  { name: 'attempts', kind: 'number' },
-  { name: 'cancel', kind: 'word' },
-  { name: 'changed', kind: 'number' },
-  { name: 'finished', kind: 'number' },
-  { name: 'result', kind: 'word' },
-  { name: 'problem', kind: 'word' },
-  { name: 'history', kind: 'word' },
-]
+export const CHANGE_FIELDS: JsonFields = {
+  id: 'id',
+  fromstate: 'word',
+  fromattempt: 'number',
+  taskid: 'name',
+  formerid: 'name',
+  state: 'word',
+  runat: 'number',
+  attempts: 'number',
+  cancel: 'word',
+  changed: 'number',
+  finished: 'number',
+  result: 'word',
+  problem: 'word',
+  history: 'word',
+}
 
 /** The statements that create tasks, and that change them under row locks. */
 export interface ChangeStatements {

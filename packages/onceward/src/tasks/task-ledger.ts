@@ -126,8 +126,8 @@ function undone({ database }: TaskLedger): OncewardError {
 const MAX_ROWS = 1000
 const MAX_BYTES = 2 ** 21
 
-/** How often external ids are looked at that others take and free meanwhile. */
-const MAX_ROUNDS = 8
+/** How often external ids are looked at that others take and free meanwhile: each of many who replace one costs a round. */
+const MAX_ROUNDS = 100
 
 /** Creates tasks, all in one transaction. */
 export function* createWork(ledger: TaskLedger, wanted: readonly WantedTask[]): SqlWork<readonly Created[]> {

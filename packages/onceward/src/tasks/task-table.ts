@@ -1,7 +1,12 @@
-import { NOW_MS, type SqlDatabase, type SqlStatement } from '../drivers/database/index.ts'
+import {
+  type JsonFields,
+  jsonRows,
+  NOW_MS,
+  type SqlDatabase,
+  type SqlStatement,
+} from '../drivers/database/index.ts'
 import { named } from '../drivers/pg/index.ts'
 import type { SqlDialect } from '../drivers/sql/index.ts'
-import { type JsonField, jsonRows } from './json-rows.ts'
 import { TASK_COLUMNS } from './task-record.ts'
 
 /** What all statements on tasks are made of. */
@@ -17,7 +22,7 @@ export interface TaskTable {
   readonly columns: string
   /** Their names. */
   readonly names: readonly string[]
-  rows(fields: readonly JsonField[], parameter?: number): string
+  rows(fields: JsonFields, parameter?: number): string
   /** A parameter of a type of PostgreSQL. */
   parameter(index: number, type: string): string
   /** A number or an id as it is read. */
@@ -49,7 +54,7 @@ export function taskTable(database: Pick<SqlDatabase, 'dialect' | 'table'>): Tas
     now: NOW_MS[dialect],
     columns: TASK_COLUMNS.map(([column, name]) => read(`o.${column}`, name)).join(', '),
     names: TASK_COLUMNS.map(([, name]) => name),
-    rows: (fields, parameter) => jsonRows(dialect, fields, parameter),
+    rows: (fields, parameter) => jsonRows(dialect, fields, parameter === undefined ? {} : { parameter }),
     parameter: (index, type) => (isPostgres ? `$${index}::${type}` : '?'),
     read,
     plain: (text, columns = []) => ({ text, columns }),

@@ -1,33 +1,32 @@
-import type { SqlStatement } from '../drivers/database/index.ts'
-import type { JsonField } from './json-rows.ts'
+import type { JsonFields, SqlStatement } from '../drivers/database/index.ts'
 import { byDialect, type TaskTable } from './task-table.ts'
 
-export const TAKE_FIELDS: readonly JsonField[] = [
-  { name: 'id', kind: 'id' },
-  { name: 'fence', kind: 'number' },
-  { name: 'owner', kind: 'word' },
-  { name: 'lease', kind: 'number' },
-]
+export const TAKE_FIELDS: JsonFields = {
+  id: 'id',
+  fence: 'number',
+  owner: 'word',
+  lease: 'number',
+}
 
-export const ACK_FIELDS: readonly JsonField[] = [
-  { name: 'id', kind: 'id' },
-  { name: 'owner', kind: 'word' },
-  { name: 'attempt', kind: 'number' },
-  { name: 'state', kind: 'word' },
-  { name: 'delay', kind: 'number' },
-  { name: 'attempts', kind: 'number' },
-  { name: 'finished', kind: 'number' },
-  { name: 'result', kind: 'word' },
-  { name: 'problem', kind: 'word' },
-  { name: 'history', kind: 'word' },
-]
+export const ACK_FIELDS: JsonFields = {
+  id: 'id',
+  owner: 'word',
+  attempt: 'number',
+  state: 'word',
+  delay: 'number',
+  attempts: 'number',
+  finished: 'number',
+  result: 'word',
+  problem: 'word',
+  history: 'word',
+}
 
-export const BEAT_FIELDS: readonly JsonField[] = [
-  { name: 'id', kind: 'id' },
-  { name: 'owner', kind: 'word' },
-  { name: 'attempt', kind: 'number' },
-  { name: 'lease', kind: 'number' },
-]
+export const BEAT_FIELDS: JsonFields = {
+  id: 'id',
+  owner: 'word',
+  attempt: 'number',
+  lease: 'number',
+}
 
 /** Written so that SQLite uses its partial index: it has to read the condition again. */
 export const RUNNING = "o.state = 'running' AND o.state NOT IN ('pending', 'done')"

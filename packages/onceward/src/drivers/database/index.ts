@@ -1,4 +1,5 @@
 export { DATABASE_FIELDS, type DatabaseOptions } from './database-options.ts'
+export { type JsonFields, jsonRows, jsonRowsText, jsonRowsTextOf } from './json-rows.ts'
 export { NOW_MS } from './now-ms.ts'
 export { type DatabaseHandle, openDatabase } from './open-database.ts'
 export type { ChangeHints, OpenTransaction, SqlDatabase } from './sql-database.ts'
