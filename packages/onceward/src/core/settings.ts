@@ -27,7 +27,8 @@ export interface Engine {
   readonly storeTimeoutMs: number
 }
 
-const POLICY_FIELDS = [
+/** The fields of a policy, for whoever takes options that hold one. */
+export const POLICY_FIELDS: readonly (keyof OperationPolicy)[] = [
   'leaseMs',
   'retentionMs',
   'onCrash',
@@ -39,7 +40,7 @@ const POLICY_FIELDS = [
   'redact',
   'reconcile',
   'reconcileTimeoutMs',
-] as const
+]
 
 const OPTION_FIELDS: readonly string[] = [
   ...POLICY_FIELDS,

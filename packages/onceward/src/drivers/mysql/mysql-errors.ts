@@ -226,7 +226,7 @@ function meaning(errno: number, text: string): readonly [ErrorCode, string] {
 }
 
 const MIGRATE =
-  'there is no up-to-date schema; run `onceward migrate --store URL`, or `await store.migrate()` once (locks: `await backend.migrate()`)'
+  'there is no up-to-date schema; run `onceward migrate --store URL`, or `await store.migrate()` once (locks: `await backend.migrate()`; tasks, an inbox and an outbox have a `migrate()` too)'
 
 /** The answer for a database without the tables. */
 export function schemaMissing(where: string): OncewardError {

@@ -114,7 +114,7 @@ function meaning(state: string, text: string): readonly [ErrorCode, string] {
 }
 
 const MIGRATE =
-  'there is no up-to-date schema; run `onceward migrate --store URL`, or `await store.migrate()` once (locks: `await backend.migrate()`)'
+  'there is no up-to-date schema; run `onceward migrate --store URL`, or `await store.migrate()` once (locks: `await backend.migrate()`; tasks, an inbox and an outbox have a `migrate()` too)'
 const READ_ONLY = 'it is read-only; connect to the primary, and see that default_transaction_read_only is off'
 
 /** The answer for a database without the tables. */

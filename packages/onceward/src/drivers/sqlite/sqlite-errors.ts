@@ -106,7 +106,7 @@ export function sqliteFailure(error: unknown, path: string): unknown {
 export function schemaMissing(path: string, cause?: unknown): OncewardError {
   return failure(
     'SCHEMA_MISSING',
-    `the SQLite database ${path} has no up-to-date schema; run \`await store.migrate()\` once before using it (locks: \`await backend.migrate()\`)`,
+    `the SQLite database ${path} has no up-to-date schema; run \`await store.migrate()\` once before using it (locks: \`await backend.migrate()\`; tasks, an inbox and an outbox have a \`migrate()\` too)`,
     cause,
   )
 }

@@ -1,6 +1,7 @@
 import type { Key } from '../../core/derive-key.ts'
-import { checkWork } from '../../core/known-fields.ts'
+import { checkWork, refuseUnknown } from '../../core/known-fields.ts'
 import type { Once, Operation, OperationPolicy } from '../../core/once-types.ts'
+import { POLICY_FIELDS } from '../../core/settings.ts'
 
 /** How the jobs of a queue become operations. What is not said here is as `createOnce` was told. */
 export interface JobOptions<Job> extends OperationPolicy {
@@ -26,7 +27,9 @@ export interface JobKind<Job> {
 /** Runs the work of one delivered job, once. */
 export type RunOnce<Job> = <T>(job: Job, work: (op: Operation) => T | Promise<T>) => Promise<T>
 
-/** Makes the operation of each job. @throws `TypeError` for what is no `once`, and for a handler that is no function. */
+const FIELDS: readonly string[] = [...POLICY_FIELDS, 'keyOf', 'inputOf', 'scope', 'onLost']
+
+/** Makes the operation of each job. @throws `TypeError` for what is no `once`, a handler that is no function, and options that mean nothing. */
 export function onceDelivered<Job>(
   once: Once,
   handler: unknown,
@@ -36,6 +39,7 @@ export function onceDelivered<Job>(
   if (typeof once?.run !== 'function')
     throw new TypeError(`${kind.wrapper} needs the once that createOnce() makes`)
   checkWork(kind.wrapper, handler)
+  refuseUnknown(`the options of ${kind.wrapper}`, options, FIELDS)
   const { keyOf, inputOf, scope, onLost, ...policy } = options
   return (job, work) => {
     const own = keyOf === undefined
