@@ -1,4 +1,6 @@
+import type { Clock } from '../core/clock.ts'
 import { isOncewardError } from '../core/errors.ts'
+import { type Reading, readClock } from '../core/lease-clock.ts'
 import { ask, type SqlDatabase } from '../drivers/database/index.ts'
 import { asciiJson } from '../drivers/mysql/index.ts'
 import { claimStatements } from './claim-statements.ts'
@@ -43,12 +45,15 @@ export interface Move {
 
 /** What a relay asks of the database. Each call is one atomic step. */
 export interface RelayCalls {
-  /** Takes events of the first `window` ready ones, at most `limit`, in their order. */
+  /**
+   * Takes events of the first `window` ready ones, at most `limit`, in their order. Their leases count from no sooner than
+   * `sentAt`: when they were taken, after the wait for other relays.
+   */
   claim(request: {
     readonly owner: string
     readonly limit: number
     readonly window: number
-  }): Promise<readonly TakenEvent[]>
+  }): Promise<{ readonly taken: readonly TakenEvent[]; readonly sentAt: Reading }>
   /** Whether a claim might find something. */
   peek(): Promise<boolean>
   /** Deletes published events; answers how many of them were still held. */
@@ -62,7 +67,7 @@ export interface RelayCalls {
 /** Makes them. */
 export function relayCalls(
   database: SqlDatabase,
-  about: { readonly leaseMs: number; readonly topics: readonly string[] | undefined },
+  about: { readonly leaseMs: number; readonly topics: readonly string[] | undefined; readonly clock: Clock },
 ): RelayCalls {
   const claims = claimStatements(database, about.topics !== undefined)
   const settles = settleStatements(database)
@@ -78,6 +83,7 @@ export function relayCalls(
 
   return {
     claim: async ({ owner, limit, window }) => {
+      let sentAt = readClock(about)
       const rows = await database.transaction(function* () {
         if (claims.gate) yield* ask(claims.gate)
         yield* ask(claims.promote)
@@ -87,11 +93,12 @@ export function relayCalls(
           database,
           picked.rows.map((row) => ({ seq: whole(row, 'seq') })),
         )
+        sentAt = readClock(about)
         const taken = yield* ask(claims.take, inOrder(database, list, [owner, about.leaseMs]))
         if (!claims.taken) return taken.rows
         return (yield* ask(claims.taken, [list, owner])).rows
       })
-      return rows.map((row) => takenEvent(row, owner, database.where)).sort(bySeq)
+      return { taken: rows.map((row) => takenEvent(row, owner, database.where)).sort(bySeq), sentAt }
     },
     peek: async () => (await database.read({ statement: claims.peek, values: [] })).rows.length > 0,
     async remove(holdings) {

@@ -1,4 +1,3 @@
-import { readClock } from '../core/lease-clock.ts'
 import type { ChangeHints } from '../drivers/database/index.ts'
 import { publishRuns } from './publish-runs.ts'
 import { publisher } from './publisher.ts'
@@ -100,8 +99,11 @@ export function createRelay(parts: RelayParts): Relay {
     })
 
   const claim = async (window: number): Promise<number> => {
-    const sentAt = readClock(settings)
-    const taken = await calls.claim({ owner: random.nonce(), limit: settings.batchSize, window })
+    const { taken, sentAt } = await calls.claim({
+      owner: random.nonce(),
+      limit: settings.batchSize,
+      window,
+    })
     if (taken.length === 0) return 0
     const held = leases.add(taken, sentAt)
     const run = publish

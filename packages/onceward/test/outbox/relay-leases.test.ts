@@ -115,6 +115,24 @@ await onEachDatabase('relays that end or stand still', (open: () => Promise<Data
     await relay.stop({ graceMs: 0 })
   })
 
+  it('counts a lease from when the event was taken, however long the wait for other relays was', async () => {
+    const own = await start()
+    const leaseMs = 1000
+    await own.add({ topic: 't', payload: 1 })
+    const relay = await own.db.transact(async ({ sql }) => {
+      // What a claim of another relay holds; on SQLite the transaction is that already.
+      if (own.db.dialect !== 'sqlite')
+        await sql('SELECT id FROM onceward_outbox_gate WHERE id = 1 FOR UPDATE')
+      const waiting = own.relay({ leaseMs, publish: () => {} }, own.another())
+      const end = performance.now() + leaseMs * 1.5
+      await until('waited', () => performance.now() > end)
+      return waiting
+    })
+    await until('published', isEmpty(own))
+    expect(relay.told.map(({ type }) => type)).toEqual(['published'])
+    expect(relay.told[0]).toMatchObject({ attempt: 1 })
+  })
+
   it('renews the lease of what takes long, so that nobody else publishes it', async () => {
     const own = await start()
     const release = gate()
