@@ -1,5 +1,4 @@
-import { checkWork } from '../../core/known-fields.ts'
-import { type ProcessingInbox, type WrapperOptions, wrapperId } from './wrapper-options.ts'
+import { checkWrapper, type ProcessingInbox, type WrapperOptions, wrapperId } from './wrapper-options.ts'
 
 /** The part of a job of BullMQ that is used. */
 export interface BullmqJob {
@@ -37,7 +36,7 @@ export function bullmqProcessor<J extends BullmqJob, T, Tx = unknown>(
   handler: (tx: Tx, job: J) => T | Promise<T>,
   options: BullmqOptions<J, T> = {},
 ): (job: J) => Promise<T | undefined> {
-  checkWork('bullmqProcessor', handler)
+  checkWrapper('bullmqProcessor', handler, options, ['onDuplicate'])
   return async (job) => {
     try {
       const id = wrapperId(job, options.id, () =>

@@ -1,6 +1,6 @@
-import { checkWork, wholeNumber } from '../../core/known-fields.ts'
+import { wholeNumber } from '../../core/known-fields.ts'
 import type { Inbox } from '../inbox-types.ts'
-import { type ProcessingInbox, type WrapperOptions, wrapperId } from './wrapper-options.ts'
+import { checkWrapper, type ProcessingInbox, type WrapperOptions, wrapperId } from './wrapper-options.ts'
 
 /** The part of a message of kafkajs that is used. */
 export interface KafkaRecord {
@@ -48,7 +48,7 @@ export function kafkaMessages<P extends KafkaMessagePayload, Tx = unknown>(
   handler: (tx: Tx, payload: P) => unknown,
   options: KafkaOptions<P> = {},
 ): { eachMessage(payload: P): Promise<void> } {
-  checkWork('kafkaMessages', handler)
+  checkWrapper('kafkaMessages', handler, options, ['idHeader'])
   return {
     async eachMessage(payload) {
       try {
@@ -80,7 +80,7 @@ export function kafkaBatches<R extends KafkaRecord, Tx = unknown>(
   handler: (tx: Tx, fresh: readonly R[], payload: KafkaBatchPayload<R>) => unknown,
   options: KafkaOptions<R> & { readonly pieces?: number } = {},
 ): { readonly eachBatchAutoResolve: false; eachBatch(payload: KafkaBatchPayload<R>): Promise<void> } {
-  checkWork('kafkaBatches', handler)
+  checkWrapper('kafkaBatches', handler, options, ['idHeader', 'pieces'])
   const pieces = wholeNumber('pieces', options.pieces ?? 100, 1, 10_000)
 
   return {

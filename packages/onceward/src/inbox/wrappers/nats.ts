@@ -1,7 +1,7 @@
 import type { Timers } from '../../core/clock.ts'
-import { atLeast, checkWork } from '../../core/known-fields.ts'
+import { atLeast } from '../../core/known-fields.ts'
 import { systemTimers } from '../../core/system.ts'
-import { type ProcessingInbox, type WrapperOptions, wrapperId } from './wrapper-options.ts'
+import { checkWrapper, type ProcessingInbox, type WrapperOptions, wrapperId } from './wrapper-options.ts'
 
 /** The part of a message of JetStream (`@nats-io/jetstream`) that is used. */
 export interface JetstreamMessage {
@@ -44,7 +44,7 @@ export async function natsConsume<M extends JetstreamMessage, Tx = unknown>(
   handler: (tx: Tx, message: M) => unknown,
   options: NatsOptions<M> = {},
 ): Promise<void> {
-  checkWork('natsConsume', handler)
+  checkWrapper('natsConsume', handler, options, ['workingEveryMs', 'retryDelayMs', 'timers'])
   const { timers = systemTimers } = options
   const workingEveryMs = atLeast('workingEveryMs', options.workingEveryMs ?? 10_000, 10)
   const retryDelayMs = atLeast('retryDelayMs', options.retryDelayMs ?? 1000, 0)

@@ -1,8 +1,8 @@
 import type { Timers } from '../../core/clock.ts'
-import { atLeast, checkWork } from '../../core/known-fields.ts'
+import { atLeast } from '../../core/known-fields.ts'
 import { pause } from '../../core/pause.ts'
 import { systemTimers } from '../../core/system.ts'
-import { type ProcessingInbox, type WrapperOptions, wrapperId } from './wrapper-options.ts'
+import { checkWrapper, type ProcessingInbox, type WrapperOptions, wrapperId } from './wrapper-options.ts'
 
 /** The part of a message of amqplib that is used. */
 export interface RabbitMessage {
@@ -65,7 +65,7 @@ export async function rabbitConsume<M extends RabbitMessage, Tx = unknown>(
   handler: (tx: Tx, message: M) => unknown,
   options: RabbitOptions<M> = {},
 ): Promise<RabbitConsumer> {
-  checkWork('rabbitConsume', handler)
+  checkWrapper('rabbitConsume', handler, options, ['onFailure', 'retryDelayMs', 'onCancelled', 'timers'])
   const { onFailure = 'requeue', timers = systemTimers } = options
   const retryDelayMs = atLeast('retryDelayMs', options.retryDelayMs ?? 1000, 0)
   const running = new Set<Promise<void>>()

@@ -1,5 +1,4 @@
-import { checkWork } from '../../core/known-fields.ts'
-import { type ProcessingInbox, type WrapperOptions, wrapperId } from './wrapper-options.ts'
+import { checkWrapper, type ProcessingInbox, type WrapperOptions, wrapperId } from './wrapper-options.ts'
 
 /** The part of a record of an SQS event in Lambda that is used. */
 export interface SqsRecord {
@@ -41,7 +40,7 @@ export function sqsHandler<R extends SqsRecord, Tx = unknown>(
   handler: (tx: Tx, record: R) => unknown,
   options: SqsOptions<R> = {},
 ): (event: { readonly Records: readonly R[] }) => Promise<SqsBatchResponse> {
-  checkWork('sqsHandler', handler)
+  checkWrapper('sqsHandler', handler, options, ['dead'])
   const { dead = 'fail' } = options
 
   /** Answers whether SQS may delete it. */

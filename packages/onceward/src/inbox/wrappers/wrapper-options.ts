@@ -1,3 +1,4 @@
+import { checkWork, refuseUnknown } from '../../core/known-fields.ts'
 import type { Dead, Inbox } from '../inbox-types.ts'
 import { idOf } from '../message-id.ts'
 
@@ -12,6 +13,12 @@ export interface WrapperOptions<M> {
   readonly onDead?: (message: M, dead: Dead) => void | Promise<void>
   /** Told what a delivery has failed with. Must not throw. */
   readonly onError?: (error: unknown, message: M) => void
+}
+
+/** Checks what a wrapper is given, before any message comes. @throws `TypeError` with the mend. */
+export function checkWrapper(where: string, handler: unknown, options: object, own: readonly string[]): void {
+  checkWork(where, handler)
+  refuseUnknown(`the options of ${where}`, options, ['id', 'onDead', 'onError', ...own])
 }
 
 /** The id of a message. @throws `TypeError` for one without. */
