@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { systemRandom } from '../../src/core/system.ts'
+import type { SqlDatabase } from '../../src/drivers/database/index.ts'
+import { driveSync } from '../../src/drivers/database/sql-work.ts'
 import { openSqlite } from '../../src/drivers/sqlite/index.ts'
 import { createTasks, type TasksOptions, type WorkerOptions } from '../../src/tasks/index.ts'
-import { backoffMs } from '../../src/tasks/task-ledger.ts'
+import { wantedTask } from '../../src/tasks/new-task.ts'
+import { backoffMs, createWork, taskLedger } from '../../src/tasks/task-ledger.ts'
 import { taskOf, until } from './tasks-kit.ts'
 
 describe('tasks that are used wrongly', () => {
@@ -129,6 +132,19 @@ describe('tasks that are used wrongly', () => {
       const { task } = await tasks.create(taskOf())
       expect(await tasks.result(task.id, { waitMs: 10_000 })).toEqual({ outcome: 'done', value: 1 })
     }
+  })
+
+  it('gives a task its turn among many who replace the one of the same external id', () => {
+    const database = { dialect: 'sqlite', where: 'a test', table: (name: string) => name } as const
+    const ledger = taskLedger(database as unknown as SqlDatabase, systemRandom)
+    const wanted = wantedTask(taskOf({ taskId: 'once', ifUnfinished: 'replace' }), 'id', 1000)
+    let tries = 0
+    // Each time somebody has it already, and has lost it to somebody else when it is looked at.
+    const [created] = driveSync(createWork(ledger, [wanted]), ({ statement }) => {
+      const isFree = statement === ledger.changes.insert && ++tries > 40
+      return { rows: isFree ? [{ id: 'id', created: 1 }] : [], affected: 0 }
+    })
+    expect(created).toMatchObject({ outcome: 'created', task: { id: 'id' } })
   })
 
   it('waits a number of ms whatever the policy and the attempts', () => {
