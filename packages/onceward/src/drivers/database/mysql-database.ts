@@ -19,8 +19,9 @@ import type { SqlSession } from '../sql/index.ts'
 import type { DatabaseSettings } from './database-options.ts'
 import { localHints } from './local-hints.ts'
 import { answerLost } from './lost-answer.ts'
+import { ownCalls } from './own-calls.ts'
 import type { SqlDatabase } from './sql-database.ts'
-import { asThrown, driveAsync, type MakeWork, type SqlCall } from './sql-work.ts'
+import { driveAsync, type MakeWork, type SqlCall } from './sql-work.ts'
 
 /** A MySQL or MariaDB database over a pool of `mysql2`. */
 export function mysqlDatabase(given: MysqlPool, settings: DatabaseSettings): SqlDatabase {
@@ -37,20 +38,11 @@ export function mysqlDatabase(given: MysqlPool, settings: DatabaseSettings): Sql
     newNotes: () => undefined,
   })
   let checked = false
-  let closed = false
-
-  const assertOpen = () => {
-    if (closed) throw new OncewardError('CLOSED', `${settings.user} on ${where} was closed; make a new one`)
-  }
-  /** What fails in statements of ours becomes an error of ours. */
-  const inOurs = async <T>(body: () => Promise<T>): Promise<T> => {
-    try {
-      return await body()
-    } catch (error) {
-      const thrown = asThrown(error)
-      throw thrown === error ? mysqlFailure(error, where) : thrown
-    }
-  }
+  const { assertOpen, inOurs, close } = ownCalls({
+    where,
+    user: settings.user,
+    failure: (error) => mysqlFailure(error, where),
+  })
   const call = <T>(body: () => Promise<T>, { anySchema = false } = {}): Promise<T> =>
     inOurs(async () => {
       assertOpen()
@@ -112,7 +104,7 @@ export function mysqlDatabase(given: MysqlPool, settings: DatabaseSettings): Sql
     hints: () => localHints(),
     migrate: () => call(() => migrateSchema(parts), { anySchema: true }),
     async close() {
-      closed = true
+      close()
     },
   }
 }

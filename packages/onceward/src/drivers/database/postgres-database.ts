@@ -1,4 +1,3 @@
-import { OncewardError } from '../../core/errors.ts'
 import { joining } from '../adapt/index.ts'
 import {
   assertUsable,
@@ -21,8 +20,9 @@ import type { SqlResult, SqlValue } from '../sql/index.ts'
 import { changeHints } from './change-hints.ts'
 import type { DatabaseSettings } from './database-options.ts'
 import { answerLost } from './lost-answer.ts'
+import { ownCalls } from './own-calls.ts'
 import type { SqlDatabase } from './sql-database.ts'
-import { asThrown, driveAsync, type MakeWork, type SqlCall, type SqlStatement } from './sql-work.ts'
+import { driveAsync, type MakeWork, type SqlCall, type SqlStatement } from './sql-work.ts'
 
 /** A PostgreSQL database over a pool of `pg` or a root `sql` of `postgres`. */
 export function postgresDatabase(pool: PostgresPool, settings: DatabaseSettings): SqlDatabase {
@@ -35,20 +35,11 @@ export function postgresDatabase(pool: PostgresPool, settings: DatabaseSettings)
     random: settings.random,
   })
   let checked = false
-  let closed = false
-
-  const assertOpen = () => {
-    if (closed) throw new OncewardError('CLOSED', `${settings.user} on ${where} was closed; make a new one`)
-  }
-  /** What fails in statements of ours becomes an error of ours. */
-  const inOurs = async <T>(body: () => Promise<T>): Promise<T> => {
-    try {
-      return await body()
-    } catch (error) {
-      const thrown = asThrown(error)
-      throw thrown === error ? pgFailure(error, where) : thrown
-    }
-  }
+  const { assertOpen, inOurs, close } = ownCalls({
+    where,
+    user: settings.user,
+    failure: (error) => pgFailure(error, where),
+  })
   const call = <T>(body: () => Promise<T>, { anySchema = false } = {}): Promise<T> =>
     inOurs(async () => {
       assertOpen()
@@ -115,7 +106,7 @@ export function postgresDatabase(pool: PostgresPool, settings: DatabaseSettings)
       changeHints({ driver, settings, run: ready.run, channel: `${channel}_${settings.schema}` }),
     migrate: () => call(() => migrateSchema(parts), { anySchema: true }),
     async close() {
-      closed = true
+      close()
     },
   }
 }
