@@ -25,6 +25,9 @@ const FIELDS: Readonly<Record<keyof WorkerOptions, true>> = {
 
 const MAX_BATCH = 1000
 
+/** A year: the databases keep whole numbers. */
+const MAX_LEASE_MS = 31_536_000_000
+
 /** Checks the options. @throws `TypeError` naming what is wrong. */
 export function workerSettings(options: WorkerOptions): WorkerSettings {
   refuseUnknown('worker', options, Object.keys(FIELDS))
@@ -51,7 +54,12 @@ export function workerSettings(options: WorkerOptions): WorkerSettings {
     types,
     concurrency,
     batchSize: wholeNumber('batchSize', options.batchSize ?? Math.min(concurrency, 200), 1, MAX_BATCH),
-    leaseMs: Math.round(atLeast('leaseMs', options.leaseMs ?? 30_000, 100)),
+    leaseMs: wholeNumber(
+      'leaseMs',
+      Math.round(atLeast('leaseMs', options.leaseMs ?? 30_000, 100)),
+      100,
+      MAX_LEASE_MS,
+    ),
     pollMs: atLeast('pollMs', options.pollMs ?? 500, 1),
     graceMs: atLeast('graceMs', options.graceMs ?? 10_000, 0),
   }

@@ -1,6 +1,7 @@
 import type { Clock, Random, Timers } from '../core/clock.ts'
 import { isLasting, isOncewardError } from '../core/errors.ts'
 import { jittered } from '../core/jittered.ts'
+import { atLeast } from '../core/known-fields.ts'
 import { countOnMs, readClock, sinceMs } from '../core/lease-clock.ts'
 import { pause } from '../core/pause.ts'
 import type { ChangeHints } from '../drivers/database/index.ts'
@@ -271,7 +272,7 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
       return active.size
     },
     stop(options = {}) {
-      stopped ??= stop(options.graceMs ?? settings.graceMs)
+      stopped ??= stop(atLeast('graceMs', options.graceMs ?? settings.graceMs, 0))
       return stopped
     },
   }

@@ -49,6 +49,7 @@ describe('tasks that are used wrongly', () => {
       [{ handlers, concurrency: 0 }, /concurrency/],
       [{ handlers, batchSize: 5000 }, /batchSize/],
       [{ handlers, leaseMs: 1 }, /leaseMs must be a number of at least 100/],
+      [{ handlers, leaseMs: 1e300 }, /leaseMs must be a whole number from 100 to/],
       [{ handlers, lease: 1 }, /unknown field "lease"/],
     ]
     for (const [options, message] of wrong)
@@ -62,6 +63,15 @@ describe('tasks that are used wrongly', () => {
       await expect(tasks.create(taskOf(), options as never)).rejects.toThrow(/the options of create .*tx/)
     await expect(tasks.create(taskOf(), (() => {}) as never)).rejects.toThrow(/the options of create/)
     expect(await tasks.create(taskOf(), {})).toMatchObject({ outcome: 'created' })
+  })
+
+  it('refuses a grace that is no time, and stops when it is asked again', async () => {
+    const tasks = made({ db: ':memory:' })
+    const worker = tasks.worker({ handlers: { work: () => {} } })
+    for (const graceMs of [Number.NaN, -1, Number.POSITIVE_INFINITY]) {
+      await expect(worker.stop({ graceMs })).rejects.toThrow(/graceMs must be a number of at least 0/)
+    }
+    await worker.stop()
   })
 
   it('says that the schema is missing, and lets a worker go on once it is there', async () => {
