@@ -1,3 +1,4 @@
+import { isOncewardError } from '../../core/errors.ts'
 import { purgeBoth } from '../../core/purge-both.ts'
 import type { SeenItems } from '../../core/seen-items.ts'
 import type { OperationCatalog, OperationStore, StoreCapabilities } from '../../core/store.ts'
@@ -141,7 +142,12 @@ export function sqliteStore<Tx extends SqliteHandle = SqliteHandle>(
     audit: (query) => call(() => catalog.audit(query)),
     migrate: () => call(() => migrateSchema(context), { anySchema: true }),
     plan: () => call(() => pendingMigrations(connection), { anySchema: true }),
-    doctor: () => call(() => doctorFindings(context, { file, autoMigrate }), { anySchema: true }),
+    doctor: () =>
+      call(() => doctorFindings(context, { file, autoMigrate }), { anySchema: true }).catch((error) => {
+        // So damaged that the file cannot even be opened.
+        if (!isOncewardError(error) || error.code !== 'STORE_CORRUPT') throw error
+        return [{ check: 'integrity', level: 'fail', message: error.message }]
+      }),
     async close() {
       if (closed) return
       if (ready.isReady()) group.close()
