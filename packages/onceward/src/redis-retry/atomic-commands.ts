@@ -1,24 +1,17 @@
 import { OncewardError } from '../core/errors.ts'
-import type { RedisArgument } from '../drivers/redis/redis-link.ts'
+import type { CheckedCommand } from './checked-command.ts'
 import { commandRefused } from './command-errors.ts'
-import { type CommandEntry, waitsMs } from './command-table.ts'
+import { waitsMs } from './command-table.ts'
 import { type DecodedReply, ErrorReply } from './reply-codec.ts'
 import type { RedisValue } from './retry-types.ts'
-
-/** A command as it is dealt with. */
-export interface Line {
-  readonly words: readonly RedisArgument[]
-  readonly name: string
-  readonly entry: CommandEntry | undefined
-}
 
 /** The most words that several commands may have altogether: while they are executed the server does nothing else. */
 const MOST_WORDS = 30_000
 
 /** Refuses what cannot be executed together. @throws `TypeError` that names the command. */
-export function assertAtomic(lines: readonly Line[]): void {
+export function assertAtomic(commands: readonly CheckedCommand[]): void {
   let count = 0
-  for (const { name, entry, words } of lines) {
+  for (const { name, entry, words } of commands) {
     count += words.length
     if (
       entry === undefined ||
@@ -44,7 +37,7 @@ export function assertAtomic(lines: readonly Line[]): void {
  * @throws `COMMAND_REFUSED` if one is an error, with all replies as `value`: effect done, or none if all are errors.
  */
 export function atomicReplies(
-  lines: readonly Line[],
+  commands: readonly CheckedCommand[],
   replies: readonly DecodedReply[],
 ): readonly RedisValue[] {
   const wrong = replies.findIndex((reply) => reply instanceof ErrorReply)
@@ -54,7 +47,7 @@ export function atomicReplies(
   const none = replies.every((reply) => reply instanceof ErrorReply)
   throw new OncewardError(
     'COMMAND_REFUSED',
-    `command ${wrong + 1} of ${lines.length} (${lines[wrong]?.name}) was answered "${text}"; ${none ? 'none' : 'those without an error'} took effect`,
+    `command ${wrong + 1} of ${commands.length} (${commands[wrong]?.name}) was answered "${text}"; ${none ? 'none' : 'those without an error'} took effect`,
     { effect: none ? 'none' : 'done', value },
   )
 }

@@ -1,8 +1,8 @@
 import type { Random } from '../core/clock.ts'
 import { slotOf } from '../drivers/redis/key-slot.ts'
 import type { RedisArgument } from '../drivers/redis/redis-link.ts'
+import type { CheckedCommand } from './checked-command.ts'
 import { commandRefused } from './command-errors.ts'
-import type { CommandEntry } from './command-table.ts'
 import { digestOf } from './command-words.ts'
 import type { GuardedCommand, GuardedOperation } from './guard-context.ts'
 import { DIGEST_BYTES } from './guard-lua.ts'
@@ -35,37 +35,33 @@ const EXACTLY: Readonly<Record<string, GuardedCommand['exactly']>> = {
  */
 export function guardedOperation(
   { prefix, tags, random }: MarkerPlace,
-  lines: readonly {
-    readonly words: readonly RedisArgument[]
-    readonly name: string
-    readonly entry: CommandEntry | undefined
-  }[],
+  commands: readonly CheckedCommand[],
   atomic: boolean,
   opId: string | undefined,
 ): GuardedOperation {
-  const keys = lines.flatMap(({ entry, words }) => entry?.keysOf(words) ?? [])
+  const keys = commands.flatMap(({ entry, words }) => entry?.keysOf(words) ?? [])
   const id = opId ?? random.nonce()
-  for (const { name, words } of lines) if (name.startsWith('BITFIELD')) refuseWideFields(name, words)
+  for (const { name, words } of commands) if (name.startsWith('BITFIELD')) refuseWideFields(name, words)
   const slot = tags === undefined ? 0 : slotFor(keys, id)
   const marker = tags === undefined ? `${prefix}:${id}` : `${prefix}:{${tags.tagOf(slot)}}:${id}`
   if (opId !== undefined && keys.some((key) => String(key) === marker)) {
     throw new TypeError(
-      `${lines[0]?.name} writes the key under which it is remembered (${marker}); give the wrapper a prefix of its own`,
+      `${commands[0]?.name} writes the key under which it is remembered (${marker}); give the wrapper a prefix of its own`,
     )
   }
   return {
-    name: atomic ? 'ATOMIC' : (lines[0]?.name ?? ''),
-    commands: lines.map(({ name, words }) => ({ words, exactly: EXACTLY[name] ?? '' })),
+    name: atomic ? 'ATOMIC' : (commands[0]?.name ?? ''),
+    commands: commands.map(({ name, words }) => ({ words, exactly: EXACTLY[name] ?? '' })),
     atomic,
     marker,
     keys: [marker, ...keys],
     slot,
-    bytes: sizeOf(lines),
+    bytes: sizeOf(commands),
     digest:
       opId === undefined
         ? NO_DIGEST
         : digestOf(
-            lines.map(({ words }) => words),
+            commands.map(({ words }) => words),
             atomic,
           ),
     named: opId !== undefined,
@@ -79,9 +75,9 @@ function slotFor(keys: readonly RedisArgument[], id: string): number {
   return slot ?? slotOf(id)
 }
 
-function sizeOf(lines: readonly { readonly words: readonly RedisArgument[] }[]): number {
+function sizeOf(commands: readonly CheckedCommand[]): number {
   let bytes = 0
-  for (const { words } of lines) for (const word of words) bytes += word.length + 16
+  for (const { words } of commands) for (const word of words) bytes += word.length + 16
   return bytes
 }
 

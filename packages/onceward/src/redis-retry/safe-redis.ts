@@ -1,14 +1,16 @@
-import { isOncewardError, OncewardError } from '../core/errors.ts'
+import { OncewardError } from '../core/errors.ts'
 import { refuseUnknown } from '../core/known-fields.ts'
 import { systemClock, systemRandom, systemTimers } from '../core/system.ts'
-import { failure, type RedisClient, redisConnection } from '../drivers/redis/index.ts'
+import { type RedisClient, redisConnection } from '../drivers/redis/index.ts'
 import { openLink } from '../drivers/redis/open-link.ts'
-import { assertAtomic, atomicReplies, type Line } from './atomic-commands.ts'
+import { assertAtomic, atomicReplies } from './atomic-commands.ts'
 import { attempts } from './attempts.ts'
+import { callTurns } from './call-turns.ts'
+import { type CheckedCommand, checkedCommand } from './checked-command.ts'
 import { assertSendsOnce, databaseOf, refuseKeyPrefix } from './client-options.ts'
 import { commandRefused } from './command-errors.ts'
 import { commandTable, repeatsAsIt, waitsMs } from './command-table.ts'
-import { checkedOpId, wordsOf } from './command-words.ts'
+import { checkedOpId } from './command-words.ts'
 import { replyOf } from './guard-answers.ts'
 import { guardBatches } from './guard-batches.ts'
 import type { GuardContext } from './guard-context.ts'
@@ -19,7 +21,7 @@ import { inFlight } from './in-flight.ts'
 import { lines } from './lines.ts'
 import { repeatedCall, singleCall } from './plain-calls.ts'
 import { type DecodedReply, ErrorReply, type ReplyForm } from './reply-codec.ts'
-import { resp3Shape } from './resp3-shapes.ts'
+import { replyShaper } from './reply-shaper.ts'
 import { retryEvents } from './retry-events.ts'
 import { checkedReplies, checkedRetryOptions } from './retry-options.ts'
 import type {
@@ -108,79 +110,38 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
     random,
   }
   const place = { prefix: checked.prefix, tags: connection.cluster ? slotTags() : undefined, random }
-  const ofClient = client as { readonly options?: { readonly [name: string]: unknown } }
-  const nodes = (ofClient.options?.['redisOptions'] ?? {}) as { readonly [name: string]: unknown }
-  const own = (name: string) => ofClient.options?.[name] ?? nodes[name]
-  const integers = open.link.client === 'ioredis' && own('stringNumbers') === true ? 'text' : 'number'
-  const shapesOf3 = () =>
-    facts.resp3 && (open.link.client === 'node-redis' || own('replyMapping') === 'resp3')
-  let calls = 0
-  let closed = false
-  let idle: (() => void) | undefined
+  const shaper = replyShaper(client, open.link.client, () => facts.resp3)
+  const turns = callTurns(flight, events, monotonic)
 
-  const line = (where: string, command: unknown, args: unknown): Line => {
-    const words = wordsOf(where, command, args)
-    const entry = table.find(words)
-    const name = entry?.label ?? String(words[0]).toUpperCase()
-    if (entry?.class !== 'connection') return { words, name, entry }
-    throw new TypeError(
-      `safeRedis does not send ${name}: it would change what the connection is, for all who use it, and be forgotten by a reconnection. ${MENDS[entry.name] ?? 'Use a client of its own for it.'}`,
-    )
-  }
   const formOf = (replies: ExecOptions['replies']): ReplyForm => ({
     bulk: replies === undefined ? checked.replies : checkedReplies(replies),
-    integers,
+    integers: shaper.integers,
   })
 
-  /** Runs a call in its turn, and counts how it ended. */
-  const inTurn = async <T>(name: string, run: (begun: number) => Promise<T>): Promise<T> => {
-    if (closed) throw failure('CLOSED', 'this wrapper was closed')
-    calls++
-    const begun = monotonic()
-    const turn = flight.enter()
-    if (turn !== undefined) await turn
-    try {
-      return await run(begun)
-    } catch (error) {
-      if (isOncewardError(error, 'AMBIGUOUS_RESULT')) events.ambiguous(name, error)
-      throw error
-    } finally {
-      flight.leave()
-      if (closed && flight.running === 0) idle?.()
-    }
-  }
-
   const guarded = async (
-    lines: readonly Line[],
+    commands: readonly CheckedCommand[],
     atomic: boolean,
     opId: string | undefined,
     form: ReplyForm,
     begun: number,
   ) => {
-    const operation = guardedOperation(place, lines, atomic, opId)
+    const operation = guardedOperation(place, commands, atomic, opId)
     const { encoded, unacknowledged } = await guardedCall(context, operation, begun)
-    const reply = shaped(replyOf(context, operation, encoded, form), lines, atomic)
+    const reply = shaped(replyOf(context, operation, encoded, form), commands, atomic)
     if (unacknowledged === undefined) return reply
     const message = unacknowledged instanceof Error ? unacknowledged.message : String(unacknowledged)
     throw new OncewardError('OUTCOME_NOT_STORED', message, { cause: unacknowledged, value: reply })
   }
-  const shaped = (reply: DecodedReply, lines: readonly Line[], atomic: boolean): DecodedReply => {
-    const all = shapesOf3()
-    const one = (part: DecodedReply, at: number) => {
-      const note = lines[at]?.entry?.note ?? ''
-      // ioredis makes an object of what HGETALL answers, whatever it speaks.
-      return all || (note === 'map' && open.link.client === 'ioredis')
-        ? resp3Shape(note, part, lines[at]?.words ?? [])
-        : part
-    }
-    return atomic ? (reply as readonly DecodedReply[]).map(one) : one(reply, 0)
-  }
+  const shaped = (reply: DecodedReply, commands: readonly CheckedCommand[], atomic: boolean): DecodedReply =>
+    atomic
+      ? (reply as readonly DecodedReply[]).map((part, at) => shaper.shaped(part, commands[at]))
+      : shaper.shaped(reply, commands[0])
 
   const exec: SafeRedis['exec'] = async (command, args = [], given = {}) => {
     refuseUnknown('exec', given, EXEC_FIELDS)
     const opId = checkedOpId(given.opId)
     const form = formOf(given.replies)
-    const only = line('exec', command, args)
+    const only = checkedCommand(table, 'exec', command, args)
     const { words, name, entry } = only
     const waiting = waitsMs(entry, words)
     const once = entry === undefined || entry.class === 'once' || waiting !== undefined
@@ -192,7 +153,7 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
     const again =
       entry?.class === 'read' ||
       (checked.mode === 'fast' && opId === undefined && entry !== undefined && repeatsAsIt(entry, words))
-    return inTurn(name, async (begun) => {
+    return turns.run(name, async (begun) => {
       if (!once && !again) {
         const reply = await guarded([only], false, opId, form, begun)
         if (reply instanceof ErrorReply) throw commandRefused(reply.text)
@@ -220,19 +181,22 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
       const form = formOf(given.replies)
       if (!Array.isArray(commands))
         throw new TypeError('atomic needs a list of commands, each a list of words')
-      const lines = commands.map((words: unknown) => {
+      const checkedCommands = commands.map((words: unknown) => {
         if (!Array.isArray(words)) throw new TypeError('atomic needs each command as a list of words')
-        return line('atomic', words[0], words.slice(1))
+        return checkedCommand(table, 'atomic', words[0], words.slice(1))
       })
-      assertAtomic(lines)
-      if (lines.length === 0) return []
-      return inTurn('ATOMIC', async (begun) =>
-        atomicReplies(lines, (await guarded(lines, true, opId, form, begun)) as readonly DecodedReply[]),
+      assertAtomic(checkedCommands)
+      if (checkedCommands.length === 0) return []
+      return turns.run('ATOMIC', async (begun) =>
+        atomicReplies(
+          checkedCommands,
+          (await guarded(checkedCommands, true, opId, form, begun)) as readonly DecodedReply[],
+        ),
       )
     },
     on: events.on,
     stats: () => ({
-      calls,
+      calls: turns.calls,
       retries: events.counts.retry,
       replays: events.counts.replay,
       ambiguous: events.counts.ambiguous,
@@ -240,36 +204,9 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
       waiting: flight.waiting,
     }),
     async close() {
-      closed = true
-      if (flight.running > 0) {
-        await new Promise<void>((resolve) => {
-          const before = idle
-          idle = () => {
-            before?.()
-            resolve()
-          }
-        })
-      }
+      await turns.close()
       ways.close()
       connection.close()
     },
   }
-}
-
-/** What to use instead of commands that are refused. */
-const MENDS: Readonly<Record<string, string>> = {
-  MULTI: 'Use atomic([[…], […]]).',
-  EXEC: 'Use atomic([[…], […]]).',
-  DISCARD: 'Use atomic([[…], […]]).',
-  WATCH: 'Use atomic([[…], […]]), or a client of its own for WATCH.',
-  SUBSCRIBE: 'Use the subscribe of the client, on a client of its own.',
-  PSUBSCRIBE: 'Use the subscribe of the client, on a client of its own.',
-  SSUBSCRIBE: 'Use the subscribe of the client, on a client of its own.',
-  UNSUBSCRIBE: 'Use the unsubscribe of the client that has subscribed.',
-  PUNSUBSCRIBE: 'Use the unsubscribe of the client that has subscribed.',
-  SUNSUBSCRIBE: 'Use the unsubscribe of the client that has subscribed.',
-  SELECT: 'Choose the database when the client is made.',
-  HELLO: 'Choose the protocol when the client is made.',
-  AUTH: 'Give the client the password when it is made.',
-  QUIT: 'Call close() of the wrapper, then close the client.',
 }

@@ -1,29 +1,12 @@
 import { Redis } from 'ioredis'
-import { afterEach, expect, it } from 'vitest'
-import { describeWhere, faultProxy, startRedis } from '../../../../test-servers/index.mjs'
-import { type SafeRedis, type SafeRedisOptions, safeRedis } from '../../src/redis-retry/index.ts'
-import { CLIENTS, failureOf, type OpenClient, SENDS_ONCE, SINGLE } from './retry-kit.ts'
+import { expect, it } from 'vitest'
+import { describeWhere, faultProxy } from '../../../../test-servers/index.mjs'
+import { safeRedis } from '../../src/redis-retry/index.ts'
+import { CLIENTS, failureOf, SENDS_ONCE } from './retry-kit.ts'
+import { retryRig } from './retry-rig.ts'
 
 await describeWhere('redis', 'a safe client that is given what it should not be', () => {
-  const ends: (() => unknown)[] = []
-  afterEach(async () => {
-    for (const end of ends.splice(0).reverse()) await end()
-  })
-  const serving = async (options: Parameters<typeof startRedis>[0] = {}) => {
-    const server = await startRedis(options)
-    ends.push(() => server.stop())
-    return server
-  }
-  const open = async (
-    name: (typeof CLIENTS)[number],
-    url: string,
-    options: SafeRedisOptions = {},
-  ): Promise<OpenClient & { readonly safe: SafeRedis }> => {
-    const opened = await SINGLE[name](url)
-    const safe = safeRedis(opened.client, { prefix: 'm', ...options })
-    ends.push(opened.close, () => safe.close())
-    return { ...opened, safe }
-  }
+  const { ends, serving, open } = retryRig()
   const refusal = async (call: Promise<unknown>): Promise<string> => {
     const error = await call.catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(TypeError)

@@ -1,27 +1,17 @@
-import { afterEach, expect, it } from 'vitest'
-import { describeWhere, faultProxy, startRedis, startRedisReplica } from '../../../../test-servers/index.mjs'
-import { safeRedis } from '../../src/redis-retry/index.ts'
-import { CLIENTS, failureOf, SINGLE } from './retry-kit.ts'
+import { expect, it } from 'vitest'
+import { describeWhere, faultProxy, startRedisReplica } from '../../../../test-servers/index.mjs'
+import { CLIENTS, failureOf } from './retry-kit.ts'
+import { retryRig } from './retry-rig.ts'
 
 await describeWhere('redis', 'the last attempts of a call', () => {
-  const ends: (() => unknown)[] = []
-  afterEach(async () => {
-    for (const end of ends.splice(0).reverse()) await end()
-  })
-  const serving = async () => {
-    const server = await startRedis()
-    ends.push(() => server.stop())
-    return server
-  }
+  const { ends, serving, open } = retryRig()
 
   for (const name of CLIENTS) {
     it(`end two attempts after the deadline, wherever in the time the attempts lie (${name})`, async () => {
       const server = await serving()
       const proxy = await faultProxy({ target: server })
       ends.push(() => proxy.stop())
-      const { client, close } = await SINGLE[name](proxy.url(server.url))
-      const safe = safeRedis(client, { deadlineMs: 500, attemptTimeoutMs: 400 })
-      ends.push(close, () => safe.close())
+      const { safe } = await open(name, proxy.url(server.url), { deadlineMs: 500, attemptTimeoutMs: 400 })
       await safe.call('INCR', 'k')
       proxy.onRequest(() => 'hold')
       const took = await Promise.all(
@@ -40,14 +30,12 @@ await describeWhere('redis', 'the last attempts of a call', () => {
       const server = await serving()
       const replica = await startRedisReplica(server)
       ends.push(() => replica.stop())
-      const { client, close } = await SINGLE[name](server.url)
-      const safe = safeRedis(client, {
+      const { safe } = await open(name, server.url, {
         wait: { replicas: 1, timeoutMs: 50 },
         deadlineMs: 400,
         attemptTimeoutMs: 200,
         maxReplyBytes: 100,
       })
-      ends.push(close, () => safe.close())
       const long = 'x'.repeat(1000)
       await safe.call('SET', 'k', long)
       await replica.pause()

@@ -1,31 +1,13 @@
-import { afterEach, expect, it } from 'vitest'
-import { describeWhere, startRedis, startRedisReplica } from '../../../../test-servers/index.mjs'
+import { expect, it } from 'vitest'
+import { describeWhere, startRedisReplica } from '../../../../test-servers/index.mjs'
 import { createOnce } from '../../src/core/index.ts'
-import { type SafeRedis, type SafeRedisOptions, safeRedis } from '../../src/redis-retry/index.ts'
+import { safeRedis } from '../../src/redis-retry/index.ts'
 import { redisStore } from '../../src/stores/redis/index.ts'
-import { CLIENTS, failureOf, type OpenClient, SINGLE } from './retry-kit.ts'
+import { CLIENTS, failureOf, SINGLE } from './retry-kit.ts'
+import { retryRig } from './retry-rig.ts'
 
 await describeWhere('redis', 'a safe client and its surroundings', () => {
-  const ends: (() => unknown)[] = []
-  afterEach(async () => {
-    for (const end of ends.splice(0).reverse()) await end()
-  })
-  const serving = async (options: Parameters<typeof startRedis>[0] = {}) => {
-    const server = await startRedis(options)
-    ends.push(() => server.stop())
-    return server
-  }
-  const open = async (
-    name: (typeof CLIENTS)[number],
-    url: string,
-    options: SafeRedisOptions = {},
-    ofClient: object = {},
-  ): Promise<OpenClient & { readonly safe: SafeRedis }> => {
-    const opened = await SINGLE[name](url, ofClient)
-    const safe = safeRedis(opened.client, { prefix: 'm', ...options })
-    ends.push(opened.close, () => safe.close())
-    return { ...opened, safe }
-  }
+  const { ends, serving, open } = retryRig()
   for (const name of CLIENTS) {
     it(`refuses what cannot be sent, before anything is (${name})`, async () => {
       const server = await serving()

@@ -1,23 +1,13 @@
-import { afterEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { describeWith } from '../../../../test-servers/index.mjs'
-import { type SafeRedis, type SafeRedisOptions, safeRedis } from '../../src/redis-retry/index.ts'
-import { CLIENTS, failureOf, type OpenClient, SINGLE, some } from './retry-kit.ts'
+import type { SafeRedisOptions } from '../../src/redis-retry/index.ts'
+import { CLIENTS, failureOf, some } from './retry-kit.ts'
+import { retryRig } from './retry-rig.ts'
 
 await describeWith('redis', 'a Redis client that retries safely', ({ redis }) => {
-  const ends: (() => unknown)[] = []
-  afterEach(async () => {
-    for (const end of ends.splice(0).reverse()) await end()
-  })
-  const open = async (
-    name: (typeof CLIENTS)[number],
-    options: SafeRedisOptions = {},
-    ofClient: object = {},
-  ): Promise<OpenClient & { readonly safe: SafeRedis }> => {
-    const opened = await SINGLE[name](redis.url, ofClient)
-    const safe = safeRedis(opened.client, { prefix: some('m'), ...options })
-    ends.push(opened.close, () => safe.close())
-    return { ...opened, safe }
-  }
+  const rig = retryRig()
+  const open = (name: (typeof CLIENTS)[number], options: SafeRedisOptions = {}, ofClient: object = {}) =>
+    rig.open(name, redis.url, { prefix: some('m'), ...options }, ofClient)
 
   for (const name of CLIENTS) {
     it(`answers as the bare client does (${name})`, async () => {
