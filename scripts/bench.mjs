@@ -71,6 +71,12 @@ const BENCHES = /** @type {Record<string, Bench>} */ ({
     quick: [...SHORT, '--tokens', '2000'],
     quickMinutes: 0.4,
   },
+  tasks: {
+    file: 'bench/tasks/run.mjs',
+    minutes: 5,
+    quick: ['--ms', '300', '--backlog', '20000'],
+    quickMinutes: 0.9,
+  },
   inbox: { file: 'bench/inbox/run.mjs', minutes: 0.6, quick: SHORT, quickMinutes: 0.4 },
   guards: { file: 'bench/guards/run.mjs', minutes: 0.5, quick: SHORT, quickMinutes: 0.3 },
   profile: { file: 'bench/profile/run.mjs', minutes: 0.3, quick: [], quickMinutes: 0.3 },
