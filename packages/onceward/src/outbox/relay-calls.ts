@@ -1,13 +1,15 @@
 import type { Clock } from '../core/clock.ts'
 import { isOncewardError } from '../core/errors.ts'
 import { type Reading, readClock } from '../core/lease-clock.ts'
-import { ask, type SqlDatabase } from '../drivers/database/index.ts'
-import { asciiJson } from '../drivers/mysql/index.ts'
+import { ask, jsonRowsText, type SqlDatabase } from '../drivers/database/index.ts'
 import { claimStatements } from './claim-statements.ts'
 import { type Row, storedEvent, text, whole } from './event-columns.ts'
 import type { EventHistoryEntry, StoredEvent } from './outbox-types.ts'
 import { settleStatements } from './settle-statements.ts'
 import { inOrder, listText } from './sql-of.ts'
+
+/** How many entries of a history are kept. */
+const MAX_HISTORY = 20
 
 /** What a relay has taken is told by. */
 export interface Holding {
@@ -137,12 +139,8 @@ export function historyText(
   { dialect }: Pick<SqlDatabase, 'dialect'>,
   history: readonly EventHistoryEntry[],
 ): string {
-  const kept = history.slice(-MAX_HISTORY)
-  return dialect === 'mysql' ? asciiJson(kept) : JSON.stringify(kept)
+  return jsonRowsText(dialect, history.slice(-MAX_HISTORY))
 }
-
-/** How many entries of a history are kept. */
-const MAX_HISTORY = 20
 
 function takenEvent(row: Row, owner: string, where: string): TakenEvent {
   const attempt = whole(row, 'attempts')
