@@ -9,7 +9,8 @@ import { callTurns } from './call-turns.ts'
 import { type CheckedCommand, checkedCommand } from './checked-command.ts'
 import { assertSendsOnce, databaseOf, refuseKeyPrefix } from './client-options.ts'
 import { commandRefused } from './command-errors.ts'
-import { commandTable, repeatsAsIt, waitsMs } from './command-table.ts'
+import { plainCommand, sendingOf } from './command-sending.ts'
+import { commandTable } from './command-table.ts'
 import { checkedOpId } from './command-words.ts'
 import { replyOf } from './guard-answers.ts'
 import { guardBatches } from './guard-batches.ts'
@@ -142,33 +143,15 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
     const opId = checkedOpId(given.opId)
     const form = formOf(given.replies)
     const only = checkedCommand(table, 'exec', command, args)
-    const { words, name, entry } = only
-    const waiting = waitsMs(entry, words)
-    const once = entry === undefined || entry.class === 'once' || waiting !== undefined
-    if (once && opId !== undefined && !(entry?.class === 'read')) {
-      throw new TypeError(
-        `exec cannot guard ${name}, so an opId would promise what is not kept; leave it out`,
-      )
-    }
-    const again =
-      entry?.class === 'read' ||
-      (checked.mode === 'fast' && opId === undefined && entry !== undefined && repeatsAsIt(entry, words))
-    return turns.run(name, async (begun) => {
-      if (!once && !again) {
+    const sending = sendingOf(only, checked.mode, opId)
+    return turns.run(only.name, async (begun) => {
+      if (sending === 'guarded') {
         const reply = await guarded([only], false, opId, form, begun)
         if (reply instanceof ErrorReply) throw commandRefused(reply.text)
         return reply as RedisValue
       }
-      const plain = {
-        name,
-        words,
-        key: entry?.keysOf(words)[0],
-        form: form.bulk === 'bytes' ? 'bytes' : 'own',
-        writes: entry?.class !== 'read',
-        waitsMs: waiting,
-        writesBeforeItFails: entry === undefined || /^(?:EVAL|EVALSHA|FCALL|MIGRATE)$/.test(name),
-      } as const
-      return (await (once ? singleCall : repeatedCall)(context, plain, begun)) as RedisValue
+      const send = sending === 'once' ? singleCall : repeatedCall
+      return (await send(context, plainCommand(only, form.bulk), begun)) as RedisValue
     })
   }
 
