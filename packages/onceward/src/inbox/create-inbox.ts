@@ -205,7 +205,7 @@ function watching<Tx, T>(handler: (tx: Tx) => T | Promise<T>, counts: boolean) {
           )
         : answer
     },
-    hasFailed: (error: unknown) => failed !== undefined && failed.error === error,
+    hasFailed: (error: unknown) => failed !== undefined && Object.is(failed.error, error),
   }
 }
 

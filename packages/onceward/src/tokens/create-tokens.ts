@@ -8,7 +8,7 @@ import type { AttemptReply, Call, Operation } from '../core/once-types.ts'
 import { systemRandom } from '../core/system.ts'
 import { valueCodec } from '../core/value-codec.ts'
 import { noEffect, reported } from '../core/verdict.ts'
-import { encodeIssued, type IssuedToken, readIssued } from './issued-token.ts'
+import { encodeIssued, ISSUED, type IssuedToken, readIssued } from './issued-token.ts'
 import { digestOfToken, drawToken } from './token-text.ts'
 import type {
   Consumption,
@@ -148,6 +148,7 @@ export function createTokens<Payload = unknown>(options: TokenOptions): Tokens<P
       await once.run(
         {
           ...idOfIssue(digest),
+          input: ISSUED,
           onCrash: 'rerun',
           retentionMs: ttlMs + rememberedMs(ttlMs),
           maxValueBytes: kept.byteLength,

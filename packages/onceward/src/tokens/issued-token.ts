@@ -1,4 +1,5 @@
 import { OncewardError } from '../core/errors.ts'
+import { fingerprintOf } from '../core/fingerprint.ts'
 import type { OperationRecord } from '../core/operation.ts'
 import { valueCodec } from '../core/value-codec.ts'
 
@@ -12,6 +13,12 @@ export interface IssuedToken {
   /** When it expires, in ms on the store's clock. */
   readonly expiresAt: number
 }
+
+/**
+ * The input under which a token is issued: what another operation has left under the key of an issue is no token. A BigInt is in no
+ * text and in no JSON that somebody may send.
+ */
+export const ISSUED: readonly unknown[] = [0n, 'onceward: a one-time token is issued']
 
 /** Writes what is remembered of a token. @throws `TypeError` that names the part of the payload that cannot be stored. */
 export function encodeIssued({
@@ -29,6 +36,7 @@ export function encodeIssued({
  */
 export function readIssued(digest: string, record: OperationRecord | undefined): IssuedToken | undefined {
   if (record?.state !== 'done' || record.outcome?.kind !== 'value') return undefined
+  if (record.fingerprint !== fingerprintOf(ISSUED)) return undefined
   const [scope, ttlMs, payload] = decoded(record, record.outcome.value)
   return { digest, scope, payload, ttlMs, expiresAt: record.updatedAt + ttlMs }
 }

@@ -143,6 +143,30 @@ await onEachDatabase('a database of capabilities', (open) => {
     expect(await things()).toEqual([[1, 'by a body']])
   })
 
+  it.each(['COMMIT', 'ROLLBACK', 'ROLLBACK, BEGIN'])(
+    'tells a body that ends its transaction itself by %s, and keeps nothing that it has begun then',
+    async (how) => {
+      const { database, insert, things } = await start()
+      const add = () => ask(insert, [1, 'after'])
+      const ending = database.transact((tx) => {
+        const handle = tx.handle as { exec?(text: string): void } & ((text: string) => void)
+        const statements = how.split(', ')
+        if (database.dialect === 'sqlite') {
+          for (const statement of statements) handle.exec?.(statement)
+          return how.endsWith('BEGIN') ? tx.run(add) : undefined
+        }
+        return (async () => {
+          for (const statement of statements) await runOn(tx.handle, statement)
+          if (how.endsWith('BEGIN')) await tx.run(add)
+        })()
+      })
+      // The package `postgres` refuses a BEGIN of its own accord.
+      const refusal = { name: expect.stringMatching(/^TypeError$|^PostgresError$|^Error$/) }
+      await expect(ending).rejects.toMatchObject(how.endsWith('BEGIN') ? refusal : { name: 'TypeError' })
+      expect(await things()).toEqual([])
+    },
+  )
+
   it('runs work again that others have undone, and adds up to the truth', async () => {
     const { rig, database } = await start()
     await rig.sql("INSERT INTO things (id, note) VALUES (1, '0')")
@@ -203,3 +227,12 @@ await onEachDatabase('a database of capabilities', (open) => {
     })
   })
 })
+
+/** Runs a statement of the user on the handle of whatever driver. */
+function runOn(handle: object, statement: string): PromiseLike<unknown> {
+  const { unsafe, query } = handle as {
+    unsafe?(text: string): PromiseLike<unknown>
+    query?(text: string): PromiseLike<unknown>
+  }
+  return unsafe ? unsafe.call(handle, statement) : (query?.call(handle, statement) ?? Promise.resolve())
+}

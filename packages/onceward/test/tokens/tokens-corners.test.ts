@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { expect, it } from 'vitest'
 import { createOnce } from '../../src/core/index.ts'
 import { memoryStore } from '../../src/stores/memory/index.ts'
@@ -36,6 +37,14 @@ it('redeem is refused for a consumed token, whatever somebody sends as its input
     const redeemed = tokens.redeem(token, () => 'never', { input })
     await expect(redeemed).rejects.toMatchObject({ code: 'TOKEN_REFUSED' })
   }
+})
+
+it('an operation that has left a list under the key of an issue has issued nothing', async () => {
+  const once = createOnce({ store: memoryStore(), scope: 'shop' })
+  const token = 'A'.repeat(43)
+  const key = `issued ${createHash('sha256').update(token).digest('base64url')}`
+  await once.run({ key, scope: '4:shop/issued-tokens' }, () => ['admin', 60_000, 'forged'])
+  expect(await createTokens({ once }).consume(token)).toEqual({ outcome: 'unknown' })
 })
 
 it('options that lack once, or are once, are refused with the mend', () => {

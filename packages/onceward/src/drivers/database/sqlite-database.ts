@@ -22,6 +22,10 @@ import { localHints } from './local-hints.ts'
 import type { SqlDatabase } from './sql-database.ts'
 import { asThrown, driveSync, type MakeWork, type SqlCall } from './sql-work.ts'
 
+/** Marks a transaction: where the mark is gone at the end, the body has ended the transaction, even if it has begun another one. */
+const MARK = 'SAVEPOINT onceward_transaction'
+const UNMARK = 'RELEASE onceward_transaction'
+
 /** A SQLite file, opened here by its path, or a database that the user has opened. */
 export function sqliteDatabase(pathOrHandle: string | SqliteHandle, settings: DatabaseSettings): SqlDatabase {
   const file = typeof pathOrHandle === 'string' ? pathOrHandle : undefined
@@ -75,15 +79,21 @@ export function sqliteDatabase(pathOrHandle: string | SqliteHandle, settings: Da
     async transact(body) {
       await call(() => {})
       return writeTransaction(context, () => {
+        connection.prepare(MARK).run()
         const answer = refusePromise(
           body({ handle, run: (make) => within(connection, make) }),
           'a transaction on SQLite',
         )
-        if (connection.inTransaction()) return answer
-        // Misuse, and no word about the effect: what was committed cannot be undone here.
-        throw new TypeError(
-          'the body ended its transaction itself; leave COMMIT and ROLLBACK to whoever began it',
-        )
+        try {
+          connection.prepare(UNMARK).run()
+        } catch (cause) {
+          // Misuse, and no word about the effect: what was committed cannot be undone here.
+          throw new TypeError(
+            'the body ended its transaction itself; leave COMMIT and ROLLBACK to whoever began it',
+            { cause },
+          )
+        }
+        return answer
       })
     },
     within(tx, make) {
