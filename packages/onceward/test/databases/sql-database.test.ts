@@ -148,7 +148,7 @@ await onEachDatabase('a database of capabilities', (open) => {
     async (how) => {
       const { database, insert, things } = await start()
       const add = () => ask(insert, [1, 'after'])
-      const ending = database.transact((tx) => {
+      const ending = database.transact<unknown>((tx): unknown => {
         const handle = tx.handle as { exec?(text: string): void } & ((text: string) => void)
         const statements = how.split(', ')
         if (database.dialect === 'sqlite') {

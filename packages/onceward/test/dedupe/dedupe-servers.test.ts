@@ -209,7 +209,8 @@ await describeWith('postgres', 'dedupe on PostgreSQL', ({ postgres }) => {
     const { store, close } = made(database.url)
     const dedupe = createDedupe({ store, scope: 'overlap', sliding: true })
     // Each call has another two thirds of the items, so that rows lie in the table in no order of their own.
-    const part = (salt: number) => Array.from({ length: 2000 }, (_, id) => id).filter((id) => (id * 7 + salt) % 11 > 3)
+    const part = (salt: number) =>
+      Array.from({ length: 2000 }, (_, id) => id).filter((id) => (id * 7 + salt) % 11 > 3)
     const callers = Array.from({ length: 4 }, async (_, caller) => {
       for (let round = 0; round < 6; round++) {
         if ((round + caller) % 3 === 2) await dedupe.forget(part(caller + round))
