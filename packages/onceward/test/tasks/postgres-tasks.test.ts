@@ -1,7 +1,7 @@
 /** What only PostgreSQL has to prove: heartbeats that write no index, and claims that read as much as they take. */
 import pg from 'pg'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { describeWith } from '../../../../test-servers/index.mjs'
+import { describeWhere, type PostgresServer, startPostgres } from '../../../../test-servers/index.mjs'
 import { systemRandom } from '../../src/core/system.ts'
 import { openDatabase } from '../../src/drivers/database/index.ts'
 import { claimTasks, renewTasks } from '../../src/tasks/claim-work.ts'
@@ -9,18 +9,19 @@ import { createTasks } from '../../src/tasks/index.ts'
 import { taskLedger } from '../../src/tasks/task-ledger.ts'
 import { taskOf } from './tasks-kit.ts'
 
-await describeWith('postgres', 'tasks on PostgreSQL', (servers) => {
+// A server of its own: a transaction that is open elsewhere on it keeps pages from being cleared, and updates from being HOT.
+await describeWhere('postgres', 'tasks on PostgreSQL', () => {
+  let server: PostgresServer
   let pool: pg.Pool
-  let drop: () => Promise<void>
   beforeAll(async () => {
-    const database = await servers.postgres.createDatabase()
-    drop = () => database.drop()
+    server = await startPostgres()
+    const database = await server.createDatabase()
     pool = new pg.Pool({ connectionString: database.url, max: 4 })
     await createTasks({ db: pool }).migrate()
-  })
+  }, 120_000)
   afterAll(async () => {
-    await pool.end()
-    await drop()
+    await pool?.end()
+    await server?.stop()
   })
   const numbers = async (text: string) => {
     const { rows } = await pool.query(text)
