@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import SlowFirst from './scripts/tests/slow-first.mjs'
 
 export default defineConfig({
   test: {
@@ -15,5 +16,6 @@ export default defineConfig({
     hookTimeout: 30_000,
     // Much of a test on a server is waiting for a lease to lapse.
     maxWorkers: 3,
+    sequence: { sequencer: SlowFirst },
   },
 })

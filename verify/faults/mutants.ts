@@ -288,8 +288,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a lost COMMIT is taken for a rollback',
     store: 'mariadb',
-    file: 'stores/mysql/own-transactions.js',
-    find: 'const end = await findOut(completed);',
+    file: 'drivers/mysql/user-transactions.js',
+    find: 'const end = await parts.findOut?.(notes);',
     replace: 'throw mysqlFailure(error, driver.where);',
     faults: ['net-cut-commit', 'net-cut-on-reply'],
   },

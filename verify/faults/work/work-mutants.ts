@@ -179,7 +179,11 @@ export const WORK_MUTANTS: readonly WorkMutant[] = [
     lane: 'tasks',
     store: 'postgres',
     edits: [
-      { file: 'tasks/create-tasks.js', find: 'database.within(tx, ', replace: 'database.transaction(' },
+      {
+        file: 'tasks/create-tasks.js',
+        find: 'database.within(options.tx, ',
+        replace: 'database.transaction(',
+      },
     ],
     faults: STOPS,
   },

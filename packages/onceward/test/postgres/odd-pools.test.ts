@@ -57,7 +57,7 @@ await describeWith(
 
     it('a pool on which every connection begins a transaction is told so, and nothing is granted', async () => {
       const pool = openPool({ max: 1 })
-      pool.on('connect', (client) => void client.query('BEGIN'))
+      pool.on('connect', (client) => void client.query('BEGIN').catch(() => {}))
       await expect(postgresStore(pool).claim(asks(someId()))).rejects.toMatchObject({
         code: 'STORE_UNAVAILABLE',
         effect: 'none',
@@ -94,9 +94,9 @@ await describeWith(
       await client.query('BEGIN')
       await client.query('SELECT FROM onceward_operations FOR UPDATE')
       const completed = store.complete(reply.claim, outcomeOf('receipt'), LONG_MS)
-      const unlock = setTimeout(() => void client.query('COMMIT'), 400)
+      const unlocked = new Promise((resolve) => setTimeout(resolve, 400)).then(() => client.query('COMMIT'))
       expect(await completed).toBe(true)
-      clearTimeout(unlock)
+      await unlocked
       client.release()
     })
 
