@@ -21,8 +21,24 @@ export async function postgresQuery(url, sql, parameters = [], database) {
 export async function createPostgresDatabase(url, name = freshName()) {
   checkName(name)
   await postgresQuery(url, `CREATE DATABASE "${name}"`)
-  const drop = async () => void (await postgresQuery(url, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`))
+  const drop = () => dropDatabase(url, name)
   return { name, url: withDatabase(url, name), drop, [Symbol.asyncDispose]: drop }
+}
+
+/** How often it is looked whether sessions have ended by themselves, and with which pause, in ms. */
+const LOOKS = 20
+const PAUSE_MS = 25
+
+/**
+ * Drops a database, whoever still uses it. Those who are just leaving are given a moment: a pool of `pg` tells that it has ended
+ * before its connections have, and one that is cut off then throws an error that nobody can hear.
+ */
+async function dropDatabase(url, name) {
+  const others = 'SELECT FROM pg_stat_activity WHERE datname = $1 LIMIT 1'
+  for (let look = 0; look < LOOKS && (await postgresQuery(url, others, [name])).length > 0; look++) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
+  }
+  await postgresQuery(url, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`)
 }
 
 export function freshName() {
