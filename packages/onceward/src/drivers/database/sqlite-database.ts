@@ -1,9 +1,7 @@
 import { OncewardError } from '../../core/errors.ts'
-import { sqliteHandleOf } from '../adapt/index.ts'
 import type { SqlResult, SqlValue } from '../sql/index.ts'
 import {
   assertSchema,
-  isSqliteHandle,
   keptInPlace,
   migrateSchema,
   openSqlite,
@@ -21,6 +19,7 @@ import type { DatabaseSettings } from './database-options.ts'
 import { localHints } from './local-hints.ts'
 import type { SqlDatabase } from './sql-database.ts'
 import { asThrown, driveSync, type MakeWork, type SqlCall } from './sql-work.ts'
+import { sqliteConnections } from './sqlite-connections.ts'
 
 /** Marks a transaction: where the mark is gone at the end, the body has ended the transaction, even if it has begun another one. */
 const MARK = 'SAVEPOINT onceward_transaction'
@@ -43,7 +42,7 @@ export function sqliteDatabase(pathOrHandle: string | SqliteHandle, settings: Da
     autoMigrate: settings.autoMigrate ?? file !== undefined,
     ...(file === undefined ? {} : { synchronous: 'full' }),
   })
-  const known = new WeakMap<SqliteHandle, SqliteConnection>([[handle, connection]])
+  const joined = sqliteConnections(connection)
   const checked = new WeakSet<SqliteHandle>()
 
   const assertOpen = () => {
@@ -98,7 +97,7 @@ export function sqliteDatabase(pathOrHandle: string | SqliteHandle, settings: Da
     },
     within(tx, make) {
       assertOpen()
-      const on = openOn(tx, known)
+      const on = joined(tx)
       if (!checked.has(on.handle)) assertSchema(on)
       checked.add(on.handle)
       return within(on, make)
@@ -117,21 +116,6 @@ export function sqliteDatabase(pathOrHandle: string | SqliteHandle, settings: Da
 function failed(error: unknown, { path }: SqliteConnection): unknown {
   const thrown = asThrown(error)
   return thrown === error ? sqliteFailure(error, path) : thrown
-}
-
-/** The connection of a handle on which a transaction is open. */
-function openOn(tx: unknown, known: WeakMap<SqliteHandle, SqliteConnection>): SqliteConnection {
-  const handle = sqliteHandleOf(tx)
-  if (!isSqliteHandle(handle)) {
-    throw new TypeError(
-      'give the open database: a DatabaseSync of node:sqlite or @photostructure/sqlite, a better-sqlite3 Database, ' +
-        'or the tx of Drizzle over better-sqlite3; what is asynchronous cannot take part',
-    )
-  }
-  const connection = known.get(handle) ?? sqliteConnection(handle, 'of the given handle')
-  known.set(handle, connection)
-  if (connection.inTransaction()) return connection
-  throw new TypeError("no transaction is open on the given handle; run db.exec('BEGIN IMMEDIATE') first")
 }
 
 function ask({ prepare }: SqliteConnection, { statement, values }: SqlCall): SqlResult {

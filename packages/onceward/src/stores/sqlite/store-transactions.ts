@@ -1,14 +1,11 @@
 import type { OperationRecord } from '../../core/operation.ts'
 import type { TransactionalStore } from '../../core/store.ts'
 import * as transitions from '../../core/transitions.ts'
-import { sqliteHandleOf } from '../../drivers/adapt/index.ts'
+import { sqliteConnections } from '../../drivers/database/index.ts'
 import {
   assertSchema,
-  isSqliteHandle,
   refusePromise,
-  type SqliteConnection,
   type SqliteHandle,
-  sqliteConnection,
   sqliteFailure,
   writeTransaction,
 } from '../../drivers/sqlite/index.ts'
@@ -46,32 +43,11 @@ const TAKE_WRITE_LOCK = 'UPDATE onceward_migrations SET number = number WHERE 0'
 /** Makes the transaction methods of a store. Statements are prepared once a handle. */
 export function storeTransactions<Tx extends SqliteHandle>(parts: TransactionParts): SyncTransactions<Tx> {
   const { context } = parts
-  const known = new WeakMap<SqliteHandle, SqliteConnection>([[context.connection.handle, context.connection]])
+  const open = sqliteConnections(context.connection)
   const checked = new WeakSet<SqliteHandle>()
   /** The records ended by the transaction that the store runs itself at this moment. */
   let ended: Set<string> | undefined
 
-  const connectionOf = (tx: Tx): SqliteConnection => {
-    const handle = sqliteHandleOf(tx)
-    if (!isSqliteHandle(handle)) {
-      throw new TypeError(
-        'give the open database: a DatabaseSync of node:sqlite or @photostructure/sqlite, a better-sqlite3 Database, ' +
-          'or the tx of Drizzle over better-sqlite3; what is asynchronous cannot take part',
-      )
-    }
-    const connection = known.get(handle) ?? sqliteConnection(handle, 'of the given handle')
-    known.set(handle, connection)
-    return connection
-  }
-  const open = (tx: Tx): SqliteConnection => {
-    const connection = connectionOf(tx)
-    if (!connection.inTransaction()) {
-      throw new TypeError(
-        "no transaction is open on the given handle; run db.exec('BEGIN IMMEDIATE') first, or use once.transaction()",
-      )
-    }
-    return connection
-  }
   const inside = <Reply>(
     tx: Tx,
     digest: string,
