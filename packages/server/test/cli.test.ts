@@ -267,6 +267,40 @@ describe('the operator’s commands', () => {
     expect((await cli('show', `${digests[0]}`)).code).toBe(0)
   })
 
+  it.each([['-'], ['--'], ['-h'], ['-V'], ['--json']])(
+    'take an id that begins with %s for an id',
+    async (dashes) => {
+      const digest = dashes.padEnd(43, 'x')
+      await withStore((opened) =>
+        opened.claim({
+          id: { scope: 's', key: 'k', digest },
+          owner: 'o',
+          leaseMs: 60_000,
+          retentionMs: 60_000,
+          onCrash: 'hold',
+        }),
+      )
+      const shown = [
+        await cli('show', digest),
+        await cli('show', '--json', digest),
+        await command(['show', '--store', store, '--', digest.slice(0, 8)]),
+      ]
+      expect(shown.map(({ code, stderr }) => [code, stderr])).toEqual(shown.map(() => [0, '']))
+      expect(shown.every(({ stdout }) => stdout.includes(digest))).toBe(true)
+      const decide = ['--as', 'release', '--actor', '-anybody', '--reason', '-nothing-was-sent']
+      expect((await cli('resolve', digest, ...decide)).stderr).toContain('is running, not held')
+      expect((await cli('resolve', ...decide, digest)).stderr).toContain('is running, not held')
+    },
+  )
+
+  it('take a beginning with one dash for an id, and one with two for a misspelt option', async () => {
+    await claimed('s', 'k')
+    expect((await cli('show', '-mpU6Nd')).stderr).toBe(
+      'onceward: no operation has the id -mpU6Nd; take one from onceward ls\n',
+    )
+    expect((await cli('show', '--jsno')).stderr).toContain("unknown option '--jsno'")
+  })
+
   it('tell stored failures from successes, and what a decision has done', async () => {
     const failed = await claimed('payments', 'f')
     const released = await claimed('payments', 'r')

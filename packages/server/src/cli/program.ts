@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { settings } from '../config/settings.ts'
 import { EXIT, exitCodeOf, kindOf } from '../exit-codes.ts'
 import type { CommandContext } from './context.ts'
+import { withDashedIdLast } from './dashed-id.ts'
 import { doctor } from './doctor-command.ts'
 import { runGateway, type Signals } from './gateway-command.ts'
 import { list } from './list-command.ts'
@@ -100,7 +101,7 @@ export async function run(
     .action((options) => migrate(context, options))
 
   try {
-    await program.parseAsync([...args], { from: 'user' })
+    await program.parseAsync([...withDashedIdLast(args)], { from: 'user' })
     return code
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
