@@ -1,3 +1,4 @@
+import { atLeast } from '../core/known-fields.ts'
 import type { ChangeHints } from '../drivers/database/index.ts'
 import { publishRuns } from './publish-runs.ts'
 import { publisher } from './publisher.ts'
@@ -185,9 +186,10 @@ export function createRelay(parts: RelayParts): Relay {
       listening = hints?.listen(wakeUp)
       feeding = feed()
     },
-    stop(options = {}) {
-      stopped ??= stop(options.graceMs ?? 10_000)
-      return stopped
+    async stop(options = {}) {
+      const graceMs = atLeast('graceMs', options.graceMs ?? 10_000, 0)
+      stopped ??= stop(graceMs)
+      await stopped
     },
   }
 }

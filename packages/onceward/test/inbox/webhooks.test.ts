@@ -151,6 +151,25 @@ describe('standardWebhooks', () => {
     expect(String(error)).toMatch(/standardWebhooks/)
     expect(String(error)).not.toContain('YSBz')
   })
+
+  it('takes bytes for a secret, from 16 on', () => {
+    const key = Buffer.from(SECRET.slice('whsec_'.length), 'base64')
+    expect(standardWebhooks({ secret: key, clock }).verify(signed())).toMatchObject({ id: 'msg_1' })
+    expect(() => standardWebhooks({ secret: key.subarray(0, 16), clock })).not.toThrow()
+    expect(() => standardWebhooks({ secret: key.subarray(0, 15), clock })).toThrow(/at least 16 bytes/)
+  })
+})
+
+it.each([
+  ['standardWebhooks', standardWebhooks, `whsec_${Buffer.from('0123456789abcde').toString('base64')}`],
+  ['stripeWebhooks', stripeWebhooks, 'whsec_012345678'],
+  ['githubWebhooks', githubWebhooks, 's'],
+  ['githubWebhooks in a list', githubWebhooks, [SECRET, 'correct horses!']],
+] as const)('%s refuses a secret that can be guessed, without telling it', (name, make, secret) => {
+  const error = failureOf(() => make({ secret }))
+  expect(error).toBeInstanceOf(TypeError)
+  expect(String(error)).toMatch(new RegExp(`${name.split(' ')[0]}.*at least 16 bytes.*sender`))
+  for (const one of [secret].flat()) if (one !== 's') expect(String(error)).not.toContain(one)
 })
 
 describe('stripeWebhooks', () => {

@@ -194,6 +194,16 @@ await onEachDatabase('an outbox', (open: () => Promise<DatabaseRig>) => {
     handle.close()
   })
 
+  it('refuses a grace that is no time, and stops when it is asked again', async () => {
+    const { outbox } = await start()
+    const relay = outbox.relay({ publish: () => {} })
+    relay.start()
+    for (const graceMs of [Number.NaN, -1, Number.POSITIVE_INFINITY, '5' as never])
+      await expect(relay.stop({ graceMs })).rejects.toThrow(/graceMs must be a number of at least 0/)
+    await relay.stop()
+    expect(() => relay.start()).toThrow(/stopped/)
+  })
+
   it('refuses options that make no sense, and refuses calls after it was closed', async () => {
     const { outbox, db } = await start()
     await outbox.close()

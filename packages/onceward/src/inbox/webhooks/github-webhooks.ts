@@ -30,7 +30,7 @@ export interface GithubWebhooksOptions {
  *
  * Limit: GitHub signs the body and nothing else, so there is no window of time for replays; see {@link GithubWebhooksOptions.id}.
  *
- * @throws `TypeError` for a missing secret, at once.
+ * @throws `TypeError` for a missing secret, or one of fewer than 16 bytes, at once.
  * @example
  * const webhooks = githubWebhooks({ secret: process.env['GITHUB_WEBHOOK_SECRET'] ?? '' })
  */

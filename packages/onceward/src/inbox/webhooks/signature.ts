@@ -110,6 +110,12 @@ export function fieldOf(payload: unknown, name: string): string | undefined {
 /** What a template makes of a variable that is not set: a secret that everybody knows. */
 const NO_SECRETS: ReadonlySet<string> = new Set(['', 'undefined', 'null'])
 
+/**
+ * The fewest bytes of a key. The tools of senders make more: 24 to 64 bytes are due by Standard Webhooks, and Stripe's have 38
+ * characters. GitHub takes whatever is typed, and who has seen one signed request can try short ones until one fits.
+ */
+const LEAST_BYTES = 16
+
 /** The secrets as a list of keys. @throws `TypeError` with the mend, and without the secret. */
 export function keysOf<S extends string | Uint8Array>(
   user: string,
@@ -123,9 +129,14 @@ export function keysOf<S extends string | Uint8Array>(
         ? secret === secret.trim() && !NO_SECRETS.has(secret)
         : secret instanceof Uint8Array
     const key = usable ? keyOf(secret) : undefined
-    if (key !== undefined && key.length > 0) return key
+    if (key === undefined || key.length === 0)
+      throw new TypeError(
+        `${user} needs a secret, as the sender shows it: a text without white space at its ends. Is the environment variable set?`,
+      )
+    if (key.length >= LEAST_BYTES) return key
     throw new TypeError(
-      `${user} needs a secret, as the sender shows it: a text without white space at its ends. Is the environment variable set?`,
+      `${user} needs a secret of at least ${LEAST_BYTES} bytes, this one has ${key.length} and can be guessed: make a long ` +
+        'random one where the sender is set up, such as that of `openssl rand -hex 32`',
     )
   })
   if (keys.length === 0) throw new TypeError(`${user} needs a secret; the list is empty`)

@@ -32,7 +32,7 @@ const BASE64 = /^(?:whsec_)?([A-Za-z0-9+/]+={0,2})$/
  * `svix-`. The id and the time are signed with the body, so that a captured request is good for `toleranceMs` only, and for
  * its own id.
  *
- * @throws `TypeError` for a missing or malformed secret, at once.
+ * @throws `TypeError` for a missing or malformed secret, or one of fewer than 16 bytes, at once.
  * @example
  * const webhooks = standardWebhooks({ secret: process.env['WEBHOOK_SECRET'] ?? '' })
  */

@@ -31,7 +31,7 @@ export interface StripeWebhooksOptions {
  *
  * Limit: Stripe may tell of one change by two events with different ids; compare the object then.
  *
- * @throws `TypeError` for a missing secret, at once.
+ * @throws `TypeError` for a missing secret, or one of fewer than 16 bytes, at once.
  * @example
  * const webhooks = stripeWebhooks({ secret: process.env['STRIPE_WEBHOOK_SECRET'] ?? '' })
  */

@@ -23,7 +23,7 @@ export type WebhookOutcome<T> = InboxOutcome<T> & { readonly event: WebhookEvent
  * import type { PoolClient } from 'pg'
  *
  * const receive = webhookReceiver({
- *   webhooks: stripeWebhooks({ secret: 'whsec_test' }),
+ *   webhooks: stripeWebhooks({ secret: process.env['STRIPE_WEBHOOK_SECRET'] ?? '' }),
  *   inbox: createInbox<PoolClient>({ db: pool, consumer: 'stripe' }),
  *   async handler(tx, event) {
  *     await tx.query('INSERT INTO events (id, type) VALUES ($1, $2)', [event.id, event.type])
