@@ -30,7 +30,7 @@ export function* stillAnswers(): SqlWork<boolean> {
 
 const PROBE: SqlStatement = { text: "SELECT '1' AS one", columns: ['one'] }
 
-/** Counts a failed attempt; answers the count, and whether the message is parked now. */
+/** Counts a failed attempt; answers the count, and whether the message is dead now. */
 export function* recordFailure(
   calls: InboxCalls,
   id: string,
@@ -42,13 +42,13 @@ export function* recordFailure(
   const attempts = Number(row?.['attempts'] ?? 0) + 1
   const dead = attempts >= maxAttempts
   const at = Number(row?.['now'])
-  const entry: FailureEntry = { at, event: dead ? 'parked' : 'failed', note: errorNote(error) }
+  const entry: FailureEntry = { at, event: dead ? 'dead' : 'failed', note: errorNote(error) }
   const deadAt = dead ? at : null
   yield* send(calls.setFailure(id, { attempts, deadAt, history: grown(row?.['history'], entry) }))
   return { attempts, dead }
 }
 
-/** Makes a parked message one that may be processed; answers whether it was parked. */
+/** Makes a dead message one that may be processed; answers whether it was dead. */
 export function* redriveMessage(calls: InboxCalls, id: string, reason: string): SqlWork<boolean> {
   const { rows } = yield* send(calls.lockFailure(id))
   const row = rows[0]

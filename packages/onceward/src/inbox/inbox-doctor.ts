@@ -15,7 +15,7 @@ const LATE_MS = 86_400_000
 
 /** The findings, each with its mend. */
 export function inboxFindings(facts: InboxFacts): readonly Finding[] {
-  return [retention(facts), purged(facts), parked(facts)]
+  return [retention(facts), purged(facts), dead(facts)]
 }
 
 function retention({ retentionMs, producerRetryMs, consumer }: InboxFacts): Finding {
@@ -52,13 +52,13 @@ function purged({ row, retentionMs }: InboxFacts): Finding {
   }
 }
 
-function parked({ row }: InboxFacts): Finding {
-  const dead = Number(row['dead'] ?? 0)
-  if (dead === 0) return { level: 'ok', check: 'parked', message: 'no message is parked' }
+function dead({ row }: InboxFacts): Finding {
+  const count = Number(row['dead'] ?? 0)
+  if (count === 0) return { level: 'ok', check: 'dead', message: 'no message is dead' }
   return {
     level: 'warn',
-    check: 'parked',
-    message: `${dead} ${dead === 1 ? 'message is' : 'messages are'} parked; look at inbox.failures(), and redrive what is mended`,
+    check: 'dead',
+    message: `${count} ${count === 1 ? 'message is' : 'messages are'} dead; look at inbox.failures(), and redrive what is mended`,
   }
 }
 

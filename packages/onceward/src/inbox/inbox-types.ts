@@ -16,7 +16,7 @@ export interface InboxOptions extends DatabaseOptions {
    */
   readonly retentionMs?: number
   /**
-   * After how many failed attempts a message is parked, and answered with `dead`. Default: never, the broker decides. Only
+   * After how many failed attempts a message is dead, and answered with `dead`. Default: never, the broker decides. Only
    * handlers that throw are counted: for messages that kill the process, set the delivery limit of the broker.
    */
   readonly maxAttempts?: number
@@ -39,7 +39,7 @@ export interface Duplicate {
   readonly outcome: 'duplicate'
 }
 
-/** The message has failed `maxAttempts` times and is parked; nothing of it took effect. */
+/** The message has failed `maxAttempts` times and is dead; nothing of it took effect. */
 export interface Dead {
   readonly outcome: 'dead'
   readonly attempts: number
@@ -60,7 +60,7 @@ export interface BatchOutcome<M, T> {
   readonly fresh: readonly M[]
   /** Those that were processed before, or came twice in the batch. */
   readonly duplicates: readonly M[]
-  /** Those that are parked. */
+  /** Those that are dead. */
   readonly dead: readonly M[]
 }
 
@@ -68,7 +68,7 @@ export interface BatchOutcome<M, T> {
 export interface FailureEntry {
   /** The server's time, in ms since the epoch. */
   readonly at: number
-  readonly event: 'failed' | 'parked' | 'redriven'
+  readonly event: 'failed' | 'dead' | 'redriven'
   /** What was thrown, or who has redriven it and why; at most 500 characters. */
   readonly note: string
 }
@@ -87,7 +87,7 @@ export interface FailedMessage {
 
 /** Which failed messages are listed. */
 export interface FailureQuery {
-  /** Only those that are parked. Default true. */
+  /** Only those that are dead. Default true. */
   readonly deadOnly?: boolean
   /** At most so many, 1 to 1,000. Default 100. */
   readonly limit?: number
@@ -135,7 +135,7 @@ export interface Inbox<Tx = unknown> {
   /** Lists messages that have failed, in the order of their ids. */
   failures(query?: FailureQuery): Promise<readonly FailedMessage[]>
   /**
-   * Lets a parked message be processed again, with all its attempts; its history says so. Answers whether it was parked. The
+   * Lets a dead message be processed again, with all its attempts; its history says so. Answers whether it was dead. The
    * inbox keeps no bodies: have the broker deliver it again.
    */
   redrive(message: InboxMessage, note: { readonly reason: string }): Promise<boolean>

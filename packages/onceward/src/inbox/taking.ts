@@ -7,7 +7,7 @@ import type { InboxCalls } from './inbox-calls.ts'
 export interface Taken {
   /** Not seen before, and to be processed in this transaction. */
   readonly fresh: ReadonlySet<string>
-  /** Parked, with their attempts; not taken. */
+  /** Dead, with their attempts; not taken. */
   readonly dead: ReadonlyMap<string, number>
 }
 
@@ -15,7 +15,7 @@ export interface Taken {
 export interface Taking {
   readonly calls: InboxCalls
   readonly random: Random
-  /** Whether failures are counted, so that parked messages are left out. */
+  /** Whether failures are counted, so that dead messages are left out. */
   readonly counts: boolean
 }
 
@@ -59,7 +59,7 @@ function* freshOf(
   return idsOf(answer.rows)
 }
 
-/** Leaves out the parked ones; of the others it forgets that they have failed, if this transaction commits. */
+/** Leaves out the dead ones; of the others it forgets that they have failed, if this transaction commits. */
 function* withoutDead(calls: InboxCalls, taken: ReadonlySet<string>): SqlWork<Taken> {
   const ids = [...taken].sort(byBytes)
   const { rows } = yield* send(calls.failed(ids))

@@ -37,7 +37,7 @@ export interface OutboxEvent {
  */
 export type EventState = 'ready' | 'leased' | 'waiting' | 'dead' | 'sent'
 
-/** What became of an event once, oldest first; the last 20 are kept. */
+/** What became of an event once, oldest first; the latest 16 are kept. */
 export interface EventHistoryEntry {
   /** In ms since the epoch, by the server's clock, give or take. */
   readonly at: number

@@ -1,15 +1,13 @@
 import type { Clock } from '../core/clock.ts'
 import { isOncewardError } from '../core/errors.ts'
 import { type Reading, readClock } from '../core/lease-clock.ts'
+import { MAX_HISTORY } from '../core/operation.ts'
 import { ask, jsonRowsText, type SqlDatabase } from '../drivers/database/index.ts'
 import { claimStatements } from './claim-statements.ts'
 import { type Row, storedEvent, text, whole } from './event-columns.ts'
 import type { EventHistoryEntry, StoredEvent } from './outbox-types.ts'
 import { settleStatements } from './settle-statements.ts'
 import { inOrder, listText } from './sql-of.ts'
-
-/** How many entries of a history are kept. */
-const MAX_HISTORY = 20
 
 /** What a relay has taken is told by. */
 export interface Holding {

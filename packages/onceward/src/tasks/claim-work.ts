@@ -149,7 +149,7 @@ function isEndOf(ending: Ending, { state, problem, history }: TaskRecord): boole
     case 'hold':
       return state === 'held' && latest === 'held' && !isLapse(problem)
     case 'thrown':
-      return latest === 'retried' || ((latest === 'died' || latest === 'cancelled') && !isLapse(problem))
+      return latest === 'retried' || ((latest === 'dead' || latest === 'cancelled') && !isLapse(problem))
     case 'released':
       return latest === 'released'
   }

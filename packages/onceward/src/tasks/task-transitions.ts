@@ -83,7 +83,7 @@ function retried(
   note?: string,
 ): TaskRecord {
   if (record.cancel !== null) return moved(record, 'cancelled', now, 'cancelled', record.cancel)
-  if (record.attempt >= record.maxAttempts) return moved(record, 'dead', now, 'died', note)
+  if (record.attempt >= record.maxAttempts) return moved(record, 'dead', now, 'dead', note)
   return moved({ ...record, runAt: now + delayMs }, 'pending', now, event, note)
 }
 

@@ -67,7 +67,7 @@ export interface TaskEvent {
     | 'lapsed'
     | 'released'
     | 'failed'
-    | 'died'
+    | 'dead'
     | 'held'
     | 'cancel-asked'
     | 'cancelled'

@@ -72,7 +72,7 @@ await describeWith('redis', 'bullmqProcessor', ({ redis }) => {
     expect((await queue.getJob(jobs[0]?.id ?? ''))?.returnvalue).toEqual({ sent: 'a' })
   })
 
-  it('fails a parked job for good, with attempts left', async () => {
+  it('fails a dead job for good, with attempts left', async () => {
     const dead: (string | undefined)[] = []
     const processor = bullmqProcessor(
       kit.watched(),
@@ -86,7 +86,7 @@ await describeWith('redis', 'bullmqProcessor', ({ redis }) => {
     await expect.poll(() => stateOf(id), { timeout }).toBe('failed')
     const job = await queue.getJob(id ?? '')
     expect(job?.attemptsMade).toBe(3)
-    expect(job?.failedReason).toMatch(/parked after 3 failed attempts/)
+    expect(job?.failedReason).toMatch(/dead after 3 failed attempts/)
     expect(dead).toEqual([id])
     expect(kit.effects()).toEqual([])
   })

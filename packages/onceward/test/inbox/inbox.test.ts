@@ -281,7 +281,7 @@ await onEachDatabase('an inbox', (open) => {
         throw new Error(note)
       })
 
-    it('is parked after maxAttempts, with its history, and goes through after it was redriven', async () => {
+    it('is dead after maxAttempts, with its history, and goes through after it was redriven', async () => {
       const inbox = kit.inbox({ maxAttempts: 2 })
       await expect(inbox.process('p', poison('first'))).rejects.toThrow('first')
       expect(await inbox.failures()).toEqual([])
@@ -298,7 +298,7 @@ await onEachDatabase('an inbox', (open) => {
           deadAt: expect.any(Number),
           history: [
             { event: 'failed', note: 'Error: first' },
-            { event: 'parked', note: 'Error: second' },
+            { event: 'dead', note: 'Error: second' },
           ],
         },
       ])
@@ -384,10 +384,10 @@ await onEachDatabase('an inbox', (open) => {
       level: 'fail',
       message: expect.stringMatching(/after 1 h.*for 3 d.*Raise retentionMs/),
     })
-    expect((await inbox.doctor()).map(({ check }) => check)).toEqual(['retention', 'purge', 'parked'])
+    expect((await inbox.doctor()).map(({ check }) => check)).toEqual(['retention', 'purge', 'dead'])
     await inbox.process('p', () => {
       throw new Error('boom')
     })
-    expect((await inbox.doctor()).find(({ check }) => check === 'parked')).toMatchObject({ level: 'warn' })
+    expect((await inbox.doctor()).find(({ check }) => check === 'dead')).toMatchObject({ level: 'warn' })
   })
 })

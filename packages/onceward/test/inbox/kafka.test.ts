@@ -90,7 +90,7 @@ describe('kafkaMessages', () => {
     expect(consumer.resolved).toEqual([0, 1, 2, 0, 1, 2])
   })
 
-  it('stays at a message that fails, and goes on when it is parked', async () => {
+  it('stays at a message that fails, and goes on when it is dead', async () => {
     const dead: string[] = []
     const run = kafkaMessages(
       kit.watched(),
@@ -153,7 +153,7 @@ describe('kafkaBatches', () => {
     expect(kit.effects()).toEqual(['0', '1', '2', '3', '4', '5'])
   })
 
-  it('does a piece that fails message by message, and parks the poison alone', async () => {
+  it('does a piece that fails message by message, and has the poison alone dead', async () => {
     const dead: string[] = []
     const run = batches(
       (offset) => {
@@ -168,7 +168,7 @@ describe('kafkaBatches', () => {
     expect(dead).toEqual(['2'])
     expect(kit.effects()).toEqual(['0', '1', '3', '4'])
     expect(consumer.resolved.at(-1)).toBe(4)
-    // Fetched again, the parked one holds nobody up.
+    // Fetched again, the dead one holds nobody up.
     await consumer.batch(messages(6))
     expect(kit.effects()).toEqual(['0', '1', '3', '4', '5'])
     expect(consumer.resolved.at(-1)).toBe(5)

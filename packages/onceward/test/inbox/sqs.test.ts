@@ -52,7 +52,7 @@ describe('sqsHandler', () => {
     expect(kit.effects()).toEqual(['a'])
   })
 
-  it('leaves a parked message to the dead letter queue, or drops it', async () => {
+  it('leaves a dead message to the dead letter queue, or drops it', async () => {
     const dead: string[] = []
     const onDead = (record: Record) => void dead.push(record.messageId)
     const handle = handler({ onDead })

@@ -130,6 +130,18 @@ await onEachDatabase('what relays cannot publish', (open: () => Promise<Database
     expect(history?.map(({ event }) => event)).toEqual(['lapsed', 'dead'])
   })
 
+  it('keeps the latest 16 entries of a history', async () => {
+    const own = await start()
+    const [id = ''] = await own.add({ topic: 't', payload: 1 })
+    const publish = () => {
+      throw new Error('poison')
+    }
+    own.relay({ publish, maxAttempts: 18, backOffMs: 1, maxBackOffMs: 1 })
+    await until('dead', async () => (await own.outbox.get(id))?.state === 'dead')
+    const attempts = (await own.outbox.get(id))?.history.map(({ attempt }) => attempt)
+    expect(attempts).toEqual(Array.from({ length: 16 }, (_, index) => index + 3))
+  })
+
   it('sets aside an event that was damaged, and publishes the others', async () => {
     const own = await start()
     const seen: unknown[] = []

@@ -72,7 +72,7 @@ export function workerCases(open: () => Promise<DatabaseRig>): void {
     })
     const dead = await tasks.get(task.id)
     expect(dead).toMatchObject({ state: 'dead', attempt: 3, maxAttempts: 3 })
-    expect(dead?.history.map(({ event }) => event)).toEqual(['retried', 'retried', 'died'])
+    expect(dead?.history.map(({ event }) => event)).toEqual(['retried', 'retried', 'dead'])
   })
 
   it('redrives a dead letter with as many attempts as it had, and keeps its history', async () => {

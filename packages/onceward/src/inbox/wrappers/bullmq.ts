@@ -19,7 +19,7 @@ export interface BullmqOptions<J, T> extends WrapperOptions<J> {
  * Makes a processor for a `Worker` of BullMQ. A job that has stalled, or whose worker has died after the commit, runs again by
  * BullMQ's rules; its effect does not.
  *
- * What the handler throws is thrown on: attempts and back-off are BullMQ's (`attempts`, `backoff`). A parked job fails for good.
+ * What the handler throws is thrown on: attempts and back-off are BullMQ's (`attempts`, `backoff`). A dead job fails for good.
  * A job that is added again under the same `jobId` is another one; give `id` to have them taken for the same.
  *
  * @example
@@ -46,7 +46,7 @@ export function bullmqProcessor<J extends BullmqJob, T, Tx = unknown>(
       if (outcome.outcome === 'processed') return outcome.value
       if (outcome.outcome === 'duplicate') return await options.onDuplicate?.(job)
       await options.onDead?.(job, outcome)
-      throw new UnrecoverableError(`the job is parked after ${outcome.attempts} failed attempts`, {
+      throw new UnrecoverableError(`the job is dead after ${outcome.attempts} failed attempts`, {
         cause: outcome.cause,
       })
     } catch (error) {

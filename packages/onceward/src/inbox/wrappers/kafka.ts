@@ -33,7 +33,7 @@ export interface KafkaOptions<M> extends WrapperOptions<M> {
 
 /**
  * Wraps work on one message for `consumer.run` of kafkajs. What the work throws is thrown on: kafkajs tries again, and stays at
- * that message until it goes through or is parked.
+ * that message until it goes through or is dead.
  *
  * @example
  * import type { PoolClient } from 'pg'
@@ -67,7 +67,7 @@ export function kafkaMessages<P extends KafkaMessagePayload, Tx = unknown>(
 
 /**
  * Wraps work on many messages for `consumer.run` of kafkajs: pieces of a batch in one transaction each. A piece that fails is
- * done again message by message, so that one poison message holds up, or parks, only itself.
+ * done again message by message, so that one poison message holds up only itself.
  *
  * It resolves offsets after their commit, sends heartbeats between pieces, and stops where kafkajs is stopping or has sought
  * elsewhere. `eachBatchAutoResolve` is off, because kafkajs would skip what was left then: spread the answer into `run`.
@@ -112,7 +112,7 @@ export function kafkaBatches<R extends KafkaRecord, Tx = unknown>(
             for (const { record } of piece.slice(0, 1)) options.onError?.(error, record)
             return undefined
           })
-        // Those that are parked are told of one by one, like those of a piece that has failed.
+        // Those that are dead are told of one by one, like those of a piece that has failed.
         const alone = together?.dead.length === 0 ? piece.slice(-1) : piece
         for (const { id, record } of alone) {
           if (alone === piece && !goesOn()) return

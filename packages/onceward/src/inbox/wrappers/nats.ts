@@ -24,7 +24,7 @@ export interface NatsOptions<M> extends WrapperOptions<M> {
 
 /**
  * Processes messages of JetStream one after another, until `messages` ends: acknowledged after the commit of their effects, kept
- * from being redelivered while their handler runs, delivered again when it throws. A parked message is terminated.
+ * from being redelivered while their handler runs, delivered again when it throws. A dead message is terminated.
  *
  * Run several for more at once; they may share an inbox.
  *

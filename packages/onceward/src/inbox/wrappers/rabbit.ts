@@ -47,7 +47,7 @@ export interface RabbitConsumer {
  * Consumes a queue of RabbitMQ: each message is acknowledged after the commit of its effect, so that what a crash leaves
  * unacknowledged comes again and is known. Set `channel.prefetch`: so many are processed at once.
  *
- * A parked message, and one without an id, goes to the dead letter exchange.
+ * A dead message, and one without an id, goes to the dead letter exchange.
  *
  * @example
  * import type { PoolClient } from 'pg'

@@ -14,7 +14,7 @@ export interface SqsBatchResponse {
 /** Options of `sqsHandler`. By default the id is `messageId`, which SQS gives each message that is sent. */
 export interface SqsOptions<R> extends WrapperOptions<R> {
   /**
-   * What becomes of a parked message: `fail` (the default) lets SQS move it to the dead letter queue after `maxReceiveCount`;
+   * What becomes of a dead message: `fail` (the default) lets SQS move it to the dead letter queue after `maxReceiveCount`;
    * `drop` deletes it, after `onDead`.
    */
   readonly dead?: 'fail' | 'drop'

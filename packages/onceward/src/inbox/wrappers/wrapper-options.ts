@@ -9,7 +9,7 @@ export type ProcessingInbox<Tx> = Pick<Inbox<Tx>, 'process'>
 export interface WrapperOptions<M> {
   /** The id of a message: the same in each delivery of it, and in no other message. Default: as the wrapper says. */
   readonly id?: (message: M) => string | undefined
-  /** Called, and awaited, when a message is parked by `maxAttempts`, before the broker is told. */
+  /** Called, and awaited, when a message is dead by `maxAttempts`, before the broker is told. */
   readonly onDead?: (message: M, dead: Dead) => void | Promise<void>
   /** Told what a delivery has failed with. Must not throw. */
   readonly onError?: (error: unknown, message: M) => void
