@@ -4,11 +4,14 @@ import { gatherer, type Waiting } from './gather.ts'
 type Batch = readonly Waiting<number, string>[]
 
 /** Sends batches that are answered by hand. */
-function byHand(limits: { readonly maxBatch?: number; readonly maxInFlight?: number } = {}) {
+function byHand(
+  limits: { readonly maxBatch?: number; readonly maxInFlight?: number; readonly shared?: boolean } = {},
+) {
   const sent: { readonly batch: Batch; readonly end: (error?: Error) => void }[] = []
   const gathered = gatherer<number, string>({
     maxBatch: limits.maxBatch ?? 10,
     maxInFlight: limits.maxInFlight ?? 1,
+    shared: limits.shared ?? false,
     send: (batch) =>
       new Promise((resolve, reject) => {
         sent.push({ batch, end: (error) => (error ? reject(error) : resolve()) })
@@ -58,6 +61,18 @@ it('never has two calls of one key under way, and keeps their order', async () =
     answer(round)
   }
   expect(await Promise.all(answers)).toEqual(['a 1', 'a 2', 'a 3'])
+})
+
+it('sends calls of one key together, and beside each other, where they are shared', async () => {
+  const { gathered, turn, keysSent, answer } = byHand({ maxInFlight: 2, shared: true })
+  const answers = ['b', 'a', 'a'].map((key, index) => gathered.call(key, index))
+  await turn()
+  answers.push(gathered.call('a', 3))
+  await turn()
+  expect(keysSent(), 'nothing waits for a call of the same key').toEqual([['a', 'a', 'b'], ['a']])
+  answer(0)
+  answer(1)
+  expect(await Promise.all(answers)).toEqual(['b 0', 'a 1', 'a 2', 'a 3'])
 })
 
 it('bounds a batch, the oldest calls first', async () => {

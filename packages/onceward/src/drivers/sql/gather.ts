@@ -1,6 +1,6 @@
 /** One call that waits to be sent with others. */
 export interface Waiting<Ask, Reply> {
-  /** Two calls of one key never share a batch. */
+  /** Two calls of one key never share a batch, unless they are `shared`. */
   readonly key: string
   readonly ask: Ask
   readonly resolve: (reply: Reply) => void
@@ -20,6 +20,11 @@ export interface Gathering<Ask, Reply> {
   readonly maxInFlight: number
   /** Shared by gatherers that send to the same server. Default: one of its own. */
   readonly load?: Load
+  /**
+   * Whether calls of one key may share a batch, and be on their way at the same time: calls that change nothing. Default
+   * false. Otherwise many who ask for one key wait for a round trip each, one after the other.
+   */
+  readonly shared?: boolean
   /** Sends a batch, sorted by key, and settles each of its calls. What it throws is thrown to those it left unsettled. */
   send(batch: readonly Waiting<Ask, Reply>[]): Promise<void>
 }
@@ -40,10 +45,10 @@ const SMALLEST_HALF = 32
  * - A lone call is sent at the end of the turn in which it was made: nothing waits for company.
  * - Batches are sorted by key, so that two of them never lock the same rows in different orders.
  * - Of two calls of one key the first goes first; the second is sent when the first was answered, so a batch can tell
- *   what the call before it has written.
+ *   what the call before it has written. Calls that are `shared` need not wait so.
  */
 export function gatherer<Ask, Reply>(gathering: Gathering<Ask, Reply>): Gatherer<Ask, Reply> {
-  const { maxBatch, maxInFlight, send, load = { inFlight: 0 } } = gathering
+  const { maxBatch, maxInFlight, send, load = { inFlight: 0 }, shared = false } = gathering
   let queue: Waiting<Ask, Reply>[] = []
   const underway = new Set<string>()
   const listeners: (() => void)[] = []
@@ -77,7 +82,7 @@ export function gatherer<Ask, Reply>(gathering: Gathering<Ask, Reply>): Gatherer
     const later: Waiting<Ask, Reply>[] = []
     for (const one of queue) {
       if (batch.length < most && !underway.has(one.key)) {
-        underway.add(one.key)
+        if (!shared) underway.add(one.key)
         batch.push(one)
       } else later.push(one)
     }

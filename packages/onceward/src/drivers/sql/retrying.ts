@@ -1,3 +1,4 @@
+import { backOffMs } from '../../core/back-off.ts'
 import type { Random, Timers } from '../../core/clock.ts'
 import { pause } from '../../core/pause.ts'
 
@@ -11,8 +12,8 @@ export interface Retrying {
   isTransient(error: unknown): boolean
 }
 
-const FIRST_PAUSE_MS = 2
-const LONGEST_PAUSE_MS = 200
+/** The longest that a pause may be, in ms: each is a random part of it. */
+const PAUSES = { first: 4, most: 200 }
 
 /** Runs `body` until it succeeds, fails for good, or has been tried often enough. The pauses grow, with jitter. */
 export async function retrying<T>(how: Retrying, body: (attempt: number) => Promise<T>): Promise<T> {
@@ -22,7 +23,6 @@ export async function retrying<T>(how: Retrying, body: (attempt: number) => Prom
     } catch (error) {
       if (attempt >= how.tries || !how.isTransient(error)) throw error
     }
-    const most = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** attempt)
-    await pause(how, most * how.random.fraction())
+    await pause(how, backOffMs(PAUSES, attempt - 1) * how.random.fraction())
   }
 }

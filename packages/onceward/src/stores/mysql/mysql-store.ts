@@ -8,7 +8,6 @@ import type {
   TransactionalStore,
 } from '../../core/store.ts'
 import { type Atomically, transitionMethods } from '../../core/transition-port.ts'
-import { isExpired } from '../../core/transitions.ts'
 import {
   asciiJson,
   foundSchema,
@@ -23,20 +22,14 @@ import {
   promisePool,
   whereOf,
 } from '../../drivers/mysql/index.ts'
-import {
-  copyOfOutcome,
-  copyOfStep,
-  gatherer,
-  lockedBatches,
-  type Mark,
-  pollWatch,
-} from '../../drivers/sql/index.ts'
+import { copyOfOutcome, copyOfStep, lockedBatches, type Mark, pollWatch } from '../../drivers/sql/index.ts'
 import { claimCalls } from './claim-calls.ts'
 import { mysqlCatalog } from './mysql-catalog.ts'
 import { doctorFindings } from './mysql-doctor.ts'
 import { mysqlSeen } from './mysql-seen.ts'
 import { checkedOptions, type MysqlStoreOptions } from './mysql-store-options.ts'
 import { ownerCalls } from './owner-calls.ts'
+import { readCalls } from './read-calls.ts'
 import { READ_MARKS } from './record-statements.ts'
 import { recordTable } from './record-table.ts'
 import type { StoreContext } from './store-context.ts'
@@ -129,19 +122,7 @@ export function mysqlStoreOf<Tx>(
       for (const { after } of changes) if (after.state !== 'running') waiters.wake(after.id.digest)
     },
   })
-  const reads = gatherer<undefined, Awaited<ReturnType<OperationStore['get']>>>({
-    maxBatch: settings.maxBatch,
-    maxInFlight: settings.maxInFlight,
-    async send(batch) {
-      const digests = batch.map((one) => one.key)
-      const found = await ownStatement(context, (session) => table.read(session, digests))
-      for (const { key, resolve, reject } of batch) {
-        const at = found.get(key)
-        if (at && 'fault' in at) reject(at.fault)
-        else resolve(at && !isExpired(at.record, at.now) ? at.record : undefined)
-      }
-    },
-  })
+  const reads = readCalls(context)
 
   /** Runs a call once the store is ready; what the driver throws becomes an error of ours. */
   const call = async <T>(body: () => T | Promise<T>, anySchema = false): Promise<T> => {

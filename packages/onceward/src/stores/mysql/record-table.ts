@@ -17,6 +17,8 @@ import { CREATE, LOCK, OVERWRITE, READ, WRITE_AUDIT } from './record-statements.
 export interface RecordTable {
   /** Reads what is committed, and the time in ms at which it was read. */
   read(session: SqlSession, digests: readonly string[]): Promise<ReadonlyMap<string, Found & { now: number }>>
+  /** The same rows, of which {@link RecordTable.recordOf} makes records; the time is their `now`. */
+  rows(session: SqlSession, digests: readonly string[]): Promise<ReadonlyMap<string, Row>>
   /** The rows of the transaction that is open on `session`. */
   locked(session: SqlSession): LockedRecords
   /** Reads a row. @throws `STORE_CORRUPT`. */
@@ -33,11 +35,16 @@ export function recordTable(where: string, maxPacket: () => number): RecordTable
       return { fault }
     }
   }
+  const rowsOf = async (session: SqlSession, digests: readonly string[]) => {
+    const { rows } = await session.query(READ, [asciiJson(digests)])
+    return new Map(rows.map((row) => [digestOf(row), row]))
+  }
   return {
     recordOf,
+    rows: rowsOf,
     async read(session, digests) {
-      const { rows } = await session.query(READ, [asciiJson(digests)])
-      return new Map(rows.map((row) => [digestOf(row), { ...foundIn(row), now: Number(row['now']) }]))
+      const rows = await rowsOf(session, digests)
+      return new Map([...rows].map(([digest, row]) => [digest, { ...foundIn(row), now: Number(row['now']) }]))
     },
     locked: (session) => ({
       async lock(digests) {

@@ -7,10 +7,12 @@ import { closedError, type StoreContext } from './store-context.ts'
  * somebody's transaction has locked, a text that the database cannot hold) is halved until that call is alone.
  *
  * @param send - Sends a batch, and settles what it can answer. What it throws is told to those it left unsettled.
+ * @param options.shared - Whether calls of one key may share a batch, see {@link gatherer}.
  */
 export function sendBatches<Ask, Reply>(
   context: StoreContext,
   send: (batch: readonly Waiting<Ask, Reply>[]) => Promise<void>,
+  { shared = false }: { readonly shared?: boolean } = {},
 ): Gatherer<Ask, Reply> {
   const { maxBatch, maxInFlight } = context.settings
   const attempt = async (batch: readonly Waiting<Ask, Reply>[]): Promise<void> => {
@@ -34,6 +36,7 @@ export function sendBatches<Ask, Reply>(
     maxBatch,
     maxInFlight,
     load: context.load,
+    shared,
     async send(batch) {
       await settled(batch)
     },

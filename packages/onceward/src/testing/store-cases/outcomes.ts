@@ -162,6 +162,9 @@ export const outcomeCases: readonly StoreCase<OperationStore>[] = [
         'a replay shares no bytes with the record',
       )
       spoil(await a.get(id))
+      const [one, other] = await Promise.all([a.get(id), a.get(id)])
+      spoil(one)
+      sameOutcome(other?.outcome, outcomeOf('receipt'), 'two who read at the same time share no bytes')
       const record = await recordOf(a, id)
       sameOutcome(record.outcome, outcomeOf('receipt'), 'a read outcome is a copy')
       assert.equal(record.history.length, 2, 'a read history is a copy')

@@ -1,0 +1,35 @@
+import type { OperationRecord } from '../../core/operation.ts'
+import { isExpired } from '../../core/transitions.ts'
+import { ownStatement } from '../../drivers/mysql/index.ts'
+import { type Gatherer, gatherer } from '../../drivers/sql/index.ts'
+import type { StoreContext } from './store-context.ts'
+
+/**
+ * Makes the way of reading records: one statement for a batch, which takes no lock. Whoever asks for the same record at the
+ * same time is answered by the same row, each with a copy of its own.
+ */
+export function readCalls(context: StoreContext): Gatherer<undefined, OperationRecord | undefined> {
+  const { table, maxBatch, maxInFlight } = context
+  return gatherer<undefined, OperationRecord | undefined>({
+    maxBatch,
+    maxInFlight,
+    shared: true,
+    async send(batch) {
+      const digests = [...new Set(batch.map((one) => one.key))]
+      const byDigest = await ownStatement(context, (session) => table.rows(session, digests))
+      for (const { key, resolve, reject } of batch) {
+        const row = byDigest.get(key)
+        if (row === undefined) {
+          resolve(undefined)
+          continue
+        }
+        try {
+          const record = table.recordOf(row)
+          resolve(isExpired(record, Number(row['now'])) ? undefined : record)
+        } catch (error) {
+          reject(error)
+        }
+      }
+    },
+  })
+}
