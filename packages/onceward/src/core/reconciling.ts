@@ -1,4 +1,5 @@
 import { answerWithin } from './answer-within.ts'
+import { backOffMs } from './back-off.ts'
 import { downstreamKey } from './downstream-key.ts'
 import { callerScope } from './identity.ts'
 import { jittered } from './jittered.ts'
@@ -12,7 +13,7 @@ import type { ClaimReply, Resolution } from './store.ts'
 export type Held = Extract<ClaimReply, { state: 'held' }>
 
 /** The quiet time after the first unanswered question, and the longest one, in ms. */
-const BACK_OFF_MS = { first: 1000, most: 300_000 }
+const BACK_OFF = { first: 1000, most: 300_000 }
 
 /**
  * Asks `reconcile` what became of a held operation, if nobody else is asking, and decides it accordingly.
@@ -31,13 +32,13 @@ export async function reconcileHeld(
   // All callers of a room wait for this: a store that never answers must not keep them.
   const bounded = <T>(reply: Promise<T>): Promise<T> => answerWithin(engine, reply, engine.storeTimeoutMs)
   try {
-    const turn = { fence, asks, quietMs: reconcileTimeoutMs + BACK_OFF_MS.first, holding: false }
+    const turn = { fence, asks, quietMs: reconcileTimeoutMs + BACK_OFF.first, holding: false }
     if (!(await bounded(engine.store.takeTurn(id, turn)))) return false
     const finding = await ask(engine, policy, id, held, input)
     const as = decision(finding, { id, policy })
     if (as === undefined) {
       engine.emit('reconcile-unknown', id, { attempt, fence })
-      const quietMs = jittered(engine.random, Math.min(BACK_OFF_MS.most, BACK_OFF_MS.first * 2 ** asks), 0.25)
+      const quietMs = jittered(engine.random, backOffMs(BACK_OFF, asks), 0.25)
       await bounded(engine.store.takeTurn(id, { fence, asks: asks + 1, quietMs, holding: true }))
       return false
     }

@@ -1,3 +1,4 @@
+import { backOffMs } from './back-off.ts'
 import { jittered } from './jittered.ts'
 import type { OperationId, Outcome } from './operation.ts'
 import type { KnownOutcome } from './outcome-cache.ts'
@@ -74,7 +75,7 @@ export function watch(engine: Engine, room: Room, id: OperationId, remainingMs: 
   room.watching ??= new Promise((resolve) => {
     const { store, timers, random } = engine
     const pace = store.watch && store.capabilities.push ? LOOK_AGAIN_MS.pushed : LOOK_AGAIN_MS.polled
-    const lookAgainMs = jittered(random, Math.min(pace.most, pace.first * 2 ** room.looks++), 0.25)
+    const lookAgainMs = jittered(random, backOffMs(pace, room.looks++), 0.25)
     const controller = new AbortController()
     const end = () => {
       delete room.watching

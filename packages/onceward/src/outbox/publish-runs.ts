@@ -1,3 +1,4 @@
+import { backOffMs } from '../core/back-off.ts'
 import { errorNote } from '../core/error-note.ts'
 import { jittered } from '../core/jittered.ts'
 import type { EventHistoryEntry } from './outbox-types.ts'
@@ -57,7 +58,7 @@ export function publishRuns(parts: RunParts): PublishRuns {
     settings.emit({ type: 'failed', ids: idsOf([lease]), attempt, error })
     const history = [...lease.history, entry(lease, 'failed', attempt, error)]
     // Aborted by the end of this relay: the next one need not wait, and has an attempt left.
-    const delay = stopping ? 0 : backOffMs(settings, attempt)
+    const delay = stopping ? 0 : retryDelayMs(settings, attempt)
     const tried = stopping ? Math.min(attempt, settings.maxAttempts - 1) : attempt
     return { lease, move: { state: 'waiting', blocks: true, tried, delay, history } }
   }
@@ -161,6 +162,9 @@ function idsOf(leases: readonly Lease[]): readonly string[] {
   return leases.flatMap(({ event }) => (event ? [event.id] : []))
 }
 
-function backOffMs({ random, backOffMs: first, maxBackOffMs }: RelaySettings, attempt: number): number {
-  return Math.round(jittered(random, Math.min(maxBackOffMs, first * 2 ** Math.min(attempt - 1, 40)), 0.25))
+function retryDelayMs(
+  { random, backOffMs: first, maxBackOffMs: most }: RelaySettings,
+  attempt: number,
+): number {
+  return Math.round(jittered(random, backOffMs({ first, most }, attempt - 1), 0.25))
 }

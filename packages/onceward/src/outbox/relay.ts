@@ -1,3 +1,4 @@
+import { backOffMs } from '../core/back-off.ts'
 import { atLeast } from '../core/known-fields.ts'
 import type { ChangeHints } from '../drivers/database/index.ts'
 import { publishRuns } from './publish-runs.ts'
@@ -132,8 +133,9 @@ export function createRelay(parts: RelayParts): Relay {
       }
       if (failures >= MANY_FAILURES) {
         // Nothing can be published, it seems: attempts are not to be used up for it.
-        const steps = Math.min(20, Math.floor(failures / MANY_FAILURES) - 1)
-        await rest(Math.min(MAX_PAUSE_MS, settings.maxBackOffMs, settings.backOffMs * 2 ** steps))
+        const most = Math.min(MAX_PAUSE_MS, settings.maxBackOffMs)
+        const pauses = Math.floor(failures / MANY_FAILURES) - 1
+        await rest(backOffMs({ first: settings.backOffMs, most }, pauses))
         if (isStopping) return
       }
       try {
@@ -153,7 +155,7 @@ export function createRelay(parts: RelayParts): Relay {
       } catch (error) {
         settings.emit({ type: 'error', ids: [], error })
         errors += 1
-        await rest(Math.min(MAX_PAUSE_MS, settings.pollMs * 2 ** Math.min(errors - 1, 10)))
+        await rest(backOffMs({ first: settings.pollMs, most: MAX_PAUSE_MS }, errors - 1))
       }
     }
   }

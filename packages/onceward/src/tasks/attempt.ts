@@ -4,7 +4,7 @@ import { type Reading, readClock } from '../core/lease-clock.ts'
 import { failureOf } from '../core/outcomes.ts'
 import { valueCodec } from '../core/value-codec.ts'
 import { verdictOn } from '../core/verdict.ts'
-import { backoffMs } from './task-ledger.ts'
+import { retryDelayMs } from './task-ledger.ts'
 import { type TaskRecord, viewOf } from './task-record.ts'
 import type { Ending } from './task-transitions.ts'
 import type { TaskHandler, TaskRun } from './worker-types.ts'
@@ -90,7 +90,7 @@ function thrown(record: TaskRecord, error: unknown, random: Random): Ending {
   if (verdict?.kind === 'final') return { kind: 'failed', failure: failureOf(error, verdict.effect) }
   const failure = failureOf(error, verdict?.kind === 'no-effect' ? 'none' : 'unknown')
   if (failure.effect === 'unknown' && record.policy.onError === 'hold') return { kind: 'hold', failure }
-  return { kind: 'thrown', failure, delayMs: backoffMs(record.policy.backoff, record.attempt, random) }
+  return { kind: 'thrown', failure, delayMs: retryDelayMs(record.policy.backoff, record.attempt, random) }
 }
 
 /** The effect has happened: a value that cannot be kept is no failure. */

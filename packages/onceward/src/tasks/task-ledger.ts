@@ -1,3 +1,4 @@
+import { backOffMs } from '../core/back-off.ts'
 import type { Random } from '../core/clock.ts'
 import { isOncewardError, OncewardError } from '../core/errors.ts'
 import { jittered } from '../core/jittered.ts'
@@ -271,19 +272,17 @@ export function* sweepWork(ledger: TaskLedger, limit: number): SqlWork<readonly 
   const lapsed = [...legible(ledger, rows, (row) => lockedIn(row, ledger.database.where))]
   const changes = lapsed.map(({ record, now }) => ({
     from: record,
-    to: lapse(record, now, backoffMs(record.policy.backoff, record.attempt, ledger.random)),
+    to: lapse(record, now, retryDelayMs(record.policy.backoff, record.attempt, ledger.random)),
   }))
   yield* writeChanges(ledger, changes)
   return changes.map(({ to }) => to)
 }
 
 /** How long to wait after so many attempts, in whole ms, with jitter. */
-export function backoffMs(backoff: Backoff | undefined, attempts: number, random: Random): number {
-  const { initialMs = 1000, maxMs = 300_000, factor = 2 } = backoff ?? {}
-  // Never infinite: zero times that is no number.
-  const growth = Math.min(factor ** (attempts - 1), Number.MAX_VALUE)
-  const pauseMs = Math.min(maxMs, initialMs * growth)
-  return Math.round(Math.min(maxMs, jittered(random, pauseMs, 0.2)))
+export function retryDelayMs(backoff: Backoff | undefined, attempts: number, random: Random): number {
+  const { initialMs: first = 1000, maxMs: most = 300_000, factor = 2 } = backoff ?? {}
+  const pauseMs = backOffMs({ first, most, factor }, attempts - 1)
+  return Math.round(Math.min(most, jittered(random, pauseMs, 0.2)))
 }
 
 /** A limit as drivers take it. */

@@ -1,3 +1,4 @@
+import { backOffMs } from '../core/back-off.ts'
 import type { Clock, Random, Timers } from '../core/clock.ts'
 import { isLasting, isOncewardError } from '../core/errors.ts'
 import { jittered } from '../core/jittered.ts'
@@ -205,7 +206,7 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
         trouble(error)
         strayUntil = clock.monotonic() + 2 * leaseMs
         if (stopping || isOncewardError(error, 'CLOSED')) return
-        const pauseMs = Math.min(MAX_TROUBLE_PAUSE_MS, pollMs * 2 ** Math.min(troubles++, 10))
+        const pauseMs = backOffMs({ first: pollMs, most: MAX_TROUBLE_PAUSE_MS }, troubles++)
         await wake.listen().orAfter(jittered(random, pauseMs))
       }
     }

@@ -8,7 +8,7 @@ import { driveSync } from '../../src/drivers/database/sql-work.ts'
 import { openSqlite } from '../../src/drivers/sqlite/index.ts'
 import { createTasks, type TasksOptions, type WorkerOptions } from '../../src/tasks/index.ts'
 import { wantedTask } from '../../src/tasks/new-task.ts'
-import { backoffMs, createWork, taskLedger } from '../../src/tasks/task-ledger.ts'
+import { createWork, retryDelayMs, taskLedger } from '../../src/tasks/task-ledger.ts'
 import { taskOf, until } from './tasks-kit.ts'
 
 describe('tasks that are used wrongly', () => {
@@ -166,7 +166,7 @@ describe('tasks that are used wrongly', () => {
     ]
     for (const policy of policies) {
       for (const attempts of [1, 2, 104, 1025, 1_000_000]) {
-        const pauseMs = backoffMs(policy, attempts, systemRandom)
+        const pauseMs = retryDelayMs(policy, attempts, systemRandom)
         expect(Number.isSafeInteger(pauseMs), JSON.stringify([policy, attempts, pauseMs])).toBe(true)
       }
     }

@@ -1,3 +1,4 @@
+import { backOffMs } from '../../core/back-off.ts'
 import type { Random, Timers } from '../../core/clock.ts'
 import { jittered } from '../../core/jittered.ts'
 import { pause } from '../../core/pause.ts'
@@ -12,8 +13,8 @@ export interface Pausing {
 /** How often a transaction of our own is tried that others have undone. */
 const MAX_TRIES = 8
 
-/** The longest pause before another try, in ms. */
-const MAX_PAUSE_MS = 100
+/** The pauses before other tries, in ms. */
+const PAUSES = { first: 2, most: 100 }
 
 /** Runs a transaction of our own, again when a deadlock or a conflict has undone it. */
 export function ownTransaction<T>(
@@ -37,5 +38,5 @@ export async function whileInConflict<T>(context: Pausing, body: () => Promise<T
 
 /** Waits before try `attempt` (from 0) is repeated: longer each time, with jitter so that those in conflict part. */
 export function backOff({ settings }: Pausing, attempt: number): Promise<void> {
-  return pause(settings, jittered(settings.random, Math.min(MAX_PAUSE_MS, 2 ** Math.min(attempt + 1, 10))))
+  return pause(settings, jittered(settings.random, backOffMs(PAUSES, attempt)))
 }

@@ -1,15 +1,16 @@
+import { backOffMs } from '../../core/back-off.ts'
 import { OncewardError } from '../../core/errors.ts'
 import { jittered } from '../../core/jittered.ts'
 import { pause } from '../../core/pause.ts'
 import type { SqliteContext } from './sqlite-context.ts'
 import { failure, isBusy, sqliteFailure } from './sqlite-errors.ts'
 
-/** The longest pause between two tries for the write lock, in ms. */
-const MAX_PAUSE_MS = 25
+/** The pauses between two tries for the write lock, in ms. */
+const PAUSES = { first: 1, most: 25 }
 
 /** How long to wait before try `attempt` (from 0), in ms: growing, with jitter so that processes do not march in step. */
 export function pauseMs(context: SqliteContext, attempt: number): number {
-  return jittered(context.random, Math.min(MAX_PAUSE_MS, 2 ** Math.min(attempt, 10)))
+  return jittered(context.random, backOffMs(PAUSES, attempt))
 }
 
 /**

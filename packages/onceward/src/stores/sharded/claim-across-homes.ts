@@ -1,4 +1,5 @@
 import { answerWithin } from '../../core/answer-within.ts'
+import { backOffMs } from '../../core/back-off.ts'
 import type { Random, Timers } from '../../core/clock.ts'
 import { jittered } from '../../core/jittered.ts'
 import type { Claim } from '../../core/operation.ts'
@@ -20,8 +21,8 @@ export type Left = Map<Shard, number>
 /** How often one of two that have met looks again whether the other has left. */
 const LOOKS = 6
 
-/** The pause before such a look, in ms: 2 to 6 at first, doubled each time. */
-const FIRST_PAUSE_MS = 4
+/** The pauses before such looks, in ms: 2 to 6 at first, doubled each time. */
+const PAUSES = { first: 4, most: 100 }
 
 /** How long the giving back of a claim is waited for, in ms; it goes on in the background. */
 const GIVE_BACK_MS = 2000
@@ -104,7 +105,7 @@ async function mayKeep(pace: Pace, home: Shard, claim: Claim, others: readonly S
     // One of two that have met may stay. Whoever it is must see the other leave: it may have looked before we claimed.
     const waits = inTheWay.every((one) => one.record.state === 'running' && home.name < one.home.name)
     if (!waits || looks === LOOKS) return false
-    await pause(pace, jittered(pace.random, FIRST_PAUSE_MS * 2 ** (looks - 1)))
+    await pause(pace, jittered(pace.random, backOffMs(PAUSES, looks - 1)))
   }
 }
 
