@@ -1,26 +1,11 @@
-import type { WorkFaultKind } from './work-faults.ts'
+import type { Mutant } from '../harness/mutants.ts'
+import { PROCESS_FAULTS } from '../harness/trial-faults.ts'
 import type { LaneName } from './work-plan.ts'
 
-/** A text of the built library that is there once, and what takes its place. */
-export interface Edit {
-  readonly file: string
-  readonly find: string
-  readonly replace: string
-}
+/** A fault put into a copy of the built library; the trials of a lane have to notice it. */
+export type WorkMutant = Mutant & { readonly lane: LaneName }
 
-/** A fault put into a copy of the built library; the trials have to notice it. */
-export interface WorkMutant {
-  readonly name: string
-  readonly lane: LaneName
-  /** The store that shows it. */
-  readonly store: string
-  /** More than one where the library guards itself twice. */
-  readonly edits: readonly [Edit, ...Edit[]]
-  /** Only these faults happen, so that it shows sooner. Default: all of the store. */
-  readonly faults?: readonly WorkFaultKind[]
-}
-
-const STOPS: readonly WorkFaultKind[] = ['kill', 'stop', 'block']
+const STOPS = PROCESS_FAULTS
 
 const TOKENS = 'tokens/create-tokens.js'
 const TASK_SQL = 'drivers/pg/migrations/0003-tasks.sql'
@@ -76,8 +61,8 @@ export const WORK_MUTANTS: readonly WorkMutant[] = [
     edits: [
       {
         file: TASK_SQL,
-        find: "o.state = 'running' AND o.owner = j.owner AND o.attempt = j.attempt\n      AND (j.history",
-        replace: "o.state = 'running'\n      AND (j.history",
+        find: 'o.state = running AND o.owner = j.owner AND o.attempt = j.attempt\n      AND (j.history',
+        replace: 'o.state = running\n      AND (j.history',
       },
     ],
     faults: STOPS,

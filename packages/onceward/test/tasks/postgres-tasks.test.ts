@@ -111,6 +111,43 @@ await describeWhere('postgres', 'tasks on PostgreSQL', () => {
     })
   })
 
+  it('ends attempts and renews them by reading these alone, however many others run', async () => {
+    await pool.query('TRUNCATE onceward_tasks')
+    const tasks = createTasks({ db: pool })
+    const client = new pg.Client(pool.options)
+    await client.connect()
+    try {
+      const settle = (ids: readonly string[]) =>
+        client.query('SELECT * FROM onceward_task_settle($1)', [
+          JSON.stringify(
+            ids.map((id) => ({ id, owner: 'w', attempt: 1, state: 'done', attempts: 5, finished: 1 })),
+          ),
+        ])
+      const renew = (ids: readonly string[]) =>
+        client.query('SELECT * FROM onceward_task_renew($1)', [
+          JSON.stringify(ids.map((id) => ({ id, owner: 'w', attempt: 1, lease: 90_000 }))),
+        ])
+      // Their plans are made while there is nothing yet, as in the first moments of a worker.
+      await settle([])
+      await renew([])
+      await tasks.create(Array.from({ length: 1000 }, () => taskOf()))
+      const claimed = await client.query(`SELECT id FROM onceward_task_claim('["work"]', 1000, 'w', 60000)`)
+      const ids = claimed.rows.slice(0, 20).map(({ id }) => id as string)
+      const reads = `SELECT sum(idx_tup_fetch + seq_tup_read) AS read FROM pg_stat_xact_user_tables
+        WHERE relname = 'onceward_tasks'`
+      for (const call of [renew, settle]) {
+        await client.query('BEGIN')
+        const before = Number((await client.query(reads)).rows[0].read)
+        expect((await call(ids)).rows).toHaveLength(20)
+        expect(Number((await client.query(reads)).rows[0].read) - before).toBeLessThan(50)
+        await client.query('COMMIT')
+      }
+    } finally {
+      await client.end()
+      await tasks.close()
+    }
+  })
+
   it('gives back what it was given in an answer that was lost: it is run, and not held', async () => {
     await pool.query('TRUNCATE onceward_tasks')
     const lossy = new pg.Pool({ ...pool.options, max: 4 })

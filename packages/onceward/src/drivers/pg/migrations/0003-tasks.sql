@@ -35,7 +35,9 @@ CREATE INDEX onceward_tasks_by_state ON onceward_tasks (state, id) WHERE state N
 CREATE INDEX onceward_tasks_finished ON onceward_tasks (state, finished_at) WHERE finished_at IS NOT NULL;
 
 -- The calls of workers are functions so that their plans do not depend on what the planner believes of a table that was
--- empty a moment ago: rows are found by an index, always.
+-- empty a moment ago: rows are found by an index, always. Where ids are known it is the primary key, and two things see to
+-- that. As a variable the state is nothing that the planner could take the index of all that runs for. And of what is between
+-- two bounds it expects next to nothing, for which nothing else is as cheap; every attempt is between them.
 
 -- Gives due tasks to a worker, at most `most`, of the first of the actions that have any.
 CREATE FUNCTION onceward_task_claim(actions json, most integer, worker text, lease_ms bigint)
@@ -88,6 +90,7 @@ AS $$
 #variable_conflict use_column
 DECLARE
   ms bigint := floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+  running CONSTANT text := 'running';
 BEGIN
   RETURN QUERY
     UPDATE onceward_tasks AS o SET
@@ -97,8 +100,8 @@ BEGIN
     FROM json_to_recordset(acks) AS j(
       id uuid, owner text, attempt integer, state text, delay bigint, attempts integer, finished integer, result text, problem text,
       history text)
-    WHERE o.id = j.id AND o.state = 'running' AND o.owner = j.owner AND o.attempt = j.attempt
-      AND (j.history IS NULL OR o.cancel IS NULL)
+    WHERE o.id = j.id AND o.state = running AND o.owner = j.owner AND o.attempt = j.attempt
+      AND (j.history IS NULL OR o.cancel IS NULL) AND j.attempt BETWEEN 1 AND 2147483647
     RETURNING o.id;
 END $$;
 
@@ -117,10 +120,12 @@ AS $$
 #variable_conflict use_column
 DECLARE
   ms bigint := floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint;
+  running CONSTANT text := 'running';
 BEGIN
   RETURN QUERY
     UPDATE onceward_tasks AS o SET lease_until = greatest(o.lease_until, ms + j.lease)
     FROM json_to_recordset(beats) AS j(id uuid, owner text, attempt integer, lease bigint)
-    WHERE o.id = j.id AND o.state = 'running' AND o.owner = j.owner AND o.attempt = j.attempt AND o.lease_until > ms
+    WHERE o.id = j.id AND o.state = running AND o.owner = j.owner AND o.attempt = j.attempt
+      AND j.attempt BETWEEN 1 AND 2147483647 AND o.lease_until > ms
     RETURNING o.id, o.cancel;
 END $$;
