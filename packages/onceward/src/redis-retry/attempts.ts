@@ -1,6 +1,6 @@
 import type { Timers } from '../core/clock.ts'
 import { failure } from '../drivers/redis/index.ts'
-import type { RedisArgument, RedisLink } from '../drivers/redis/redis-link.ts'
+import type { RedisLink } from '../drivers/redis/redis-link.ts'
 import type { Lines } from './lines.ts'
 import { timeLimits } from './time-limits.ts'
 
@@ -17,11 +17,11 @@ export interface Attempts {
   /**
    * Waits for the connection and hands the command over, for at most `ms` altogether. Never rejects. What may be sent
    * late needs no `signal`, and is cheaper without. With `connectMs` the connection is waited for so long at most, and
-   * `ms` begins when the command is handed over.
+   * `ms` begins when the command is handed over. `sentAt` is when that is, on our monotonic clock in ms.
    */
   make<T>(
     ms: number,
-    run: (link: RedisLink, signal: AbortSignal | undefined) => Promise<T>,
+    run: (link: RedisLink, signal: AbortSignal | undefined, sentAt: number) => Promise<T>,
     options?: { readonly takesBack?: boolean; readonly connectMs?: number | undefined },
   ): Promise<Attempt<T>>
 }
@@ -83,7 +83,7 @@ export function attempts(lines: Lines, timers: Timers, monotonic: () => number):
           }
           sentAt = monotonic()
           try {
-            run(link, stop?.signal).then((reply) => {
+            run(link, stop?.signal, sentAt).then((reply) => {
               cancel()
               line.heardAt = monotonic()
               resolve({ kind: 'replied', reply })
@@ -118,14 +118,4 @@ function isErrorReply(error: Error): boolean {
     if (/^(?:ErrorReply|ReplyError)$/.test(at.constructor.name)) return true
   }
   return /^[A-Z]{2,}(?: |$)/.test(error.message)
-}
-
-/** The words that run a script by its digest, or by its text. */
-export function evalWords(
-  script: { readonly text: string; readonly sha: string },
-  whole: boolean,
-  keys: readonly RedisArgument[],
-  args: readonly RedisArgument[],
-): readonly RedisArgument[] {
-  return [whole ? 'EVAL' : 'EVALSHA', whole ? script.text : script.sha, String(keys.length), ...keys, ...args]
 }

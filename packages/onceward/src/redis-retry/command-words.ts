@@ -45,11 +45,14 @@ export function checkedOpId(opId: unknown): string | undefined {
 }
 
 /** A digest of commands, 96 bits as text: other words have another one. The name of a command counts in capitals. */
-export function digestOf(commands: readonly (readonly RedisArgument[])[], atomic: boolean): string {
+export function digestOf(
+  commands: readonly { readonly words: readonly RedisArgument[] }[],
+  atomic: boolean,
+): string {
   const hash = createHash('sha256')
   // Whose reply is a list is another operation than the one command in it.
   if (atomic) hash.update('atomic;')
-  for (const words of commands) {
+  for (const { words } of commands) {
     hash.update(`*${words.length};`)
     for (const [place, word] of words.entries()) {
       const bytes = typeof word === 'string' ? Buffer.from(place === 0 ? word.toUpperCase() : word) : word

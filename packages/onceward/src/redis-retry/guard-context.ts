@@ -22,7 +22,7 @@ export interface GuardedOperation {
   readonly slot: number
   /** About how much is sent for it, in bytes. */
   readonly bytes: number
-  /** Of the words; always the same where nobody else knows the name of the operation. */
+  /** Of the words; nothing where nobody else knows the name of the operation. */
   readonly digest: string
   /** Whether the caller named the operation, so that earlier calls may have sent it. */
   readonly named: boolean

@@ -90,9 +90,10 @@ export function beforeAttempt(course: GuardCourse): Outcome {
 export function attemptTerms(course: GuardCourse, attempt: number): AttemptTerms {
   if (course.deadline === 0) aim(course)
   const { context, operation, deadline, proofUntil, retentionMs } = course
+  const { maxReplyBytes, wait } = context.options
   // A replay writes nothing, so WAIT would speak of something else.
-  const touch = context.options.wait !== undefined && (attempt > 1 || operation.named)
-  return { touch, deadline, proofUntil, retentionMs }
+  const touch = wait !== undefined && (attempt > 1 || operation.named)
+  return { touch, deadline, proofUntil, retentionMs, maxReplyBytes }
 }
 
 /** What has to be known of the server was not told; nothing was sent by this attempt. */

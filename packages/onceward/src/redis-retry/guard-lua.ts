@@ -3,7 +3,7 @@ import { type RedisScript, redisScript } from '../drivers/redis/index.ts'
 /** How a marker begins, and what its first byte after that says. */
 export const MAGIC = 'OW1'
 
-/** Bytes of the digest that follows. */
+/** Bytes of the digest that follows where the operation has a name. */
 export const DIGEST_BYTES = 16
 
 /**
@@ -26,17 +26,13 @@ export const DIGEST_BYTES = 16
  *
  * A tombstone makes a refusal final even if the server's clock is set back, or a late attempt was sent long ago.
  *
- * `KEYS`: markers, each followed by the keys of its commands. `ARGV`: a head of the call (see {@link callHead}); then for
- * each operation its head (see {@link operationHead}) and its words; for several commands each with the number of its
- * words and how its reply is read before it. Heads are of fixed width: the server takes arguments slower than it cuts them.
+ * `KEYS`: markers, each followed by the keys of its commands. `ARGV`: for each operation its head (see
+ * {@link operationHead}) and its words; for several commands each with the number of its words and how its reply is read
+ * before it. Heads are of fixed width: the server takes arguments slower than it cuts them. One operation alone is
+ * answered as text, several as a list.
  */
 export function guardScript(): RedisScript {
   return redisScript(TEXT)
-}
-
-/** The head of a call: the largest reply that is kept, and how many operations follow. */
-export function callHead(maxReplyBytes: number, operations: number): string {
-  return `${fixed(maxReplyBytes, 10)}${operations}`
 }
 
 /** On what terms an attempt is made. */
@@ -48,6 +44,8 @@ export interface AttemptTerms {
   /** Until when an absent marker proves that nothing was executed, on the same clock. */
   readonly proofUntil: number
   readonly retentionMs: number
+  /** The largest reply that is kept. */
+  readonly maxReplyBytes: number
 }
 
 /**
@@ -57,6 +55,7 @@ export interface AttemptTerms {
  * @param exactly - Of one command: how a large integer is read exactly, by `GET` or `HGET`.
  * @param keys - How many there are, the marker included.
  * @param count - Words of the one command, or how many commands there are.
+ * @param digest - Of {@link DIGEST_BYTES}; nothing for what nobody else can name, which spares its marker that much.
  */
 export function operationHead(
   doing: 'c' | 'a' | 's',
@@ -64,9 +63,11 @@ export function operationHead(
   keys: number,
   count: number,
   digest: string,
-  { touch, deadline, proofUntil, retentionMs }: AttemptTerms,
+  { touch, deadline, proofUntil, retentionMs, maxReplyBytes }: AttemptTerms,
 ): string {
-  return `${doing}${touch ? 'w' : '-'}${exactly || '-'}${moment(deadline)}${moment(proofUntil)}${digest}${fixed(keys, 5)}${fixed(count, 5)}${retentionMs}`
+  const what = `${doing}${touch ? 'w' : '-'}${exactly || '-'}`
+  const sizes = `${fixed(maxReplyBytes, 10)}${fixed(keys, 5)}${fixed(count, 5)}`
+  return `${what}${moment(deadline)}${moment(proofUntil)}${sizes}${digest === '' ? '-' : 'n'}${digest}${retentionMs}`
 }
 
 /** A time in ms since the epoch in 13 digits: right until the year 2286. */
@@ -82,16 +83,18 @@ const TEXT = `
 local call, sub, find = redis.pcall, string.sub, string.find
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local largest = tonumber(sub(ARGV[1], 1, 10))
+local alone = #KEYS == tonumber(sub(ARGV[1], 40, 44))
 
 -- The common case first, with nothing made that it does not need: one command alone, never seen, answered simply.
 local ran, reply, failure = false, nil, nil
-if sub(ARGV[1], 11) == '1' and sub(ARGV[2], 1, 1) == 'c' and now <= tonumber(sub(ARGV[2], 4, 16)) then
-  local head = ARGV[2]
-  local set = call('SET', KEYS[1], '${MAGIC}p' .. sub(head, 30, 45), 'NX', 'PX', sub(head, 56))
+if alone and sub(ARGV[1], 1, 1) == 'c' and now <= tonumber(sub(ARGV[1], 4, 16)) then
+  local head = ARGV[1]
+  local cut = sub(head, 50, 50) == 'n' and 66 or 50
+  local digest = sub(head, 51, cut)
+  local set = call('SET', KEYS[1], '${MAGIC}p' .. digest, 'NX', 'PX', sub(head, cut + 1))
   failure = set and set.err
   if set and set.ok then
-    ran, reply = true, call(unpack(ARGV, 3))
+    ran, reply = true, call(unpack(ARGV, 2))
     local kind, body = type(reply), nil
     if kind == 'number' and reply < 100000000000000 and reply > -100000000000000 then
       body = ':' .. reply .. '\\r\\n'
@@ -102,9 +105,9 @@ if sub(ARGV[1], 11) == '1' and sub(ARGV[2], 1, 1) == 'c' and now <= tonumber(sub
     elseif kind == 'boolean' then
       body = '_\\r\\n'
     end
-    if body and #body <= largest then
-      call('SET', KEYS[1], '${MAGIC}d' .. sub(head, 30, 45) .. body, 'KEEPTTL')
-      return { 'd' .. body }
+    if body and #body <= tonumber(sub(head, 30, 39)) then
+      call('SET', KEYS[1], '${MAGIC}d' .. digest .. body, 'KEEPTTL')
+      return 'd' .. body
     end
   end
 end
@@ -140,8 +143,9 @@ local function forbidden(err)
 end
 
 local function operate(marker, head, at)
-  local doing, deadline, digest = sub(head, 1, 1), tonumber(sub(head, 4, 16)), sub(head, 30, 45)
-  local retention = sub(head, 56)
+  local doing, deadline = sub(head, 1, 1), tonumber(sub(head, 4, 16))
+  local cut = sub(head, 50, 50) == 'n' and 66 or 50
+  local digest, retention = sub(head, 51, cut), sub(head, cut + 1)
   local fresh, err = ran, failure
   if not ran and not failure and doing ~= 's' and now <= deadline then
     local set = call('SET', marker, '${MAGIC}p' .. digest, 'NX', 'PX', retention)
@@ -154,25 +158,26 @@ local function operate(marker, head, at)
       return 'E' .. seen.err
     end
     if seen then
-      if sub(seen, 1, 3) ~= '${MAGIC}' or #seen < 20 then return 'f' end
+      if sub(seen, 1, 3) ~= '${MAGIC}' then return 'f' end
       local state = sub(seen, 4, 4)
       if state ~= 't' then
-        if sub(seen, 5, 20) ~= digest then return 'k' end
+        if #seen < 4 + #digest then return 'f' end
+        if sub(seen, 5, 4 + #digest) ~= digest then return 'k' end
         if sub(head, 2, 2) == 'w' then
           local kept = call('SET', marker, seen, 'KEEPTTL')
           if kept.err then return 'E' .. kept.err end
         end
-        if state == 'd' then return 'r' .. sub(seen, 21) end
+        if state == 'd' then return 'r' .. sub(seen, 5 + #digest) end
         return (state == 'p' or state == 'n') and state or 'f'
       end
-      local refused = tonumber(sub(seen, 21))
+      local refused = tonumber(sub(seen, 5))
       if not refused then return 'f' end
       if refused >= deadline then return 'x' .. text(now) end
     end
     if err then return 'E' .. err end
     if doing == 's' or now > deadline then
       if now > tonumber(sub(head, 17, 29)) then return '?' .. text(now) end
-      local set = call('SET', marker, '${MAGIC}t' .. digest .. sub(head, 4, 16), 'PX', retention)
+      local set = call('SET', marker, '${MAGIC}t' .. sub(head, 4, 16), 'PX', retention)
       if set.err and not (now > deadline and find(set.err, 'OOM', 1, true)) then return 'E' .. set.err end
       return 'x' .. text(now)
     end
@@ -180,12 +185,12 @@ local function operate(marker, head, at)
     if set.err then return 'E' .. set.err end
   end
   local body
-  local count = tonumber(sub(head, 51, 55))
+  local count = tonumber(sub(head, 45, 49))
   if doing == 'c' then
     if not ran then reply = call(unpack(ARGV, at, at + count - 1)) end
     local failed = type(reply) == 'table' and reply.err
     if failed and forbidden(failed) then
-      call('SET', marker, '${MAGIC}t' .. digest .. '0', 'PX', '1')
+      call('SET', marker, '${MAGIC}t0', 'PX', '1')
       return 'e' .. failed
     end
     body = exactly(reply, sub(head, 3, 3), at)
@@ -199,7 +204,7 @@ local function operate(marker, head, at)
     end
     body = told and '*' .. count .. '\\r\\n' .. table.concat(parts)
   end
-  if body and #body <= largest then
+  if body and #body <= tonumber(sub(head, 30, 39)) then
     call('SET', marker, '${MAGIC}d' .. digest .. body, 'KEEPTTL')
   else
     call('SET', marker, '${MAGIC}n' .. digest, 'KEEPTTL')
@@ -207,15 +212,16 @@ local function operate(marker, head, at)
   return body and 'd' .. body or 'n'
 end
 
-local answers, key, at = {}, 1, 2
-for place = 1, tonumber(sub(ARGV[1], 11)) do
+local answers, key, at = {}, 1, 1
+while key <= #KEYS do
   local head = ARGV[at]
   local answer = operate(KEYS[key], head, at + 1)
   -- A replica writes nothing of all this. Told as an error, it makes clients look for the primary.
   if find(answer, '^E%-?READONLY') then return redis.error_reply((string.gsub(answer, '^E%-?', ''))) end
-  answers[place] = answer
-  key = key + tonumber(sub(head, 46, 50))
-  local count = tonumber(sub(head, 51, 55))
+  if alone then return answer end
+  answers[#answers + 1] = answer
+  key = key + tonumber(sub(head, 40, 44))
+  local count = tonumber(sub(head, 45, 49))
   at = at + 1
   if sub(head, 1, 1) ~= 'a' then
     at = at + count

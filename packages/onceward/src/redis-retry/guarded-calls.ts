@@ -52,7 +52,8 @@ async function attempted(course: GuardCourse, attempt: number): Promise<Outcome>
   const limitMs = Math.max(1, Math.min(attemptMs, timeLeft(course)))
   if (attempt > 1) events.retry(operation.name, attempt, last)
 
-  const ready = await facts.within(limitMs)
+  const asked = facts.within(limitMs)
+  const ready = 'kind' in asked ? asked : await asked
   if (ready.kind === 'failed') return afterUnready(course, ready)
   const submitted = batches.submit(guardItem(operation, settling, attemptTerms(course, attempt)))
   const ended = await (settling ? cutOff(submitted, limitMs, context) : submitted)

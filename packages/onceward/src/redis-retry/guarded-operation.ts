@@ -5,7 +5,6 @@ import type { CheckedCommand } from './checked-command.ts'
 import { commandRefused } from './command-errors.ts'
 import { digestOf } from './command-words.ts'
 import type { GuardedCommand, GuardedOperation } from './guard-context.ts'
-import { DIGEST_BYTES } from './guard-lua.ts'
 import type { SlotTags } from './slot-tags.ts'
 
 /** Where operations are remembered. */
@@ -16,8 +15,8 @@ export interface MarkerPlace {
   readonly random: Random
 }
 
-/** What an operation that nobody else can name is compared by: nothing. */
-const NO_DIGEST = '-'.repeat(DIGEST_BYTES)
+/** So much of a nonce names an operation: 96 bits. */
+const ID_LENGTH = 16
 
 const EXACTLY: Readonly<Record<string, GuardedCommand['exactly']>> = {
   INCR: 'i',
@@ -39,9 +38,16 @@ export function guardedOperation(
   atomic: boolean,
   opId: string | undefined,
 ): GuardedOperation {
-  const keys = commands.flatMap(({ entry, words }) => entry?.keysOf(words) ?? [])
-  const id = opId ?? random.nonce()
-  for (const { name, words } of commands) if (name.startsWith('BITFIELD')) refuseWideFields(name, words)
+  const id = opId ?? random.nonce().slice(0, ID_LENGTH)
+  const keys: RedisArgument[] = []
+  const guarded: GuardedCommand[] = []
+  let bytes = 0
+  for (const { name, words, entry } of commands) {
+    if (name.startsWith('BITFIELD')) refuseWideFields(name, words)
+    for (const key of entry?.keysOf(words) ?? []) keys.push(key)
+    for (const word of words) bytes += word.length + 16
+    guarded.push({ words, exactly: EXACTLY[name] ?? '' })
+  }
   const slot = tags === undefined ? 0 : slotFor(keys, id)
   const marker = tags === undefined ? `${prefix}:${id}` : `${prefix}:{${tags.tagOf(slot)}}:${id}`
   if (opId !== undefined && keys.some((key) => String(key) === marker)) {
@@ -49,21 +55,16 @@ export function guardedOperation(
       `${commands[0]?.name} writes the key under which it is remembered (${marker}); give the wrapper a prefix of its own`,
     )
   }
+  keys.unshift(marker)
   return {
     name: atomic ? 'ATOMIC' : (commands[0]?.name ?? ''),
-    commands: commands.map(({ name, words }) => ({ words, exactly: EXACTLY[name] ?? '' })),
+    commands: guarded,
     atomic,
     marker,
-    keys: [marker, ...keys],
+    keys,
     slot,
-    bytes: sizeOf(commands),
-    digest:
-      opId === undefined
-        ? NO_DIGEST
-        : digestOf(
-            commands.map(({ words }) => words),
-            atomic,
-          ),
+    bytes,
+    digest: opId === undefined ? '' : digestOf(guarded, atomic),
     named: opId !== undefined,
   }
 }
@@ -73,12 +74,6 @@ function slotFor(keys: readonly RedisArgument[], id: string): number {
   const [slot, ...others] = new Set(keys.map(slotOf))
   if (others.length > 0) throw commandRefused("CROSSSLOT Keys in request don't hash to the same slot")
   return slot ?? slotOf(id)
-}
-
-function sizeOf(commands: readonly CheckedCommand[]): number {
-  let bytes = 0
-  for (const { words } of commands) for (const word of words) bytes += word.length + 16
-  return bytes
 }
 
 /** Scripts count in doubles: a field may be as wide as those are exact. */

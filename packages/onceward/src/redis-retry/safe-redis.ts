@@ -38,6 +38,7 @@ import { slotTags } from './slot-tags.ts'
 import { timeLimits } from './time-limits.ts'
 
 const EXEC_FIELDS = ['opId', 'replies'] as const
+const NOTHING_GIVEN: ExecOptions = {}
 
 /**
  * Wraps a client so that each command takes effect once, whatever happens to its connection, and its caller gets the
@@ -99,7 +100,6 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
     batches: guardBatches({
       attempts: single,
       script: guardScript(),
-      maxReplyBytes: checked.maxReplyBytes,
       attemptTimeoutMs: checked.attemptTimeoutMs,
       wait: checked.wait,
       monotonic,
@@ -138,21 +138,38 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
       ? (reply as readonly DecodedReply[]).map((part, at) => shaper.shaped(part, commands[at]))
       : shaper.shaped(reply, commands[0])
 
-  const exec: SafeRedis['exec'] = async (command, args = [], given = {}) => {
-    refuseUnknown('exec', given, EXEC_FIELDS)
+  const guardedOne = async (
+    command: CheckedCommand,
+    opId: string | undefined,
+    form: ReplyForm,
+    begun: number,
+  ): Promise<RedisValue> => {
+    const reply = await guarded([command], false, opId, form, begun)
+    if (reply instanceof ErrorReply) throw commandRefused(reply.text)
+    return reply as RedisValue
+  }
+  /** Without `async`, as what is called for each command: misuse has been thrown when it answers a promise. */
+  const execute = (
+    command: string,
+    args: readonly CommandArgument[],
+    given: ExecOptions,
+  ): Promise<RedisValue> => {
+    if (given !== NOTHING_GIVEN) refuseUnknown('exec', given, EXEC_FIELDS)
     const opId = checkedOpId(given.opId)
     const form = formOf(given.replies)
     const only = checkedCommand(table, 'exec', command, args)
     const sending = sendingOf(only, checked.mode, opId)
-    return turns.run(only.name, async (begun) => {
-      if (sending === 'guarded') {
-        const reply = await guarded([only], false, opId, form, begun)
-        if (reply instanceof ErrorReply) throw commandRefused(reply.text)
-        return reply as RedisValue
-      }
-      const send = sending === 'once' ? singleCall : repeatedCall
-      return (await send(context, plainCommand(only, form.bulk), begun)) as RedisValue
-    })
+    if (sending === 'guarded') return turns.run(only.name, (begun) => guardedOne(only, opId, form, begun))
+    const send = sending === 'once' ? singleCall : repeatedCall
+    const plain = plainCommand(only, form.bulk)
+    return turns.run(only.name, (begun) => send(context, plain, begun) as Promise<RedisValue>)
+  }
+  const exec: SafeRedis['exec'] = (command, args = [], given = NOTHING_GIVEN) => {
+    try {
+      return execute(command, args, given)
+    } catch (thrown) {
+      return Promise.reject(thrown)
+    }
   }
 
   return {

@@ -64,8 +64,7 @@ function call(
   // What `enableAutoPipelining` makes of `callBuffer` ends the process (ioredis 5 and 6); a pipeline of one is left alone.
   if (client.options.enableAutoPipelining === true)
     return together(client.pipeline(), [command], method)[0] as Promise<unknown>
-  const [name, ...args] = command
-  return client[method](String(name), ...args)
+  return client[method](...(command as [string, ...RedisArgument[]]))
 }
 
 /** Writes commands together; those for a cluster, over the connection of one node of it. */
