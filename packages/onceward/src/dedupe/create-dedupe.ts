@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { checkedLimit, MAX_PAGE } from '../core/catalog-query.ts'
 import { operationId } from '../core/identity.ts'
 import { refuseUnknown, written } from '../core/known-fields.ts'
+import { nextTurn } from '../core/next-turn.ts'
 import { createEmitter } from '../core/observer.ts'
 import type { OperationId } from '../core/operation.ts'
 import { MAX_MARKED } from '../core/seen-items.ts'
@@ -14,7 +15,7 @@ import { singleSights } from './single-sights.ts'
 /** What an item is known by. */
 type KeyOf<T> = (item: T, index: number) => Item | Promise<Item>
 
-/** So many items are digested in one turn of the event loop: about 10 ms. */
+/** So many items are digested, or told of, in one turn of the event loop: a few ms. While a list is long others have their turn. */
 const TURN = 1000
 
 /**
@@ -59,8 +60,7 @@ export function createDedupe(options: DedupeOptions): Dedupe {
   const idsOf = async <T>(list: readonly T[], keyOf?: KeyOf<T>): Promise<OperationId[]> => {
     const ids: OperationId[] = []
     for (const item of list) {
-      // While a long list is digested others have their turn: leases are renewed, requests are answered.
-      if (ids.length % TURN === TURN - 1) await new Promise((resolve) => setImmediate(resolve))
+      if (ids.length % TURN === TURN - 1) await nextTurn()
       const known = keyOf === undefined ? (item as Item) : await Promise.resolve(keyOf(item, ids.length))
       try {
         const key = keyOfItem(known)
@@ -77,8 +77,10 @@ export function createDedupe(options: DedupeOptions): Dedupe {
     ask: (part: readonly string[]) => Promise<readonly boolean[]>,
   ): Promise<readonly boolean[]> => {
     const answers: boolean[] = []
-    for (let from = 0; from < digests.length; from += MAX_MARKED)
+    for (let from = 0; from < digests.length; from += MAX_MARKED) {
+      if (from > 0) await nextTurn()
       for (const answer of await ask(digests.slice(from, from + MAX_MARKED))) answers.push(answer)
+    }
     return answers
   }
 
@@ -104,18 +106,21 @@ export function createDedupe(options: DedupeOptions): Dedupe {
       const markId = markIdOf('filterNew', sight, scope) ?? freshMarkId()
       const list = listOf('filterNew', items)
       const ids = await idsOf(list, keyOf)
-      const digests = [...new Set(ids.map((id) => id.digest))]
+      const digests = await digestsOf(ids)
       const answers = await inParts(digests, (part) => mark(part, markId, digests.length > 1))
-      const fresh = new Set(digests.filter((_, place) => answers[place]))
-      // The first of several equal items stands for all of them.
-      return list.filter((_, place) => {
-        const id = ids[place] as OperationId
-        return told(id, fresh.delete(id.digest))
-      })
+      const fresh: T[] = []
+      let place = 0
+      for (const [index, id] of ids.entries()) {
+        if (index % TURN === TURN - 1) await nextTurn()
+        // The first of several equal items stands for all of them.
+        const isFirst = id.digest === digests[place] && answers[place++] === true
+        if (told(id, isFirst)) fresh.push(list[index] as T)
+      }
+      return fresh
     },
     async forget(items) {
       const ids = await idsOf(listOf('forget', items))
-      const digests = [...new Set(ids.map((id) => id.digest))]
+      const digests = await digestsOf(ids)
       const answers = await inParts(digests, (part) => askStore(repeating, true, () => seen.forget(part)))
       singles.forget(digests)
       const forgotten = answers.filter((one) => one).length
@@ -125,6 +130,16 @@ export function createDedupe(options: DedupeOptions): Dedupe {
     purge: async (limit) => seen.purge(checkedLimit(limit ?? MAX_PAGE)),
     stats: () => ({ ...counts }),
   }
+}
+
+/** The digests, each once, in the order of their first sight. */
+async function digestsOf(ids: readonly OperationId[]): Promise<readonly string[]> {
+  const known = new Set<string>()
+  for (const [index, { digest }] of ids.entries()) {
+    if (index % TURN === TURN - 1) await nextTurn()
+    known.add(digest)
+  }
+  return [...known]
 }
 
 /** 12 bytes, base64url, of whatever names a sight. */

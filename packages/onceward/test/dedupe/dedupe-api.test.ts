@@ -42,6 +42,57 @@ describe('createDedupe', () => {
   })
 })
 
+describe('a list of very many items', () => {
+  const MANY = Array.from({ length: 20_000 }, (_, index) => `item ${index}`)
+  /** How much happened between two turns of the event loop, at most. */
+  const watched = () => {
+    let since = 0
+    let most = 0
+    let isOn = true
+    const turn = () => {
+      since = 0
+      if (isOn) setImmediate(turn)
+    }
+    setImmediate(turn)
+    return {
+      count(pieces: number) {
+        since += pieces
+        most = Math.max(most, since)
+      },
+      end() {
+        isOn = false
+        return most
+      },
+    }
+  }
+
+  it('lets others have their turns while it is marked, told of and forgotten', async () => {
+    const marks = watched()
+    const store = memoryStore()
+    const { seen } = store
+    if (seen === undefined) throw new Error('the store remembers no items')
+    const counted: SeenItems = {
+      ...seen,
+      mark(request) {
+        marks.count(request.digests.length)
+        return seen.mark(request)
+      },
+      forget(digests) {
+        marks.count(digests.length)
+        return seen.forget(digests)
+      },
+    }
+    const tellings = watched()
+    const observer = () => tellings.count(1)
+    const dedupe = dedupeOf({ store: { ...store, seen: counted }, observer })
+    expect(await dedupe.filterNew([...MANY, ...MANY])).toEqual(MANY)
+    expect(await dedupe.filterNew(MANY)).toEqual([])
+    expect(await dedupe.forget(MANY)).toBe(MANY.length)
+    expect(marks.end()).toBeLessThanOrEqual(5000)
+    expect(tellings.end()).toBeLessThanOrEqual(1000)
+  })
+})
+
 describe('an item', () => {
   const odd: readonly [what: string, item: unknown, message: RegExp][] = [
     ['nothing', undefined, /key is undefined/],

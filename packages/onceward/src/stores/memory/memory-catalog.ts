@@ -12,6 +12,7 @@ import type { OperationRecord } from '../../core/operation.ts'
 import type { AuditEntry, OperationCatalog } from '../../core/store.ts'
 import { isExpired, isForgettable, sweep } from '../../core/transitions.ts'
 import { copyOf } from './copy-of.ts'
+import { actInTurns } from './in-turns.ts'
 
 /** The catalog over a map of records. Its work grows with the number of records. */
 export function memoryCatalog(
@@ -46,28 +47,22 @@ export function memoryCatalog(
     async sweep(limit) {
       const now = clock.now()
       const most = checkedLimit(limit ?? MAX_PAGE)
-      let held = 0
-      for (const record of records.values()) {
-        if (held === most) break
+      return actInTurns(records.values(), most, (record) => {
         const write = sweep(record, now)
-        if (write === undefined) continue
+        if (write === undefined) return false
         records.set(record.id.digest, write)
         wake(record.id.digest)
-        held++
-      }
-      return held
+        return true
+      })
     },
     async purge(limit) {
       const now = clock.now()
       const most = checkedLimit(limit ?? MAX_PAGE)
-      let purged = 0
-      for (const record of records.values()) {
-        if (purged === most) break
-        if (!isForgettable(record, now)) continue
-        records.delete(record.id.digest)
-        purged++
-      }
-      return purged
+      return actInTurns(
+        records.values(),
+        most,
+        (record) => isForgettable(record, now) && records.delete(record.id.digest),
+      )
     },
     async stats() {
       const now = clock.now()

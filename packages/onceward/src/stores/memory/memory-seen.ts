@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.ts'
 import type { SeenItems } from '../../core/seen-items.ts'
+import { actInTurns } from './in-turns.ts'
 
 /** Remembers items in this process's memory. */
 export function memorySeen(clock: Clock): SeenItems {
@@ -28,12 +29,7 @@ export function memorySeen(clock: Clock): SeenItems {
     },
     async purge(limit) {
       const now = clock.now()
-      let purged = 0
-      for (const [digest, { expiresAt }] of items) {
-        if (purged === limit) break
-        if (expiresAt <= now && items.delete(digest)) purged++
-      }
-      return purged
+      return actInTurns(items, limit, ([digest, { expiresAt }]) => expiresAt <= now && items.delete(digest))
     },
   }
 }

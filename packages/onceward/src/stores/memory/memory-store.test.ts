@@ -31,6 +31,38 @@ describe('the memory store', () => {
     expect(await other.get(operationId('s', 'k'))).toBeUndefined()
   })
 
+  it('lets others have their turns while it looks for what to purge and to sweep, of very many', async () => {
+    let now = 0
+    const store = memoryStore({ clock: { now: () => now, monotonic: () => now } })
+    const digests = Array.from({ length: 50_000 }, (_, index) => `digest ${index}`)
+    await store.seen?.mark({ digests, markId: 'm', windowMs: 1000, sliding: false })
+    const claims = digests.map((_, index) => ({
+      id: operationId('s', `k${index}`),
+      owner: 'ada',
+      leaseMs: 1000,
+      retentionMs: 1000,
+      onCrash: 'hold' as const,
+    }))
+    await Promise.all(claims.map((claim) => store.claim(claim)))
+    let turns = 0
+    let isOn = true
+    const turn = () => {
+      turns++
+      if (isOn) setImmediate(turn)
+    }
+    setImmediate(turn)
+    const during = async (call: Promise<number> | undefined) => {
+      const before = turns
+      return { answer: await call, turns: turns - before }
+    }
+    const manyTurns = expect.toSatisfy((count: number) => count >= 45)
+    expect(await during(store.purge())).toEqual({ answer: 0, turns: manyTurns })
+    expect(await during(store.sweep())).toEqual({ answer: 0, turns: manyTurns })
+    now = 2000
+    expect(await during(store.seen?.purge(digests.length))).toEqual({ answer: 50_000, turns: manyTurns })
+    isOn = false
+  })
+
   it('warns that it is not durable', async () => {
     expect(await memoryStore().doctor()).toMatchObject([{ level: 'warn', check: 'durability' }])
   })
