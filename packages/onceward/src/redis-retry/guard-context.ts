@@ -42,6 +42,8 @@ export interface GuardContext {
   readonly facts: ServerFacts
   readonly batches: GuardBatches
   readonly options: CheckedRetryOptions
+  /** The largest reply that is kept, as the script takes it. */
+  readonly largest: string
   readonly events: RetryEvents
   readonly clock: Clock
   readonly timers: Timers

@@ -90,10 +90,10 @@ export function beforeAttempt(course: GuardCourse): Outcome {
 export function attemptTerms(course: GuardCourse, attempt: number): AttemptTerms {
   if (course.deadline === 0) aim(course)
   const { context, operation, deadline, proofUntil, retentionMs } = course
-  const { maxReplyBytes, wait } = context.options
+  const { wait } = context.options
   // A replay writes nothing, so WAIT would speak of something else.
   const touch = wait !== undefined && (attempt > 1 || operation.named)
-  return { touch, deadline, proofUntil, retentionMs, maxReplyBytes }
+  return { touch, deadline, proofUntil, retentionMs, largest: context.largest }
 }
 
 /** What has to be known of the server was not told; nothing was sent by this attempt. */

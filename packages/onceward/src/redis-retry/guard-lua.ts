@@ -44,8 +44,13 @@ export interface AttemptTerms {
   /** Until when an absent marker proves that nothing was executed, on the same clock. */
   readonly proofUntil: number
   readonly retentionMs: number
-  /** The largest reply that is kept. */
-  readonly maxReplyBytes: number
+  /** The largest reply that is kept, by {@link largestReply}. */
+  readonly largest: string
+}
+
+/** The largest reply that is kept, in bytes, as heads have it. */
+export function largestReply(maxReplyBytes: number): string {
+  return fixed(maxReplyBytes, 10)
 }
 
 /**
@@ -63,10 +68,10 @@ export function operationHead(
   keys: number,
   count: number,
   digest: string,
-  { touch, deadline, proofUntil, retentionMs, maxReplyBytes }: AttemptTerms,
+  { touch, deadline, proofUntil, retentionMs, largest }: AttemptTerms,
 ): string {
   const what = `${doing}${touch ? 'w' : '-'}${exactly || '-'}`
-  const sizes = `${fixed(maxReplyBytes, 10)}${fixed(keys, 5)}${fixed(count, 5)}`
+  const sizes = `${largest}${fixed(keys, 5)}${fixed(count, 5)}`
   return `${what}${moment(deadline)}${moment(proofUntil)}${sizes}${digest === '' ? '-' : 'n'}${digest}${retentionMs}`
 }
 
@@ -76,6 +81,7 @@ function moment(ms: number): string {
 }
 
 function fixed(number: number, width: number): string {
+  if (number < 10 && width === 5) return `0000${Math.max(0, number)}`
   return String(Math.max(0, number)).padStart(width, '0')
 }
 

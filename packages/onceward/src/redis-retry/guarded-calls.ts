@@ -38,28 +38,33 @@ export async function guardedCall(
 ): Promise<GuardedReply> {
   const course = guardCourse(context, operation, begun)
   for (let attempt = 1; ; attempt++) {
-    const reply = beforeAttempt(course) ?? (await attempted(course, attempt))
-    if (reply !== undefined) return reply
+    let outcome = beforeAttempt(course)
+    if (outcome === undefined) {
+      if (attempt > 1) context.events.retry(operation.name, attempt, course.last)
+      const limitMs = Math.max(1, Math.min(course.attemptMs, timeLeft(course)))
+      const asked = context.facts.within(limitMs)
+      const ready = 'kind' in asked ? asked : await asked
+      outcome =
+        ready.kind === 'failed'
+          ? afterUnready(course, ready)
+          : afterAttempt(course, await made(course, attempt, limitMs), attempt)
+    }
+    if (outcome !== undefined) return outcome
     const left = timeLeft(course)
     if (left > 0) await pause(context, Math.min(retryPauseMs(context.random, attempt), left))
   }
 }
 
 /** Makes one attempt. */
-async function attempted(course: GuardCourse, attempt: number): Promise<Outcome> {
-  const { attemptMs, context, last, operation, settling } = course
-  const { batches, events, facts } = context
-  const limitMs = Math.max(1, Math.min(attemptMs, timeLeft(course)))
-  if (attempt > 1) events.retry(operation.name, attempt, last)
+function made(course: GuardCourse, attempt: number, limitMs: number): Promise<Attempt<GuardAnswer>> {
+  const { context, operation, settling } = course
+  const submitted = context.batches.submit(guardItem(operation, settling, attemptTerms(course, attempt)))
+  return settling ? cutOff(submitted, limitMs, context) : submitted
+}
 
-  const asked = facts.within(limitMs)
-  const ready = 'kind' in asked ? asked : await asked
-  if (ready.kind === 'failed') return afterUnready(course, ready)
-  const submitted = batches.submit(guardItem(operation, settling, attemptTerms(course, attempt)))
-  const ended = await (settling ? cutOff(submitted, limitMs, context) : submitted)
-  if (ended.kind === 'failed') return afterSilence(course, ended)
-  if (ended.kind === 'refused') return afterRefusal(course, ended)
-  return afterAnswer(course, ended.reply, attempt)
+function afterAttempt(course: GuardCourse, ended: Attempt<GuardAnswer>, attempt: number): Outcome {
+  if (ended.kind === 'replied') return afterAnswer(course, ended.reply, attempt)
+  return ended.kind === 'failed' ? afterSilence(course, ended) : afterRefusal(course, ended)
 }
 
 /** The last attempts may take what is left of the time, and no more. */

@@ -15,8 +15,8 @@ export interface MarkerPlace {
   readonly random: Random
 }
 
-/** So much of a nonce names an operation: 96 bits. */
-const ID_LENGTH = 16
+/** So much of a nonce names an operation: 90 bits. After the default prefix that is a key of 30 bytes, which allocators hold in 32. */
+const ID_LENGTH = 15
 
 const EXACTLY: Readonly<Record<string, GuardedCommand['exactly']>> = {
   INCR: 'i',

@@ -24,6 +24,8 @@ export interface ReplyForm {
  * @throws `RangeError` for bytes that are no such reply.
  */
 export function decodeReply(bytes: Buffer, from: number, form: ReplyForm): DecodedReply {
+  const small = form.integers === 'number' ? smallInteger(bytes, from) : undefined
+  if (small !== undefined) return small
   let at = from
   const line = (): string => {
     const end = bytes.indexOf('\r\n', at, 'latin1')
@@ -61,6 +63,19 @@ export function decodeReply(bytes: Buffer, from: number, form: ReplyForm): Decod
     }
   }
   return value()
+}
+
+/** The most common reply, read without making a text of it: a whole number of at most nine digits, and not less than zero. */
+function smallInteger(bytes: Buffer, from: number): number | undefined {
+  const end = bytes.length - 2
+  if (bytes[from] !== 0x3a || end - from < 2 || end - from > 10) return undefined
+  let number = 0
+  for (let at = from + 1; at < end; at++) {
+    const digit = (bytes[at] ?? 0) - 0x30
+    if (!(digit >= 0 && digit <= 9)) return undefined
+    number = number * 10 + digit
+  }
+  return number
 }
 
 function integer(text: string): number | bigint {

@@ -15,7 +15,7 @@ import { checkedOpId } from './command-words.ts'
 import { replyOf } from './guard-answers.ts'
 import { guardBatches } from './guard-batches.ts'
 import type { GuardContext } from './guard-context.ts'
-import { guardScript } from './guard-lua.ts'
+import { guardScript, largestReply } from './guard-lua.ts'
 import { guardedCall } from './guarded-calls.ts'
 import { guardedOperation } from './guarded-operation.ts'
 import { inFlight } from './in-flight.ts'
@@ -105,6 +105,7 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
       monotonic,
     }),
     options: checked,
+    largest: largestReply(checked.maxReplyBytes),
     events,
     clock,
     timers,
@@ -129,7 +130,10 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
     const operation = guardedOperation(place, commands, atomic, opId)
     const { encoded, unacknowledged } = await guardedCall(context, operation, begun)
     const reply = shaped(replyOf(context, operation, encoded, form), commands, atomic)
-    if (unacknowledged === undefined) return reply
+    if (unacknowledged === undefined) {
+      if (reply instanceof ErrorReply) throw commandRefused(reply.text)
+      return reply
+    }
     const message = unacknowledged instanceof Error ? unacknowledged.message : String(unacknowledged)
     throw new OncewardError('OUTCOME_NOT_STORED', message, { cause: unacknowledged, value: reply })
   }
@@ -138,16 +142,6 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
       ? (reply as readonly DecodedReply[]).map((part, at) => shaper.shaped(part, commands[at]))
       : shaper.shaped(reply, commands[0])
 
-  const guardedOne = async (
-    command: CheckedCommand,
-    opId: string | undefined,
-    form: ReplyForm,
-    begun: number,
-  ): Promise<RedisValue> => {
-    const reply = await guarded([command], false, opId, form, begun)
-    if (reply instanceof ErrorReply) throw commandRefused(reply.text)
-    return reply as RedisValue
-  }
   /** Without `async`, as what is called for each command: misuse has been thrown when it answers a promise. */
   const execute = (
     command: string,
@@ -159,7 +153,10 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
     const form = formOf(given.replies)
     const only = checkedCommand(table, 'exec', command, args)
     const sending = sendingOf(only, checked.mode, opId)
-    if (sending === 'guarded') return turns.run(only.name, (begun) => guardedOne(only, opId, form, begun))
+    if (sending === 'guarded') {
+      const run = (begun: number) => guarded([only], false, opId, form, begun) as Promise<RedisValue>
+      return turns.run(only.name, run)
+    }
     const send = sending === 'once' ? singleCall : repeatedCall
     const plain = plainCommand(only, form.bulk)
     return turns.run(only.name, (begun) => send(context, plain, begun) as Promise<RedisValue>)

@@ -9,6 +9,8 @@ export interface TimeLimits {
 interface Limit {
   readonly dueAt: number
   readonly over: () => void
+  /** Its place among the limits; -1 once it is none any more. */
+  at: number
 }
 
 /**
@@ -18,7 +20,8 @@ interface Limit {
  * The timer does not keep the process alive: what is limited does.
  */
 export function timeLimits(timers: Timers, monotonic: () => number): TimeLimits {
-  const limits = new Set<Limit>()
+  // A set would make a hash of each.
+  const limits: Limit[] = []
   let firesAt = Infinity
   let cancel = () => {}
 
@@ -27,16 +30,29 @@ export function timeLimits(timers: Timers, monotonic: () => number): TimeLimits 
     firesAt = dueAt
     cancel = timers.after(Math.max(0, dueAt - now), fire, { background: true })
   }
+  const forget = (limit: Limit) => {
+    const { at } = limit
+    if (at < 0) return
+    limit.at = -1
+    const last = limits.pop()
+    if (last === undefined || last === limit) return
+    limits[at] = last
+    last.at = at
+  }
   const fire = () => {
     firesAt = Infinity
     const now = monotonic()
     let next = Infinity
+    const due: Limit[] = []
     for (const limit of limits) {
-      if (limit.dueAt > now) {
-        next = Math.min(next, limit.dueAt)
-        continue
-      }
-      limits.delete(limit)
+      if (limit.dueAt > now) next = Math.min(next, limit.dueAt)
+      else due.push(limit)
+    }
+    due.sort((one, other) => one.dueAt - other.dueAt)
+    for (const limit of due) {
+      // One that was due before may have taken this one back.
+      if (limit.at < 0) continue
+      forget(limit)
       limit.over()
     }
     if (next < firesAt) set(next, now)
@@ -44,10 +60,10 @@ export function timeLimits(timers: Timers, monotonic: () => number): TimeLimits 
   return {
     after(ms, over) {
       const now = monotonic()
-      const limit: Limit = { dueAt: now + ms, over }
-      limits.add(limit)
+      const limit: Limit = { dueAt: now + ms, over, at: limits.length }
+      limits.push(limit)
       if (limit.dueAt < firesAt) set(limit.dueAt, now)
-      return () => void limits.delete(limit)
+      return () => forget(limit)
     },
   }
 }

@@ -1,6 +1,11 @@
 import { expect, it } from 'vitest'
 import { describeWith } from '../../../../test-servers/index.mjs'
-import { type AttemptTerms, guardScript, operationHead } from '../../src/redis-retry/guard-lua.ts'
+import {
+  type AttemptTerms,
+  guardScript,
+  largestReply,
+  operationHead,
+} from '../../src/redis-retry/guard-lua.ts'
 import { SINGLE, some } from './retry-kit.ts'
 
 await describeWith('redis', 'the guarding script', ({ redis }) => {
@@ -13,7 +18,7 @@ await describeWith('redis', 'the guarding script', ({ redis }) => {
       deadline,
       proofUntil: now + 60_000,
       retentionMs: 60_000,
-      maxReplyBytes: 1000,
+      largest: largestReply(1000),
     })
     const digest = ''
     const run = async (keys: readonly string[], ...words: readonly string[]) =>
