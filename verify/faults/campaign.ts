@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises'
 import { check, type Verdict } from './checker.ts'
 import type { Violation } from './evidence.ts'
-import { readHistory } from './history.ts'
+import { readEvents } from './harness/event-log.ts'
+import type { HistoryEvent } from './history.ts'
 import { type EndedTrial, runRound, type Stage } from './round.ts'
 import { count, noStatistics, type Statistics } from './statistics.ts'
 
@@ -88,7 +89,7 @@ function tookSeconds(startedAt: number): number {
 }
 
 function judge({ plan, files }: EndedTrial, statistics: Statistics, lossy: boolean): Verdict {
-  const history = readHistory(files)
+  const history = readEvents<HistoryEvent>(files)
   const verdict = check(plan, history, { lossy })
   count(statistics, plan.keys.length, history, verdict)
   return verdict

@@ -1,5 +1,5 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import type { FaultKind } from './fault-kinds.ts'
+import type { Noted as NotedEvent } from './harness/event-log.ts'
 
 /**
  * One line of a history. `t` is ms on the machine's monotonic clock, which all processes share; a process writes a line
@@ -131,47 +131,4 @@ export type HistoryEvent = {
 export type EventOf<K extends HistoryEvent['k']> = Extract<HistoryEvent, { readonly k: K }>
 
 /** One event before its time is noted. */
-export type Noted = HistoryEvent extends infer E
-  ? E extends { readonly t: number }
-    ? Omit<E, 't' | 'w'>
-    : never
-  : never
-
-/** Appends to one file of a history. */
-export interface HistoryWriter {
-  /** Returns when the line is with the operating system, so that it survives the end of this process. */
-  note(event: Noted): void
-  close(): void
-}
-
-/** The machine's monotonic clock in ms. */
-export function monotonicMs(): number {
-  return Number(process.hrtime.bigint() / 1000n) / 1000
-}
-
-/** Opens a history file for appending. */
-export function historyWriter(file: string, who: string): HistoryWriter {
-  const open = openSync(file, 'a')
-  let closed = false
-  return {
-    note(event) {
-      // Work that was left behind may end after its trial; the number of a closed file may be another file's by then.
-      if (!closed) writeSync(open, `${JSON.stringify({ t: monotonicMs(), w: who, ...event })}\n`)
-    },
-    close() {
-      if (!closed) closeSync(open)
-      closed = true
-    },
-  }
-}
-
-/** Reads history files; a last line that its process did not finish is dropped. */
-export function readHistory(files: readonly string[]): HistoryEvent[] {
-  return files
-    .flatMap((file) => {
-      const lines = readFileSync(file, 'utf8').split('\n')
-      // A file ends with a line break; what follows the last one is cut short.
-      return lines.slice(0, -1).map((line) => JSON.parse(line) as HistoryEvent)
-    })
-    .sort((a, b) => a.t - b.t)
-}
+export type Noted = NotedEvent<HistoryEvent>

@@ -55,7 +55,19 @@ export async function factoryOf(library: Library, folder: string, name: string):
 }
 
 /** The folders that trials use. */
-const PARTS = ['core', 'drivers', 'stores', 'locks', 'testing', 'tokens', 'tasks', 'inbox', 'outbox']
+const PARTS = [
+  'core',
+  'drivers',
+  'stores',
+  'locks',
+  'testing',
+  'tokens',
+  'tasks',
+  'inbox',
+  'outbox',
+  'dedupe',
+  'sql',
+]
 
 /**
  * Copies a built library, so that building it anew meanwhile changes nothing. The copy lies inside the repository, where

@@ -1,13 +1,19 @@
 import type { FaultProxy } from '../../test-servers/index.d.mts'
 import type { Target } from './backend.ts'
-import type { PlannedFault } from './plan-faults.ts'
 import { testServers } from './test-servers.ts'
+
+/** A fault of the network: how many replies or bytes it is about, and how long it lasts. */
+export interface NetworkFault {
+  readonly kind: string
+  readonly amount: number
+  readonly forMs: number
+}
 
 /** The proxies of one trial, one for each server of its store. */
 export interface Proxies {
   readonly ports: readonly number[]
   /** Lets a fault of the network begin; it replaces the one before. */
-  strike(fault: PlannedFault): void
+  strike(fault: NetworkFault): void
   /** How often the fault in force has touched something. */
   fired(): number
   heal(): Promise<void>
@@ -31,7 +37,7 @@ export async function startProxies(targets: readonly Target[]): Promise<Proxies>
   }
 }
 
-function strike(proxy: FaultProxy, { kind, amount, forMs }: PlannedFault): void {
+function strike(proxy: FaultProxy, { kind, amount, forMs }: NetworkFault): void {
   switch (kind) {
     case 'net-drop-requests':
       proxy.dropRequests()

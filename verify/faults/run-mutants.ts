@@ -3,13 +3,14 @@
  *
  * Exit codes: 0 when every mutant was killed, 1 when one lived or could not be made, 2 for wrong use.
  */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Backend } from './backend.ts'
 import { startBackend } from './backends.ts'
 import { runCampaign } from './campaign.ts'
+import { breakLibrary } from './harness/mutants.ts'
 import { copyLibrary, DEFAULT_LIBRARY, loadLibrary } from './library.ts'
 import { MUTANTS, type Mutant } from './mutants.ts'
 import { type Sink, startSink } from './sink.ts'
@@ -99,7 +100,7 @@ async function tryMutant(mutant: Mutant, { sound, backend, pool, sink, trials, f
   const library = await copyLibrary(sound, ROOT)
   const folder = await mkdtemp(join(tmpdir(), 'onceward-faults-mutant-'))
   try {
-    await breakFile(join(library, mutant.file), mutant)
+    await breakLibrary(library, mutant)
     await backend.renew(await loadLibrary(library))
     const run = `m${Date.now().toString(36)}`
     const stage = { backend, pool, sink, library, folder, run, faults: mutant.faults ?? backend.faults }
@@ -116,11 +117,4 @@ async function tryMutant(mutant: Mutant, { sound, backend, pool, sink, trials, f
     await rm(library, { recursive: true, force: true })
     await rm(folder, { recursive: true, force: true })
   }
-}
-
-async function breakFile(file: string, { name, find, replace }: Mutant): Promise<void> {
-  const pieces = (await readFile(file, 'utf8')).split(find)
-  if (pieces.length !== 2)
-    throw new Error(`"${name}" fits ${file} in ${pieces.length - 1} places, not in one; renew it`)
-  await writeFile(file, pieces.join(replace))
 }

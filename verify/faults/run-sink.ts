@@ -4,13 +4,14 @@
  * It is told of trials by its parent, listens on a free port of the loopback and never takes part in a fault.
  */
 import { createServer, type Socket } from 'node:net'
-import { type HistoryWriter, historyWriter } from './history.ts'
+import { type EventLog, eventLog } from './harness/event-log.ts'
+import type { HistoryEvent } from './history.ts'
 import { onLines } from './lines.ts'
 import type { SinkReply, SinkRequest } from './sink-protocol.ts'
 
 /** What the sink knows of one trial. */
 interface Ledger {
-  readonly history: HistoryWriter
+  readonly history: EventLog<HistoryEvent>
   readonly byDownstreamKey: Map<string, Done>
   /** The last effect of an operation. */
   readonly last: Map<string, Done>
@@ -41,7 +42,7 @@ server.listen(0, '127.0.0.1', () => {
 process.on('message', (order: Order) => {
   if (order.do === 'open') {
     ledgers.set(order.trial, {
-      history: historyWriter(order.file, 'sink'),
+      history: eventLog<HistoryEvent>(order.file, 'sink'),
       byDownstreamKey: new Map(),
       last: new Map(),
       least: new Map(),

@@ -7,7 +7,8 @@ import { type Once, operationId } from 'onceward'
 import { ask } from './caller.ts'
 import { PATIENCE_MS } from './check-settling.ts'
 import { crashPlan } from './crash-plan.ts'
-import { type HistoryWriter, historyWriter, monotonicMs } from './history.ts'
+import { type EventLog, eventLog, monotonicMs } from './harness/event-log.ts'
+import type { HistoryEvent } from './history.ts'
 import { type Library, loadLibrary } from './library.ts'
 import type { Order, Report } from './orders.ts'
 import { probeCalls } from './plan.ts'
@@ -20,7 +21,7 @@ import type { Warm } from './worker-pool.ts'
 /** One trial as this process takes part in it. */
 interface Part {
   readonly order: Extract<Order, { do: 'open' }>
-  readonly history: HistoryWriter
+  readonly history: EventLog<HistoryEvent>
   readonly opened: OpenedStore
   readonly once: Once
   readonly room: WorkRoom
@@ -79,7 +80,7 @@ async function carryOut(order: Order): Promise<void> {
 
 async function open(order: Extract<Order, { do: 'open' }>): Promise<Part> {
   const { plan, worker, life, trial } = order
-  const history = historyWriter(order.file, `${worker}.${life}`)
+  const history = eventLog<HistoryEvent>(order.file, `${worker}.${life}`)
   const { note } = history
   note({ k: 'start', worker, life, pid: process.pid })
   const library = await remembered(libraries, order.library, loadLibrary)

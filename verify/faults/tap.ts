@@ -1,5 +1,6 @@
 import type { ClaimReply, OperationRecord, OperationStore } from 'onceward'
-import { monotonicMs, type Noted } from './history.ts'
+import { monotonicMs } from './harness/event-log.ts'
+import type { Noted } from './history.ts'
 
 /** Where a tap writes. */
 export type Note = (event: Noted) => void

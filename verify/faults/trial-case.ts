@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { accountOf } from './business.ts'
 import type { FaultKind } from './fault-kinds.ts'
-import { historyWriter } from './history.ts'
+import { eventLog } from './harness/event-log.ts'
+import type { HistoryEvent } from './history.ts'
 import { lookAtStore } from './last-look.ts'
 import type { TrialPlan } from './plan.ts'
 import type { PlannedFault } from './plan-faults.ts'
@@ -38,7 +39,7 @@ export async function openCase(stage: Stage, plan: TrialPlan, folder: string): P
   const driverFile = join(folder, 'driver.jsonl')
   const sinkFile = join(folder, 'sink.jsonl')
   const files = [driverFile, sinkFile]
-  const history = historyWriter(driverFile, 'driver')
+  const history = eventLog<HistoryEvent>(driverFile, 'driver')
   await sink.open(trial, sinkFile)
   const proxies = await startProxies(backend.targets)
   const timers = new Set<NodeJS.Timeout>()

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { checkLocks, type LockViolation } from './check-locks.ts'
+import { belowFloors, noStatistics, type Violation } from '../harness/statistics.ts'
+import { checkLocks } from './check-locks.ts'
 import type { LockEvent, NotedLock } from './lock-events.ts'
-import { belowLockFloors, noLockStatistics } from './lock-statistics.ts'
+import { LOCK_FLOORS } from './lock-lane.ts'
 
 /** A history of events at these times. */
 function history(...events: readonly [number, NotedLock][]): readonly LockEvent[] {
@@ -24,7 +25,7 @@ const got = (call: string, fence: number, from: number, until: number): NotedLoc
   until,
 })
 const holds = (call: string, from: number, until: number): NotedLock => ({ k: 'holds', call, from, until })
-const rulesOf = (events: readonly LockEvent[], troubles: readonly LockViolation[] = []) =>
+const rulesOf = (events: readonly LockEvent[], troubles: readonly Violation[] = []) =>
   checkLocks(events, troubles).violations.map(({ rule }) => rule)
 
 /** One after the other, as it should be; the second takes over from a holder that was never heard of again. */
@@ -184,10 +185,13 @@ describe('the checker of locks', () => {
 
 describe('a campaign of trials with locks', () => {
   it('fails when it saw too little', () => {
-    expect(belowLockFloors(noLockStatistics(), [])).toEqual(['no trial was run'])
-    const poor = { ...noLockStatistics(), trials: 10, counting: 4, grants: 9, writes: 9 }
-    expect(belowLockFloors(poor, ['kill'])).toHaveLength(3)
-    const long = { ...noLockStatistics(), trials: 300, counting: 300, grants: 9_000, writes: 9_000 }
-    expect(belowLockFloors(long, ['kill'])).toEqual(['kill happened only 0 times, at least 3 are expected'])
+    expect(belowFloors(noStatistics(), LOCK_FLOORS, [])).toEqual(['no trial was run'])
+    const poor = { ...noStatistics(), trials: 10, counting: 4, seen: { grants: 9, writes: 9 } }
+    expect(belowFloors(poor, LOCK_FLOORS, ['kill'])).toHaveLength(3)
+    const many = { trials: 300, counting: 300, seen: { grants: 9_000, writes: 9_000 } }
+    const long = { ...noStatistics(), ...many }
+    expect(belowFloors(long, LOCK_FLOORS, ['kill'])).toEqual([
+      'kill happened only 0 times, at least 3 are expected',
+    ])
   })
 })

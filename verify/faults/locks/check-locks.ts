@@ -1,15 +1,10 @@
+import type { Violation } from '../harness/statistics.ts'
+import { FORGETTING } from '../harness/trial-faults.ts'
 import type { Belief, LockEvent, LockEventOf } from './lock-events.ts'
-import { FORGETTING } from './lock-faults.ts'
-
-/** A promise that a history breaks. */
-export interface LockViolation {
-  readonly rule: string
-  readonly message: string
-}
 
 /** What a history shows. */
 export interface LockVerdict {
-  readonly violations: readonly LockViolation[]
+  readonly violations: readonly Violation[]
   readonly takeovers: number
   readonly twoHolders: number
   readonly slowestMs: number
@@ -44,11 +39,8 @@ const ROUNDING_MS = 1
  * - `errors`, `using`, `residue`, `alive`: what an acquisition fails with; what `using` answers; what is left behind; that
  *   no process dies of it. `trial` is what hindered the trial itself.
  */
-export function checkLocks(
-  history: readonly LockEvent[],
-  troubles: readonly LockViolation[] = [],
-): LockVerdict {
-  const violations: LockViolation[] = [...troubles]
+export function checkLocks(history: readonly LockEvent[], troubles: readonly Violation[] = []): LockVerdict {
+  const violations: Violation[] = [...troubles]
   const say = (rule: string, message: string) => violations.push({ rule, message })
   const forgets = history.some((event) => event.k === 'fault' && FORGETTING.includes(event.kind))
   const held = heldOf(history)
@@ -103,7 +95,7 @@ function heldOf(history: readonly LockEvent[]): readonly Held[] {
   return [...held.values()].sort((a, b) => a.gotAt - b.gotAt)
 }
 
-function* overlapsOf(held: readonly Held[]): Generator<LockViolation> {
+function* overlapsOf(held: readonly Held[]): Generator<Violation> {
   for (const one of held) {
     const lastBelief = one.beliefs.at(-1)?.t ?? one.gotAt
     const lastPromise = Math.max(one.gotAt, ...one.beliefs.map(({ until }) => until))
@@ -119,7 +111,7 @@ function* overlapsOf(held: readonly Held[]): Generator<LockViolation> {
 /** Grants further apart than this cannot meet: no lease and no wait of a trial is that long. In ms. */
 const LONGEST_MS = 120_000
 
-function* overlap(one: Held, other: Held): Generator<LockViolation> {
+function* overlap(one: Held, other: Held): Generator<Violation> {
   // It held the lock in between when it counted on it before and still did afterwards.
   const lastLook = Math.max(...other.beliefs.map(({ from }) => from))
   const otherEnds = Math.min(other.leavingAt, other.lostAt, lastLook)

@@ -1,9 +1,9 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
-import { monotonicMs } from '../history.ts'
-import type { LockFaultKind } from './lock-faults.ts'
+import type { DriverEvent, EventLog, Noted, Timed } from '../harness/event-log.ts'
 
 /** One line of the history of a trial with locks: when (in ms on the machine's monotonic clock), who, what. */
-export type LockEvent = { readonly t: number; readonly w: string } & (
+export type LockEvent = DriverEvent | (Timed & Own)
+
+type Own =
   | { readonly k: 'start'; readonly worker: number; readonly life: number }
   /** A call begins to ask for a lock. `probe` calls come after the heal and must be served. */
   | {
@@ -33,9 +33,6 @@ export type LockEvent = { readonly t: number; readonly w: string } & (
   | { readonly k: 'left'; readonly call: string; readonly how: string }
   /** `using` did not answer what the work under it answered. */
   | { readonly k: 'masked'; readonly call: string; readonly message: string }
-  | { readonly k: 'fault'; readonly kind: LockFaultKind; readonly worker?: number; readonly detail?: string }
-  /** All faults have ended. */
-  | { readonly k: 'heal' }
   /** The longest time a process did not get to run since the heal, in ms. */
   | { readonly k: 'lag'; readonly ms: number }
   /** Calls that did not end. */
@@ -54,7 +51,6 @@ export type LockEvent = { readonly t: number; readonly w: string } & (
     }
   /** Who still held or waited when everybody had gone. */
   | { readonly k: 'residue'; readonly key: string; readonly holders: number; readonly waiting: number }
-)
 
 /** How a lock is asked for. */
 export type How = 'acquire' | 'try' | 'using'
@@ -69,42 +65,7 @@ export interface Belief {
 export type LockEventOf<K extends LockEvent['k']> = Extract<LockEvent, { readonly k: K }>
 
 /** One event before its time is noted. */
-export type NotedLock = LockEvent extends infer E
-  ? E extends { readonly t: number }
-    ? Omit<E, 't' | 'w'>
-    : never
-  : never
+export type NotedLock = Noted<LockEvent>
 
 /** Appends to one file of a history. */
-export interface LockHistory {
-  /** Returns when the line is with the operating system, so that it survives the end of this process. */
-  note(event: NotedLock): void
-  close(): void
-}
-
-/** Opens a history file for appending. */
-export function lockHistory(file: string, who: string): LockHistory {
-  const open = openSync(file, 'a')
-  let closed = false
-  return {
-    note(event) {
-      if (!closed) writeSync(open, `${JSON.stringify({ t: monotonicMs(), w: who, ...event })}\n`)
-    },
-    close() {
-      if (!closed) closeSync(open)
-      closed = true
-    },
-  }
-}
-
-/** Reads history files; a last line that its process did not finish is dropped. */
-export function readLockHistory(files: readonly string[]): LockEvent[] {
-  return files
-    .flatMap((file) =>
-      readFileSync(file, 'utf8')
-        .split('\n')
-        .slice(0, -1)
-        .map((line) => JSON.parse(line) as LockEvent),
-    )
-    .sort((a, b) => a.t - b.t)
-}
+export type LockHistory = EventLog<LockEvent>

@@ -1,25 +1,11 @@
-import type { LockFaultKind } from './lock-faults.ts'
+import type { Mutant } from '../harness/mutants.ts'
+import type { TrialFaultKind } from '../harness/trial-faults.ts'
 
-/** A fault put into a copy of the built library; the trials have to notice it. */
-export interface LockMutant {
-  readonly name: string
-  /** The backend that shows it. */
-  readonly store: string
-  /** In the built library. */
-  readonly file: string
-  /** A text that is there once… */
-  readonly find: string
-  /** …and what takes its place. */
-  readonly replace: string
-  /** Only these faults happen, so that it shows sooner. Default: all of the backend. */
-  readonly faults?: readonly LockFaultKind[]
-}
-
-const STOPS: readonly LockFaultKind[] = ['kill', 'stop']
-const SLOW: readonly LockFaultKind[] = ['stop', 'net-delay', 'store-stop']
+const STOPS: readonly TrialFaultKind[] = ['kill', 'stop']
+const SLOW: readonly TrialFaultKind[] = ['stop', 'net-delay', 'store-stop']
 
 /** Faults in the engine of locks and in the backends. */
-export const LOCK_MUTANTS: readonly LockMutant[] = [
+export const LOCK_MUTANTS: readonly Mutant[] = [
   {
     name: 'a holder counts on its lease for twice its time',
     store: 'sqlite',

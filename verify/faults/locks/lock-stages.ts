@@ -1,35 +1,34 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { RedisServer, SqlServer, TestServer } from '../../../test-servers/index.d.mts'
-import type { Target } from '../backend.ts'
-import { serverFaults } from '../server-faults.ts'
+import type { SqlServer, TestServer } from '../../../test-servers/index.d.mts'
+import {
+  disturbed,
+  durableMariadb,
+  durablePostgres,
+  durableRedis,
+  type SqlGround,
+  type Started,
+  startedStage,
+  throughPort,
+  UNDISTURBED,
+} from '../harness/servers.ts'
+import type { TrialFaultKind } from '../harness/trial-faults.ts'
+import type { TrialStage } from '../harness/trial-kind.ts'
 import { testServers } from '../test-servers.ts'
 import { type ClockShim, clockShim } from './clock-shim.ts'
-import { CONNECTION_FAULTS, type LockFault, type LockFaultKind, WORKER_FAULTS } from './lock-faults.ts'
 import { type LockAddress, type LockLibrary, loadLockLibrary, type OpenedLockBackend } from './lock-stores.ts'
 
 /** A backend of locks that trials run on, with its server, as the driver holds it. */
-export interface LockStage {
-  /** As the command line names it. */
-  readonly name: string
-  /** What can go wrong here. */
-  readonly faults: readonly LockFaultKind[]
+export interface LockStage extends TrialStage {
   /** What goes wrong only where it is asked for: locks are forgotten by it. */
-  readonly forgetting: readonly LockFaultKind[]
-  readonly minTtlMs: number
+  readonly forgetting: readonly TrialFaultKind[]
+  readonly minLeaseMs: number
   /** How much later than asked an end may come, in ms. */
   readonly slackMs: number
-  /** What a worker reaches through a proxy of its trial. */
-  readonly targets: readonly Target[]
   address(ports: readonly number[], seed: number, timeoutMs: number): LockAddress
-  /** Lets a fault of the server begin; resolves when it has begun. */
-  strike(fault: LockFault): Promise<void>
-  /** Ends it; resolves when the server answers again. */
-  heal(): Promise<void>
   /** The locks seen directly. */
   look(): Promise<OpenedLockBackend>
-  stop(): Promise<void>
 }
 
 /** For the driver's own look, in ms. */
@@ -42,50 +41,38 @@ function serverStage(
   library: LockLibrary,
   server: TestServer,
   own: Pick<LockStage, 'name'> &
-    Partial<Pick<LockStage, 'forgetting' | 'minTtlMs' | 'slackMs'>> & {
-      readonly faults: readonly LockFaultKind[]
+    Partial<Pick<LockStage, 'forgetting' | 'minLeaseMs' | 'slackMs'>> & {
+      readonly faults: readonly TrialFaultKind[]
       address(port: number, seed: number, timeoutMs: number): LockAddress
-      strike?(kind: LockFaultKind): Promise<unknown>
+      strike?(kind: TrialFaultKind): Promise<unknown>
       close?(): Promise<void>
     },
 ): LockStage {
-  const faults = serverFaults(server)
+  const { faults, ...ground } = disturbed(server, own.faults, async (kind) => own.strike?.(kind))
   return {
     forgetting: [],
-    minTtlMs: 0,
+    minLeaseMs: 0,
     slackMs: 0,
     ...own,
-    faults: [...WORKER_FAULTS, ...CONNECTION_FAULTS, 'store-kill', 'store-stop', ...own.faults],
-    targets: [server],
+    ...ground,
+    faults,
     address: ([port = 0]: Ports, seed, timeoutMs) => own.address(port, seed, timeoutMs),
-    async strike({ kind, forMs }) {
-      if (kind === 'store-kill') await faults.kill(forMs)
-      else if (kind === 'store-stop') await faults.stop(forMs)
-      else {
-        // It may be on its way back just now.
-        await faults.heal()
-        await own.strike?.(kind)
-      }
-    },
-    heal: () => faults.heal(),
     look: () => library.open(own.address(server.port, 0, PATIENT_MS)),
     async stop() {
-      await faults.heal()
+      await ground.heal()
       await server.stop()
       await own.close?.()
     },
   }
 }
 
-/** Redis that writes each command to its log before it answers: a SIGKILL loses nothing. */
 async function redisStage(library: LockLibrary): Promise<LockStage> {
-  const { startRedis } = await testServers()
-  const server: RedisServer = await startRedis({ persistence: 'aof' })
+  const server = await durableRedis()
   return serverStage(library, server, {
     name: 'redis',
     faults: ['script-flush'],
     forgetting: ['flush-all'],
-    minTtlMs: 50,
+    minLeaseMs: 50,
     address: (port, seed, timeoutMs) => ({
       kind: 'redis',
       url: `redis://127.0.0.1:${port}`,
@@ -99,17 +86,16 @@ async function redisStage(library: LockLibrary): Promise<LockStage> {
 
 async function sqlStage(
   library: LockLibrary,
-  server: SqlServer,
+  { server, endSessions }: SqlGround<SqlServer>,
   kind: 'postgres' | 'mysql',
-  endSessions: (database: string) => Promise<unknown>,
   shim?: ClockShim,
 ): Promise<LockStage> {
   const database = await server.createDatabase()
-  const at = (port: number, timeoutMs: number): LockAddress => {
-    const url = new URL(database.url)
-    url.port = String(port)
-    return { kind, url: url.href, timeoutMs }
-  }
+  const at = (port: number, timeoutMs: number): LockAddress => ({
+    kind,
+    url: throughPort(database.url, port),
+    timeoutMs,
+  })
   const { backend, end } = await library.open(at(server.port, PATIENT_MS))
   await backend.migrate?.()
   await backend.close()
@@ -118,31 +104,10 @@ async function sqlStage(
     name: kind,
     faults: ['sessions-ended'],
     forgetting: shim ? ['clock-jump'] : [],
-    minTtlMs: 100,
+    minLeaseMs: 100,
     address: (port, _seed, timeoutMs) => at(port, timeoutMs),
     strike: (kind) => (kind === 'clock-jump' && shim ? shim.jump() : endSessions(database.name)),
     ...(shim ? { close: shim.close } : {}),
-  })
-}
-
-/** Its commits reach the operating system before they are answered, so that a SIGKILL of the server loses none. */
-const POSTGRES = { fsync: 'off', synchronous_commit: 'on', full_page_writes: 'off' }
-
-async function postgresStage(library: LockLibrary, shim: ClockShim | undefined): Promise<LockStage> {
-  const { startPostgres } = await testServers()
-  const server = await startPostgres({ settings: POSTGRES, ...(shim ? { env: shim.env } : {}) })
-  const sql =
-    'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()'
-  return sqlStage(library, server, 'postgres', (database) => server.query(sql, [database]), shim)
-}
-
-async function mysqlStage(library: LockLibrary): Promise<LockStage> {
-  const { startMariadb } = await testServers()
-  const server = await startMariadb({ settings: { innodb_flush_log_at_trx_commit: '2' } })
-  return sqlStage(library, server, 'mysql', async (database) => {
-    const sql = 'SELECT id FROM information_schema.processlist WHERE db = ?'
-    const sessions = (await server.query(sql, [database])) as { readonly id: unknown }[]
-    for (const { id } of sessions) await server.query('KILL ?', [id]).catch(() => {})
   })
 }
 
@@ -153,7 +118,7 @@ async function etcdStage(library: LockLibrary): Promise<LockStage> {
     name: 'etcd',
     faults: [],
     // Its leases last for two seconds at least, and end when it gets round to it.
-    minTtlMs: 2_000,
+    minLeaseMs: 2_000,
     slackMs: 2_000,
     address: (port, _seed, timeoutMs) => ({
       kind: 'etcd',
@@ -173,14 +138,11 @@ async function sqliteStage(library: LockLibrary): Promise<LockStage> {
   await backend.close()
   return {
     name: 'sqlite',
-    faults: WORKER_FAULTS,
+    ...UNDISTURBED,
     forgetting: [],
-    minTtlMs: 100,
+    minLeaseMs: 100,
     slackMs: 0,
-    targets: [],
     address: () => address,
-    strike: async () => {},
-    heal: async () => {},
     look: () => library.open(address),
     stop: () => rm(folder, { recursive: true, force: true }),
   }
@@ -192,8 +154,8 @@ export const LOCK_STAGES: Readonly<
 > = {
   sqlite: sqliteStage,
   redis: redisStage,
-  postgres: postgresStage,
-  mysql: mysqlStage,
+  postgres: async (library, shim) => sqlStage(library, await durablePostgres(shim?.env), 'postgres', shim),
+  mysql: async (library) => sqlStage(library, await durableMariadb(), 'mysql'),
   etcd: etcdStage,
 }
 
@@ -202,14 +164,11 @@ export async function startLockStage(
   name: string,
   library: string,
   { forgetting = false }: { readonly forgetting?: boolean } = {},
-): Promise<{ readonly stage: LockStage } | { readonly missing: string }> {
+): Promise<Started<LockStage>> {
   const start = LOCK_STAGES[name]
   if (start === undefined) return { missing: `there is no backend ${name}` }
-  try {
+  return startedStage(async () => {
     const shim = forgetting && name === 'postgres' ? await clockShim() : undefined
-    return { stage: await start(await loadLockLibrary(library), shim) }
-  } catch (error) {
-    if (!(error instanceof Error) || error.name !== 'ServerMissing') throw error
-    return { missing: error.message }
-  }
+    return start(await loadLockLibrary(library), shim)
+  })
 }

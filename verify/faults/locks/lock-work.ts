@@ -1,6 +1,6 @@
 import type { Lease, Locks } from 'onceward/locks'
 import { createPrng, type Prng } from '../../simulation/prng.ts'
-import { monotonicMs } from '../history.ts'
+import { monotonicMs } from '../harness/event-log.ts'
 import type { How, LockHistory } from './lock-events.ts'
 import type { LockPlan } from './lock-plan.ts'
 import type { AskSink } from './lock-sink.ts'
@@ -162,10 +162,10 @@ function believes({ note }: LockRoom, prng: Prng, call: string, lease: Lease): b
   return held
 }
 
-function pauseOf(prng: Prng, { ttlMs }: LockPlan, probing: boolean): number {
+function pauseOf(prng: Prng, { leaseMs }: LockPlan, probing: boolean): number {
   if (probing) return 0
   // Now and then the work takes longer than a lease.
-  return prng.chance(0.08) ? ttlMs * prng.between(0.5, 1.8) : prng.between(0, 15)
+  return prng.chance(0.08) ? leaseMs * prng.between(0.5, 1.8) : prng.between(0, 15)
 }
 
 function sleep(ms: number): Promise<void> {

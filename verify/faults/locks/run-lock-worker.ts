@@ -1,96 +1,37 @@
 /** A worker: a process that uses locks as a service would, and may be killed, stopped or blocked at any moment. */
-import { monotonicMs } from '../history.ts'
-import { type LockHistory, lockHistory } from './lock-events.ts'
+import { eventLog, monotonicMs } from '../harness/event-log.ts'
+import { sinkClient } from '../harness/sink-server.ts'
+import { type OpenOrder, serveTrials, type Part as TrialPart } from '../harness/trial-worker.ts'
+import type { LockEvent } from './lock-events.ts'
 import type { LockPlan } from './lock-plan.ts'
-import { lockSinkClient } from './lock-sink.ts'
-import { type LockAddress, loadLockLibrary, type OpenedLockBackend } from './lock-stores.ts'
+import type { SinkAnswer, SinkRequest } from './lock-sink.ts'
+import { type LockAddress, loadLockLibrary } from './lock-stores.ts'
 import { keepAsking, type LockRoom, PROBE_WAIT_MS, probe } from './lock-work.ts'
-
-/** What a worker is told. */
-export type LockOrder =
-  | {
-      readonly do: 'open'
-      readonly plan: LockPlan
-      readonly worker: number
-      readonly life: number
-      readonly file: string
-      readonly address: LockAddress
-      readonly sinkPort: number
-      readonly library: string
-    }
-  | { readonly do: 'go' }
-  | { readonly do: 'block'; readonly ms: number }
-  | { readonly do: 'heal' }
-  | { readonly do: 'finish' }
-
-/** What it tells. */
-export interface LockReport {
-  readonly did: 'ready' | 'opened' | 'settled' | 'finished' | 'failed'
-  readonly message?: string
-}
 
 interface Part {
   readonly room: LockRoom
-  readonly history: LockHistory
-  readonly opened: OpenedLockBackend
   readonly callers: Promise<void>[]
   over: boolean
 }
 
-let part: Part | undefined
+serveTrials<LockPlan, LockAddress>(open)
 
-process.on('disconnect', () => process.exit())
-process.on('message', (order: LockOrder) => {
-  carryOut(order).catch((error: unknown) => {
-    say({ did: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) })
-  })
-})
-say({ did: 'ready' })
-
-function say(report: LockReport): void {
-  if (process.connected) process.send?.(report, () => {})
-}
-
-async function carryOut(order: LockOrder): Promise<void> {
-  switch (order.do) {
-    case 'open':
-      part = await open(order)
-      say({ did: 'opened' })
-      return
-    case 'go':
-      if (part) go(part)
-      return
-    case 'block':
-      block(order.ms)
-      return
-    case 'heal':
-      if (part) await heal(part)
-      say({ did: 'settled' })
-      return
-    case 'finish':
-      await finish()
-      say({ did: 'finished' })
-  }
-}
-
-async function open(order: Extract<LockOrder, { do: 'open' }>): Promise<Part> {
+async function open(order: OpenOrder<LockPlan, LockAddress>): Promise<TrialPart> {
   const { plan, worker, life, file } = order
-  const history = lockHistory(file, `${worker}.${life}`)
+  const history = eventLog<LockEvent>(file, `${worker}.${life}`)
   history.note({ k: 'start', worker, life })
   const library = await loadLockLibrary(order.library)
-  const sink = await lockSinkClient(order.sinkPort)
+  const sink = await sinkClient<SinkRequest, SinkAnswer>(order.sinkPort)
   const opened = await library.open(order.address)
-  const { ttlMs, renew, fair, localHandovers } = plan
+  const { leaseMs, renew, fair, localHandovers } = plan
   const locks = library.createLocks(opened.backend, {
-    ttlMs,
+    ttlMs: leaseMs,
     renew,
     fair,
     localHandovers,
     owner: `worker ${worker}.${life}`,
   })
   const made: Part = {
-    history,
-    opened,
     callers: [],
     over: false,
     room: {
@@ -105,17 +46,17 @@ async function open(order: Extract<LockOrder, { do: 'open' }>): Promise<Part> {
       underWay: new Set(),
     },
   }
-  return made
-}
-
-function go({ room, callers }: Part): void {
-  for (let nth = 0; nth < room.plan.callers; nth++) callers.push(keepAsking(room, nth))
-}
-
-/** Keeps the event loop from turning. */
-function block(ms: number): void {
-  const until = monotonicMs() + ms
-  while (monotonicMs() < until);
+  return {
+    go() {
+      for (let nth = 0; nth < plan.callers; nth++) made.callers.push(keepAsking(made.room, nth))
+    },
+    heal: () => heal(made),
+    async finish() {
+      await locks.close()
+      await opened.end()
+      history.close()
+    },
+  }
 }
 
 /** Ends the asking, waits until every call has ended, and asks for every lock once more. */
@@ -128,15 +69,6 @@ async function heal(current: Part): Promise<void> {
   await Promise.race([settled, patience])
   room.note({ k: 'lag', ms: lag() })
   if (room.underWay.size > 0) room.note({ k: 'unsettled', worker: room.worker, calls: [...room.underWay] })
-}
-
-async function finish(): Promise<void> {
-  const current = part
-  part = undefined
-  if (!current) return
-  await current.room.locks.close()
-  await current.opened.end()
-  current.history.close()
 }
 
 /** Measures how long this process is kept from running; answers the longest time, in ms. */

@@ -1,25 +1,22 @@
+import type { Verdict, Violation } from '../harness/statistics.ts'
 import { type Blame, type CallStory, callsOf, type Seen } from './call-stories.ts'
+import { checkDedupe } from './check-dedupe.ts'
+import { checkGuards } from './check-guards.ts'
 import { checkMessages } from './check-messages.ts'
 import { checkTasks } from './check-tasks.ts'
 import { checkTokens } from './check-tokens.ts'
 import type { WorkEvent } from './work-events.ts'
 import type { LaneName } from './work-plan.ts'
 
-/** A promise that was not kept. */
-export interface WorkViolation {
-  readonly rule: string
-  readonly message: string
-}
-
-/** What a history shows. `seen` counts what a lane must have met to mean anything. */
-export interface WorkVerdict {
-  readonly violations: readonly WorkViolation[]
-  readonly seen: Readonly<Record<string, number>>
-}
-
 const CHECKS: Readonly<
   Record<LaneName, (history: readonly WorkEvent[], calls: readonly CallStory[], blame: Blame) => Seen>
-> = { tokens: checkTokens, tasks: checkTasks, messages: checkMessages }
+> = {
+  tokens: checkTokens,
+  tasks: checkTasks,
+  messages: checkMessages,
+  dedupe: checkDedupe,
+  guards: checkGuards,
+}
 
 /** Codes that the library may answer a call with, whatever befalls it. */
 const KNOWN = [
@@ -38,9 +35,9 @@ const KNOWN = [
 export function checkWork(
   lane: LaneName,
   history: readonly WorkEvent[],
-  troubles: readonly WorkViolation[] = [],
-): WorkVerdict {
-  const violations: WorkViolation[] = [...troubles]
+  troubles: readonly Violation[] = [],
+): Verdict {
+  const violations: Violation[] = [...troubles]
   const blame: Blame = (rule, message) => violations.push({ rule, message })
   const calls = callsOf(history)
   const common = {
@@ -59,5 +56,6 @@ export function checkWork(
       blame('errors', `${asked.call} failed with ${failed.code}: ${failed.message}`)
   }
   const seen = CHECKS[lane](history, calls, blame)
-  return { violations, seen: { ...common, ...seen } }
+  const rests = history.flatMap((event) => (event.k === 'settled' ? [event.ms] : []))
+  return { violations, slowestMs: Math.max(0, ...rests), seen: { ...common, ...seen } }
 }

@@ -1,4 +1,4 @@
-import { monotonicMs } from '../history.ts'
+import { monotonicMs } from '../harness/event-log.ts'
 import type { DatabaseAddress, DatabaseHandle, Ending, Row, UserTx, WorkDatabase } from './work-database.ts'
 import type { SqliteFile, WorkLibrary } from './work-library.ts'
 import { sleep } from './work-room.ts'

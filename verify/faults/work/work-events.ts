@@ -1,15 +1,12 @@
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
-import { monotonicMs } from '../history.ts'
-import type { WorkFaultKind } from './work-faults.ts'
+import type { DriverEvent, EventLog, Noted, Timed } from '../harness/event-log.ts'
 
 /** One line of a history: when (in ms on the machine's monotonic clock, when its process knew of it), who, what. */
-export type WorkEvent = { readonly t: number; readonly w: string } & (
+export type WorkEvent = DriverEvent | (Timed & Own)
+
+type Own =
   | { readonly k: 'start'; readonly worker: number; readonly life: number }
   /** The process ends itself at this point. */
   | { readonly k: 'crash'; readonly point: string }
-  | { readonly k: 'fault'; readonly kind: WorkFaultKind; readonly worker?: number; readonly detail?: string }
-  /** All faults have ended. */
-  | { readonly k: 'heal' }
   /** Something did not come to rest in time. */
   | { readonly k: 'unsettled'; readonly what: string }
   /** What followed the heal took so long until it came to rest. */
@@ -61,9 +58,11 @@ export type WorkEvent = { readonly t: number; readonly w: string } & (
   /** What the tables hold in the end. */
   | { readonly k: 'row'; readonly call: string; readonly item: string }
   | { readonly k: 'inbox-row'; readonly message: string; readonly call: string }
+  | { readonly k: 'order'; readonly item: string; readonly status: string; readonly ending: string }
+  | { readonly k: 'stock'; readonly item: string; readonly left: number; readonly version: number }
+  | { readonly k: 'payment'; readonly item: string; readonly call: string }
   | TaskRow
   | TaskChange
-)
 
 /** What a call is about. */
 export type Asked =
@@ -73,6 +72,16 @@ export type Asked =
   | { readonly about: 'cancel'; readonly item: string }
   /** A row and an event are written in a transaction, which is to be committed, or not. */
   | { readonly about: 'write'; readonly item: string; readonly commits: boolean }
+  /** Items are looked at: by whoever asks, or by a sight that has a name and may be asked about again. */
+  | {
+      readonly about: 'sight'
+      readonly items: readonly string[]
+      readonly windowMs: number
+      readonly name?: string
+    }
+  | { readonly about: 'forget'; readonly items: readonly string[] }
+  /** A guard of a row is asked in a transaction, which is to be committed, or not. */
+  | { readonly about: 'guard'; readonly item: string; readonly commits: boolean }
   /** Messages are taken through the inbox. */
   | { readonly about: 'take'; readonly items: readonly string[] }
 
@@ -108,42 +117,7 @@ export interface TaskChange {
 export type WorkEventOf<K extends WorkEvent['k']> = Extract<WorkEvent, { readonly k: K }>
 
 /** One event before its time is noted. */
-export type NotedWork = WorkEvent extends infer E
-  ? E extends { readonly t: number }
-    ? Omit<E, 't' | 'w'>
-    : never
-  : never
+export type NotedWork = Noted<WorkEvent>
 
 /** Appends to one file of a history. */
-export interface WorkHistory {
-  /** Returns when the line is with the operating system, so that it survives the end of this process. */
-  note(event: NotedWork): void
-  close(): void
-}
-
-/** Opens a history file for appending. */
-export function workHistory(file: string, who: string): WorkHistory {
-  const open = openSync(file, 'a')
-  let closed = false
-  return {
-    note(event) {
-      if (!closed) writeSync(open, `${JSON.stringify({ t: monotonicMs(), w: who, ...event })}\n`)
-    },
-    close() {
-      if (!closed) closeSync(open)
-      closed = true
-    },
-  }
-}
-
-/** Reads history files; a last line that its process did not finish is dropped. */
-export function readWorkHistory(files: readonly string[]): WorkEvent[] {
-  return files
-    .flatMap((file) =>
-      readFileSync(file, 'utf8')
-        .split('\n')
-        .slice(0, -1)
-        .map((line) => JSON.parse(line) as WorkEvent),
-    )
-    .sort((a, b) => a.t - b.t)
-}
+export type WorkHistory = EventLog<WorkEvent>

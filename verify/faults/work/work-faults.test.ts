@@ -11,6 +11,8 @@ const LANES = [
   ['tokens', 'redis', 'redis'],
   ['tasks', 'sqlite', undefined],
   ['messages', 'postgres', 'postgres'],
+  ['dedupe', 'redis', 'redis'],
+  ['guards', 'sqlite', undefined],
 ] as const
 
 /** After so many seconds no further round begins on a store, once enough was seen. */

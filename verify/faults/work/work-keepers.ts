@@ -1,7 +1,9 @@
-import { monotonicMs } from '../history.ts'
+import { monotonicMs } from '../harness/event-log.ts'
+import type { TrialKind } from '../harness/trial-kind.ts'
+import { GUARDS } from './guard-keeper.ts'
+import { insisting, lookAtRows, word } from './look-at-rows.ts'
 import { holderOf, TOKENS } from './token-lane.ts'
-import type { Row } from './work-database.ts'
-import type { TaskRow, WorkHistory } from './work-events.ts'
+import type { TaskRow, WorkEvent, WorkHistory } from './work-events.ts'
 import type { LaneName, WorkPlan } from './work-plan.ts'
 import { within } from './work-room.ts'
 import type { WorkSink } from './work-sink.ts'
@@ -9,14 +11,10 @@ import type { WorkStage } from './work-stages.ts'
 import { TASK_TEXT } from './work-tables.ts'
 
 /** What the driver does for a lane. */
-export interface LaneKeeper {
-  /** Makes what the workers are given. */
-  prepare(stage: WorkStage, plan: WorkPlan): Promise<readonly string[]>
-  /** After the heal, when the callers have ended: waits until everything has come to rest, and notes what has not. */
-  settle(stage: WorkStage, plan: WorkPlan, sink: WorkSink, history: WorkHistory): Promise<void>
-  /** Notes what the tables hold in the end. */
-  look(stage: WorkStage, plan: WorkPlan, history: WorkHistory): Promise<void>
-}
+export type LaneKeeper = Pick<
+  TrialKind<WorkStage, WorkPlan, WorkEvent, WorkSink>,
+  'prepare' | 'settle' | 'look'
+>
 
 /** How long everything may take to come to rest: a few leases, and much time for a busy machine. */
 const restMs = ({ leaseMs }: WorkPlan) => leaseMs * 6 + 15_000
@@ -39,14 +37,12 @@ const tokens: LaneKeeper = {
     }
   },
   // Their workers ask for each token until it is settled.
-  settle: async () => {},
   look: async () => {},
 }
 
 const tasks: LaneKeeper = {
-  prepare: async () => [],
-  async settle({ main }, plan, _sink, history) {
-    await rests(plan, history, 'tasks that are pending or running', async () => {
+  async settle({ stage: { main }, plan, log }) {
+    await rests(plan, log, 'tasks that are pending or running', async () => {
       const action = TASK_TEXT[main.kind]('action_type')
       const [row] = await main.query(
         `SELECT COUNT(*) AS n FROM onceward_tasks WHERE ${action} = ? AND state IN ('pending', 'running')`,
@@ -55,7 +51,7 @@ const tasks: LaneKeeper = {
       return Number(row?.['n'])
     })
   },
-  async look({ main }, { trial }, history) {
+  async look({ stage: { main }, plan: { trial }, log }) {
     const text = TASK_TEXT[main.kind]
     const columns = ['id', 'task_id', 'state', 'on_crash', 'result', 'history']
     const found = await insisting(() =>
@@ -66,7 +62,7 @@ const tasks: LaneKeeper = {
       ),
     )
     for (const row of found) {
-      history.note({
+      log.note({
         k: 'task',
         id: word(row, 'id'),
         item: word(row, 'task_id'),
@@ -81,7 +77,7 @@ const tasks: LaneKeeper = {
       main.query('SELECT * FROM work_changes WHERE action = ? ORDER BY n', [trial]),
     )
     for (const row of changes) {
-      history.note({
+      log.note({
         k: 'change',
         n: Number(row['n']),
         id: word(row, 'task'),
@@ -94,45 +90,51 @@ const tasks: LaneKeeper = {
         at: Number(row['at_ms']),
       })
     }
-    await lookAtRows(main, trial, history)
+    await lookAtRows(main, trial, log)
   },
 }
 
 const messages: LaneKeeper = {
-  prepare: async () => [],
-  async settle({ main }, plan, sink, history) {
-    await rests(plan, history, 'events in the outbox', async () => {
+  async settle({ stage: { main }, plan, sink, log }) {
+    await rests(plan, log, 'events in the outbox', async () => {
       const [row] = await main.query('SELECT COUNT(*) AS n FROM onceward_outbox WHERE topic = ?', [
         plan.trial,
       ])
       return Number(row?.['n'])
     })
-    await rests(plan, history, 'messages that nobody has taken', async () => sink.unacknowledged(plan.trial))
+    await rests(plan, log, 'messages that nobody has taken', async () => sink.unacknowledged(plan.trial))
   },
-  async look({ main, other }, { trial }, history) {
-    await lookAtRows(main, trial, history)
+  async look({ stage: { main, other }, plan: { trial }, log }) {
+    await lookAtRows(main, trial, log)
     const ends = await insisting(() =>
       main.query('SELECT event, attempt, at_ms FROM work_ends WHERE topic = ?', [trial]),
     )
     for (const row of ends) {
       const [attempt, at] = [Number(row['attempt']), Number(row['at_ms'])]
-      history.note({ k: 'ended', id: word(row, 'event'), attempt, at })
+      log.note({ k: 'ended', id: word(row, 'event'), attempt, at })
     }
     const found = await insisting(() =>
       other.query('SELECT message, call_id FROM work_effects WHERE trial = ?', [trial]),
     )
     for (const row of found) {
-      history.note({ k: 'inbox-row', message: word(row, 'message'), call: word(row, 'call_id') })
+      log.note({ k: 'inbox-row', message: word(row, 'message'), call: word(row, 'call_id') })
     }
   },
 }
 
 /** What the driver does for each lane. */
-export const KEEPERS: Readonly<Record<LaneName, LaneKeeper>> = { tokens, tasks, messages }
+export const KEEPERS: Readonly<Record<LaneName, LaneKeeper>> = {
+  tokens,
+  tasks,
+  messages,
+  // Their workers look at each item until they are answered.
+  dedupe: { look: async () => {} },
+  guards: GUARDS,
+}
 
 async function rests(
   plan: WorkPlan,
-  history: WorkHistory,
+  log: WorkHistory,
   what: string,
   count: () => Promise<number>,
 ): Promise<void> {
@@ -142,29 +144,6 @@ async function rests(
     left = await count()
     return left === 0
   })
-  if (rested) history.note({ k: 'settled', ms: Math.round(monotonicMs() - since) })
-  else history.note({ k: 'unsettled', what: `${left} ${what}` })
-}
-
-async function lookAtRows(main: WorkStage['main'], trial: string, history: WorkHistory): Promise<void> {
-  const found = await insisting(() =>
-    main.query('SELECT call_id, item FROM work_rows WHERE trial = ?', [trial]),
-  )
-  for (const row of found) history.note({ k: 'row', call: word(row, 'call_id'), item: word(row, 'item') })
-}
-
-/** Connections that broke with the server are found out one by one. */
-async function insisting<T>(make: () => Promise<T>): Promise<T> {
-  for (let tries = 0; ; tries++) {
-    try {
-      return await make()
-    } catch (error) {
-      if (tries >= 10) throw error
-    }
-  }
-}
-
-function word(row: Row, name: string): string {
-  const value = row[name]
-  return value === null || value === undefined ? '' : String(value)
+  if (rested) log.note({ k: 'settled', ms: Math.round(monotonicMs() - since) })
+  else log.note({ k: 'unsettled', what: `${left} ${what}` })
 }

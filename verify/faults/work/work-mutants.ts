@@ -1,9 +1,7 @@
-import type { Mutant } from '../harness/mutants.ts'
 import { PROCESS_FAULTS } from '../harness/trial-faults.ts'
-import type { LaneName } from './work-plan.ts'
-
-/** A fault put into a copy of the built library; the trials of a lane have to notice it. */
-export type WorkMutant = Mutant & { readonly lane: LaneName }
+import { DEDUPE_MUTANTS } from './dedupe-mutants.ts'
+import { GUARD_MUTANTS } from './guard-mutants.ts'
+import type { WorkMutant } from './work-mutant.ts'
 
 const STOPS = PROCESS_FAULTS
 
@@ -12,7 +10,7 @@ const TASK_SQL = 'drivers/pg/migrations/0003-tasks.sql'
 const TASK_WORK = 'tasks/work-statements.js'
 const PICKED = 'const picked = yield* ask(claims.pick, [...topics, window, limit]);'
 
-/** Faults in tokens, tasks, inbox and outbox. */
+/** Faults in tokens, tasks, inbox, outbox, dedupe and SQL guards. */
 export const WORK_MUTANTS: readonly WorkMutant[] = [
   {
     name: 'a token is claimed without a look whether it was',
@@ -258,4 +256,6 @@ export const WORK_MUTANTS: readonly WorkMutant[] = [
       },
     ],
   },
+  ...DEDUPE_MUTANTS,
+  ...GUARD_MUTANTS,
 ]

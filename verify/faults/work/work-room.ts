@@ -1,5 +1,5 @@
 import { createPrng, type Prng } from '../../simulation/prng.ts'
-import { monotonicMs } from '../history.ts'
+import { monotonicMs } from '../harness/event-log.ts'
 import type { OpenedStore } from '../store-kinds.ts'
 import type { WorkDatabase } from './work-database.ts'
 import type { Asked, WorkHistory } from './work-events.ts'

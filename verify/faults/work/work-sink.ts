@@ -1,6 +1,7 @@
-import { connect, createServer, type Socket } from 'node:net'
-import { onLines } from '../lines.ts'
-import type { WorkHistory } from './work-events.ts'
+import { startSinkServer } from '../harness/sink-server.ts'
+import type { TrialSink } from '../harness/trial-kind.ts'
+import type { WorkEvent, WorkHistory } from './work-events.ts'
+import type { WorkPlan } from './work-plan.ts'
 
 /** A request to the world outside. */
 export type SinkRequest = { readonly trial: string } /** Something happens that cannot be taken back. */ & (
@@ -28,13 +29,9 @@ export interface SinkAnswer {
 }
 
 /** The world outside, and a broker that delivers more than once. It knows nothing of the library. */
-export interface WorkSink {
-  readonly port: number
-  /** Writes what befalls a trial to a history, until the answer is called. */
-  record(trial: string, history: WorkHistory): () => void
+export interface WorkSink extends TrialSink<WorkPlan, WorkEvent> {
   /** How many messages of a trial no consumer has acknowledged yet. */
   unacknowledged(trial: string): number
-  stop(): Promise<void>
 }
 
 interface Room {
@@ -52,31 +49,14 @@ export async function startWorkSink(): Promise<WorkSink> {
     if (room) return { messages: decide(room, request) }
     return { messages: [] }
   }
-  const sockets = new Set<Socket>()
-  const server = createServer((socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
-    socket.setNoDelay(true)
-    socket.on('error', () => {})
-    onLines(socket, (line) => {
-      const { id, request } = JSON.parse(line) as { id: number; request: SinkRequest }
-      socket.write(`${JSON.stringify({ id, answer: answer(request) })}\n`)
-    })
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
+  const server = await startSinkServer<SinkRequest, SinkAnswer>(answer)
   return {
-    port: typeof address === 'object' && address !== null ? address.port : 0,
-    record(trial, history) {
+    ...server,
+    record({ trial }, history) {
       rooms.set(trial, { history, open: new Set(), acknowledged: [], given: 0 })
       return () => void rooms.delete(trial)
     },
     unacknowledged: (trial) => rooms.get(trial)?.open.size ?? 0,
-    stop: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        for (const socket of sockets) socket.destroy()
-      }),
   }
 }
 
@@ -111,29 +91,3 @@ function taken(room: Room, most: number): readonly string[] {
 
 /** A worker's way to it. */
 export type AskSink = (request: SinkRequest) => Promise<SinkAnswer>
-
-/** Connects; the connection lasts as long as the process. */
-export function workSinkClient(port: number): Promise<AskSink> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1')
-    const waiting = new Map<number, (answer: SinkAnswer) => void>()
-    let count = 0
-    socket.setNoDelay(true)
-    socket.once('error', reject)
-    onLines(socket, (line) => {
-      const { id, answer } = JSON.parse(line) as { id: number; answer: SinkAnswer }
-      waiting.get(id)?.(answer)
-      waiting.delete(id)
-    })
-    socket.once('connect', () =>
-      resolve(
-        (request) =>
-          new Promise((answered) => {
-            const id = ++count
-            waiting.set(id, answered)
-            socket.write(`${JSON.stringify({ id, request })}\n`)
-          }),
-      ),
-    )
-  })
-}

@@ -1,8 +1,11 @@
 import type { DatabaseAddress } from './work-database.ts'
 
-/** What the user writes in transactions of their own. No key is unique: what comes twice is to be seen. */
+/** What the user writes in transactions of their own. Nothing but what a guard needs is unique: what comes twice is to be seen. */
 export const MAIN_TABLES: readonly string[] = [
   'CREATE TABLE work_rows (trial VARCHAR(80) NOT NULL, call_id VARCHAR(80) NOT NULL, item VARCHAR(120) NOT NULL)',
+  'CREATE TABLE work_orders (id VARCHAR(120) NOT NULL PRIMARY KEY, trial VARCHAR(80) NOT NULL, status VARCHAR(20) NOT NULL, ending VARCHAR(80))',
+  'CREATE TABLE work_stock (id VARCHAR(120) NOT NULL PRIMARY KEY, trial VARCHAR(80) NOT NULL, units INTEGER NOT NULL, version BIGINT NOT NULL)',
+  'CREATE TABLE work_payments (id VARCHAR(120) NOT NULL PRIMARY KEY, trial VARCHAR(80) NOT NULL, call_id VARCHAR(80) NOT NULL)',
 ]
 
 /** What consumers write, in another database. */

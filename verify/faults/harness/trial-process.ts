@@ -1,33 +1,38 @@
 import { join } from 'node:path'
-import type { PlannedFault } from '../plan-faults.ts'
 import type { PooledWorker, ProcessPool } from '../process-pool.ts'
 import { type Proxies, startProxies } from '../proxies.ts'
-import type { WorkViolation } from './check-work.ts'
-import type { WorkOrder, WorkReport } from './run-work-worker.ts'
-import { workHistory } from './work-events.ts'
-import { befalls, type WorkFault, type WorkFaultKind } from './work-faults.ts'
-import { KEEPERS } from './work-keepers.ts'
-import type { WorkPlan } from './work-plan.ts'
-import type { WorkSink } from './work-sink.ts'
-import type { WorkStage } from './work-stages.ts'
+import { type DriverEvent, type EventLog, eventLog, type Timed } from './event-log.ts'
+import type { Violation } from './statistics.ts'
+import { befalls, type TrialFault, type TrialFaultKind } from './trial-faults.ts'
+import type { TrialKind, TrialPlan, TrialSink, TrialStage } from './trial-kind.ts'
+import type { TrialReport, WorkerOrder } from './trial-worker.ts'
+
+/** Workers of trials. */
+export type TrialPool = ProcessPool<WorkerOrder, TrialReport>
 
 /** What trials share. */
-export interface WorkTrialRoom {
-  readonly stage: WorkStage
-  readonly pool: ProcessPool<WorkOrder, WorkReport>
-  readonly sink: WorkSink
+export interface TrialRoom<
+  Stage extends TrialStage,
+  Plan extends TrialPlan,
+  Event extends Timed,
+  Sink extends TrialSink<Plan, Event>,
+> {
+  readonly kind: TrialKind<Stage, Plan, Event, Sink>
+  readonly stage: Stage
+  readonly pool: TrialPool
+  readonly sink: Sink
   /** The built library of the workers. */
   readonly library: string
 }
 
 /** A trial while it runs. */
-export interface WorkTrial {
-  readonly plan: WorkPlan
+export interface Trial<Plan> {
+  readonly plan: Plan
   readonly folder: string
   readonly files: readonly string[]
   /** Lets the callers begin, and the faults of this trial. */
   go(): void
-  noteFault(kind: WorkFaultKind, detail: string): void
+  noteFault(kind: TrialFaultKind, detail: string): void
   /** Ends all faults and waits until everything has come to rest. */
   heal(): Promise<void>
   /** Lets the workers go, and looks what they have left behind. */
@@ -35,10 +40,10 @@ export interface WorkTrial {
   /** Gives everything back, whatever has happened. */
   end(): Promise<void>
   /** What hindered the trial itself, or befell a process that nothing was done to. */
-  readonly troubles: readonly WorkViolation[]
+  readonly troubles: readonly Violation[]
 }
 
-type Worker = PooledWorker<WorkOrder, WorkReport>
+type Worker = PooledWorker<WorkerOrder, TrialReport>
 
 /** The longest time a worker may take for what it is told, in ms. */
 const PATIENCE_MS = 90_000
@@ -47,22 +52,33 @@ const PATIENCE_MS = 90_000
 const MOST_TRIES = 5
 
 /** Opens a trial: its files, its proxies and its workers. */
-export async function openWorkTrial(room: WorkTrialRoom, plan: WorkPlan, folder: string): Promise<WorkTrial> {
-  const { stage, pool, sink, library } = room
-  const keeper = KEEPERS[plan.lane]
+export async function openTrial<
+  Stage extends TrialStage,
+  Plan extends TrialPlan,
+  Event extends Timed,
+  Sink extends TrialSink<Plan, Event>,
+>(
+  { kind: lane, stage, pool, sink, library }: TrialRoom<Stage, Plan, Event, Sink>,
+  plan: Plan,
+  folder: string,
+): Promise<Trial<Plan>> {
   const driverFile = join(folder, 'driver.jsonl')
   const files = [driverFile]
-  const history = workHistory(driverFile, 'driver')
-  const stopRecording = sink.record(plan.trial, history)
-  const given = await keeper.prepare(stage, plan)
+  const log = eventLog<Event>(driverFile, 'driver')
+  // Every lane has these events too.
+  const driver = log as unknown as EventLog<DriverEvent>
+  const stopRecording = sink.record(plan, log)
+  const given = (await lane.prepare?.(stage, plan)) ?? []
   const proxies: Proxies = await startProxies(stage.targets)
   const address = stage.address(proxies.ports, plan.seed, plan.timeoutMs)
   const timers = new Set<NodeJS.Timeout>()
-  const troubles: WorkViolation[] = []
+  const troubles: Violation[] = []
   const hinders = (worker: number, error: unknown) =>
     troubles.push({ rule: 'trial', message: `worker ${worker}: ${String(error)}` })
   const seats: (Worker | undefined)[] = []
   const lives: number[] = []
+  /** How long a place stays empty after it was killed from outside. */
+  const emptyMs: (number | undefined)[] = []
   const opening: Promise<void>[] = []
   let goneAt: number | undefined
   let over = false
@@ -73,6 +89,8 @@ export async function openWorkTrial(room: WorkTrialRoom, plan: WorkPlan, folder:
     }, ms)
     timers.add(timer)
   }
+  const everySeat = (act: (worker: number) => Promise<void>) =>
+    Promise.all(Array.from({ length: plan.workers }, (_, worker) => act(worker)))
 
   const seat = (worker: number): Promise<void> => {
     const taking = take(worker)
@@ -104,19 +122,20 @@ export async function openWorkTrial(room: WorkTrialRoom, plan: WorkPlan, folder:
     seats[worker] = taken
     void taken.ended.then((how) => {
       if (how === 'by itself') troubles.push({ rule: 'alive', message: `worker ${worker} ended by itself` })
-      if (!over) after(plan.leaseMs / 2, () => void seat(worker))
+      if (!over) after(emptyMs[worker] ?? plan.leaseMs / 2, () => void seat(worker))
+      emptyMs[worker] = undefined
     })
     go(taken)
   }
-  await Promise.all(Array.from({ length: plan.workers }, (_, worker) => seat(worker)))
+  await everySeat(seat)
 
-  const strike = (fault: WorkFault) => {
+  const strike = (fault: TrialFault) => {
     const { kind, worker, forMs } = fault
     if (over) return
     const whom = befalls(kind) === 'worker' ? { worker } : {}
-    history.note({ k: 'fault', kind, detail: `${Math.round(forMs)} ms`, ...whom })
+    driver.note({ k: 'fault', kind, detail: `${Math.round(forMs)} ms`, ...whom })
     if (befalls(kind) === 'connection') {
-      proxies.strike(fault as PlannedFault)
+      proxies.strike(fault)
       after(forMs, () => void proxies.heal())
       return
     }
@@ -125,7 +144,29 @@ export async function openWorkTrial(room: WorkTrialRoom, plan: WorkPlan, folder:
     else if (kind === 'stop') {
       struck?.kill('SIGSTOP')
       after(forMs, () => struck?.kill('SIGCONT'))
-    } else if (struck?.isAlive()) struck.kill('SIGKILL')
+    } else if (struck?.isAlive()) {
+      emptyMs[worker] = forMs
+      struck.kill('SIGKILL')
+    }
+  }
+  const filled = async (worker: number) => {
+    await opening[worker]
+    if (!seats[worker]?.isAlive()) await seat(worker)
+  }
+  const settle = async (worker: number) => {
+    for (let tries = 1; tries <= MOST_TRIES; tries++) {
+      await filled(worker)
+      const struck = seats[worker]
+      const settled = struck?.said('settled', PATIENCE_MS)
+      struck?.tell({ do: 'heal' })
+      try {
+        await settled
+        if (struck) return
+      } catch (error) {
+        // One that ended itself in the last moment is seated anew.
+        if (struck?.isAlive() || tries === MOST_TRIES) return void hinders(worker, error)
+      }
+    }
   }
 
   return {
@@ -138,42 +179,25 @@ export async function openWorkTrial(room: WorkTrialRoom, plan: WorkPlan, folder:
       for (const worker of seats) go(worker)
       for (const fault of plan.faults) after(fault.at, () => strike(fault))
     },
-    noteFault: (kind, detail) => history.note({ k: 'fault', kind, detail }),
+    noteFault: (kind, detail) => driver.note({ k: 'fault', kind, detail }),
     async heal() {
       over = true
       for (const timer of timers) clearTimeout(timer)
       for (const worker of seats) worker?.kill('SIGCONT')
       await proxies.heal()
-      history.note({ k: 'heal' })
-      await Promise.all(
-        Array.from({ length: plan.workers }, async (_, worker) => {
-          for (let tries = 0; tries < MOST_TRIES; tries++) {
-            await opening[worker]
-            if (!seats[worker]?.isAlive()) await seat(worker)
-            const struck = seats[worker]
-            const settled = struck?.said('settled', PATIENCE_MS)
-            struck?.tell({ do: 'heal' })
-            try {
-              await settled
-              if (struck) return
-            } catch (error) {
-              // One that ended itself in the last moment is seated anew.
-              if (struck?.isAlive() || tries === MOST_TRIES - 1) hinders(worker, error)
-            }
-          }
-        }),
-      )
-      await keeper.settle(stage, plan, sink, history)
+      // The start of a process is no part of what is measured from here on.
+      await everySeat(filled)
+      driver.note({ k: 'heal' })
+      await everySeat(settle)
+      await lane.settle?.({ stage, plan, sink, log })
     },
     async finish() {
-      await Promise.all(
-        seats.map(async (worker, nth) => {
-          const finished = worker?.said('finished', PATIENCE_MS)
-          worker?.tell({ do: 'finish' })
-          await finished?.catch((error: unknown) => hinders(nth, error))
-        }),
-      )
-      await keeper.look(stage, plan, history)
+      await everySeat(async (worker) => {
+        const finished = seats[worker]?.said('finished', PATIENCE_MS)
+        seats[worker]?.tell({ do: 'finish' })
+        await finished?.catch((error: unknown) => hinders(worker, error))
+      })
+      await lane.look({ stage, plan, sink, log })
     },
     async end() {
       over = true
@@ -186,7 +210,7 @@ export async function openWorkTrial(room: WorkTrialRoom, plan: WorkPlan, folder:
       }
       await proxies.stop()
       stopRecording()
-      history.close()
+      log.close()
     },
   }
 }
