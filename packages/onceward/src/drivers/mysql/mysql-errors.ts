@@ -12,7 +12,11 @@ const CODES = {
   lockTimeout: 1205,
   deadlock: 1213,
   noSavepoint: 1305,
+  noStatement: 1064,
 } as const
+
+/** A statement was cut short: by somebody, or by a limit of the server (MariaDB's and MySQL's). */
+const INTERRUPTIONS: ReadonlySet<number> = new Set([1317, 1969, 3024])
 
 /** Codes after which the server has undone the whole transaction, and running it again may go better. */
 const CONFLICTS: ReadonlySet<number> = new Set([
@@ -69,6 +73,17 @@ export function isTransient(error: unknown): boolean {
 /** Whether a savepoint is not there: no transaction is open, or the server has undone it. */
 export function isSavepointMissing(error: unknown): boolean {
   return mysqlErrno(error) === CODES.noSavepoint
+}
+
+/** Whether the server does not know such a statement. Nothing of it was run. */
+export function isNoStatement(error: unknown): boolean {
+  return mysqlErrno(error) === CODES.noStatement
+}
+
+/** Whether a statement was cut short: what it consists of may have been done in part. */
+export function isInterruption(error: unknown): boolean {
+  const errno = mysqlErrno(error)
+  return errno !== undefined && INTERRUPTIONS.has(errno)
 }
 
 /** Whether the server has answered, so that what it refused is known not to be done, and the connection may go on. */

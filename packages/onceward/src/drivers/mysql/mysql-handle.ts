@@ -5,8 +5,18 @@ export interface MysqlConnection {
   release(): unknown
   destroy(): unknown
   /** The connection of the callback interface, which this one wraps. */
-  readonly connection?: { readonly config?: { readonly typeCast?: unknown } }
+  readonly connection?: MysqlCallbackConnection
 }
+
+/** The part of a connection of `mysql2` (callbacks) that is used. */
+export interface MysqlCallbackConnection {
+  readonly config?: { readonly typeCast?: unknown }
+  query?(options: MysqlStatement, done: MysqlDone): unknown
+  execute?(options: MysqlStatement, done: MysqlDone): unknown
+}
+
+/** Is told what a statement answers. */
+export type MysqlDone = (error: unknown, answer: unknown) => void
 
 /** A statement with the options of mysql2 that decide on the shape of its answer. */
 export interface MysqlStatement {

@@ -1,5 +1,5 @@
 import type { SqlResult, SqlSession, SqlValue } from '../sql/index.ts'
-import type { MysqlConnection } from './mysql-handle.ts'
+import type { MysqlConnection, MysqlStatement } from './mysql-handle.ts'
 
 /** A session that also tells what `LAST_INSERT_ID(…)` was set to. */
 export interface MysqlSession extends SqlSession {
@@ -32,16 +32,27 @@ const AUTOCOMMIT = 2
  */
 export function mysqlSession(connection: MysqlConnection): MysqlSession {
   const shape = shapeFor(connection)
+  const send = sender(connection)
   return {
     dialect: 'mysql',
-    async query(text, values = []) {
-      const [answer] =
-        values.length === 0
-          ? await connection.query({ ...shape, sql: text })
-          : await connection.execute({ ...shape, sql: text, values: values.map(bound) })
-      return resultOf(answer)
-    },
+    query: (text, values = []) =>
+      values.length === 0
+        ? send('query', { ...shape, sql: text })
+        : send('execute', { ...shape, sql: text, values: values.map(bound) }),
   }
+}
+
+type Send = (how: 'query' | 'execute', statement: MysqlStatement) => Promise<MysqlResult>
+
+/** By callbacks where there are any: the promise interface notes the stack of every call, which costs more than all of this. */
+function sender(connection: MysqlConnection): Send {
+  const { connection: inner } = connection
+  if (typeof inner?.query !== 'function' || typeof inner.execute !== 'function')
+    return async (how, statement) => resultOf((await connection[how](statement))[0])
+  return (how, statement) =>
+    new Promise((resolve, reject) => {
+      inner[how]?.(statement, (error, answer) => (error ? reject(error) : resolve(resultOf(answer))))
+    })
 }
 
 /** A `typeCast` of the pool applies to every statement unless the statement has one of its own, which costs time. */

@@ -1,7 +1,7 @@
 import { isOncewardError, OncewardError } from '../../core/errors.ts'
 import { conflictOf, retrying } from '../sql/index.ts'
 import type { TakenConnection } from './mysql-driver.ts'
-import { isRefusal, isSavepointMissing, mysqlFailure } from './mysql-errors.ts'
+import { isInterruption, isNoStatement, isRefusal, isSavepointMissing, mysqlFailure } from './mysql-errors.ts'
 import type { MysqlSession } from './mysql-session.ts'
 import { COMMIT, type OwnParts, ROLLBACK } from './own-statements.ts'
 
@@ -39,7 +39,17 @@ const TRIES = 5
 /** Marks the transaction: where the savepoint is gone at the end, somebody has ended the transaction in between. */
 const SAVEPOINT = 'SAVEPOINT onceward_transaction'
 const RELEASE = 'RELEASE SAVEPOINT onceward_transaction'
-const RESTORE = 'SET SESSION innodb_lock_wait_timeout = @onceward_own_lock_wait, SESSION autocommit = 1'
+const RESTORE_WAIT = 'SET SESSION innodb_lock_wait_timeout = @onceward_own_lock_wait'
+const RESTORE = `${RESTORE_WAIT}, SESSION autocommit = 1`
+
+/**
+ * Several statements as one, which MariaDB takes outside of stored programs too: a round trip instead of three. Where one of
+ * them fails, those behind it are not run. MySQL finds it to be no statement at all, and is sent them one after the other.
+ */
+const inOne = (...statements: readonly string[]) => `BEGIN NOT ATOMIC ${statements.join('; ')}; END`
+
+/** What might fail comes before the commit: an error says that nothing was committed, but for an interruption. */
+const END = inOne(RELEASE, RESTORE_WAIT, COMMIT, 'SET SESSION autocommit = 1')
 
 /** Why the body is run again although it has thrown nothing of the kind. */
 class Undone extends Error {
@@ -55,6 +65,24 @@ export function userTransactions<Notes>(parts: UserTransactionParts<Notes>): Use
   const begin =
     'SET @onceward_own_lock_wait = @@SESSION.innodb_lock_wait_timeout, ' +
     `SESSION innodb_lock_wait_timeout = ${seconds}, SESSION autocommit = 0`
+
+  const beginInOne = inOne(begin, SAVEPOINT)
+  let takesBlocks = true
+  /** Sends a block; answers false, and does so from then on, where the server does not know such a thing. */
+  const sentInOne = async (session: MysqlSession, block: string): Promise<boolean> => {
+    if (!takesBlocks) return false
+    try {
+      await session.query(block)
+    } catch (error) {
+      if (!isNoStatement(error)) throw error
+      takesBlocks = false
+    }
+    return takesBlocks
+  }
+  const begun = async (session: MysqlSession): Promise<void> => {
+    if (!(await sentInOne(session, beginInOne)))
+      await Promise.all([session.query(begin), session.query(SAVEPOINT)])
+  }
 
   /** Gives the connection back as it was found. */
   const giveBack = (taken: TakenConnection) => {
@@ -79,9 +107,7 @@ export function userTransactions<Notes>(parts: UserTransactionParts<Notes>): Use
     const taken = await driver.take()
     const { session, connection } = taken
     try {
-      await driver.inTime(Promise.all([session.query(begin), session.query(SAVEPOINT)]), () =>
-        taken.release(true),
-      )
+      await driver.inTime(begun(session), () => taken.release(true))
     } catch (error) {
       taken.release(true)
       throw mysqlFailure(error, driver.where)
@@ -107,30 +133,37 @@ export function userTransactions<Notes>(parts: UserTransactionParts<Notes>): Use
 
   const commit = async (taken: TakenConnection, { notes }: UserTransaction<Notes>): Promise<void> => {
     const { session } = taken
-    const late = () => taken.release(true)
-    try {
-      await driver.inTime(session.query(RELEASE), late)
-    } catch (error) {
-      await rollback(taken)
-      if (!isSavepointMissing(error)) throw mysqlFailure(error, driver.where)
-      throw new TypeError(
-        'the work has ended the transaction itself; leave COMMIT, ROLLBACK and what commits by itself ' +
-          '(CREATE TABLE, for one) to the store',
-        { cause: error },
-      )
+    /** How far it has come: what has failed before the commit is undone, and so is what the server has refused. */
+    let sent = 'both' as 'release' | 'commit' | 'both'
+    const end = async () => {
+      if (await sentInOne(session, END)) return
+      sent = 'release'
+      await session.query(RELEASE)
+      sent = 'commit'
+      await session.query(COMMIT)
     }
     try {
-      await driver.inTime(session.query(COMMIT), late)
-      giveBack(taken)
+      await driver.inTime(end(), () => taken.release(true))
+      if (sent === 'both') taken.release(false)
+      else giveBack(taken)
     } catch (error) {
-      if (isRefusal(error)) {
+      if (isSavepointMissing(error)) {
+        await rollback(taken)
+        throw new TypeError(
+          'the work has ended the transaction itself; leave COMMIT, ROLLBACK and what commits by itself ' +
+            '(CREATE TABLE, for one) to the store',
+          { cause: error },
+        )
+      }
+      // A block may have been interrupted behind its commit.
+      if (sent === 'release' || (isRefusal(error) && !(sent === 'both' && isInterruption(error)))) {
         await rollback(taken)
         throw mysqlFailure(error, driver.where)
       }
       taken.release(true)
-      const end = await parts.findOut?.(notes)
-      if (end === 'undone') throw new Undone('the connection was lost before the commit', { cause: error })
-      if (end === 'committed') return
+      const found = await parts.findOut?.(notes)
+      if (found === 'undone') throw new Undone('the connection was lost before the commit', { cause: error })
+      if (found === 'committed') return
       throw new OncewardError(
         'STORE_UNAVAILABLE',
         `${driver.where}: the connection was lost during COMMIT, and what became of it could not be found out; ` +
