@@ -1,9 +1,9 @@
 // npm run verify: the deterministic simulation with a million seeds, then fault trials on real processes and servers,
-// a thousand on each store, those of locks, tokens, tasks and messages, and 10,000 operations over each Redis client.
+// a thousand on each store, those of locks, tokens, tasks, messages, dedupe and SQL guards, and 10,000 operations over each Redis client.
 //   -- --seeds N | --seed N                              the simulation only
 //   -- --trials N [--seed S] [--store A,B] [--faults …]  the fault trials only
 //   -- --locks [--trials N] [--seed S] [--store A,B]     the fault trials of locks only
-//   -- --work [--lane A,B] [--trials N] [--seed S] [--store A,B]   the fault trials of tokens, tasks and messages only
+//   -- --work [--lane A,B] [--trials N] [--seed S] [--store A,B]   the fault trials of tokens, tasks, messages, dedupe and SQL guards only
 //   -- --redis-retry [--operations N] [--seed S] [--failover]   the Redis client that retries safely only
 //   -- --losses [--trials N]                             what is lost where loss is documented, measured
 import { join } from 'node:path'

@@ -1,11 +1,7 @@
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { which } from '../../test-servers/index.mjs'
+import { compileTrials, runBuilt } from './harness/run-built.ts'
 import { belowFloors, LEAST_TRIALS, noStatistics } from './statistics.ts'
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** The stores of the lane, and the servers that each needs. */
 const STORES = [
@@ -19,25 +15,7 @@ const STORES = [
 /** How long the lane may take on each store, in s: enough to see that the harness works and nothing is badly wrong. */
 const SECONDS = process.env['ONCEWARD_FAULT_SECONDS'] ?? '5'
 
-/** Runs a program and tells how it ended; the trials run compiled, because their workers do. */
-function run(...parameters: string[]): Promise<{ readonly code: number; readonly output: string }> {
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      parameters,
-      { cwd: root, maxBuffer: 64 * 1024 * 1024 },
-      (error, stdout, stderr) => {
-        resolve({ code: error === null ? 0 : Number(error.code ?? 1), output: `${stdout}${stderr}` })
-      },
-    )
-  })
-}
-
-beforeAll(async () => {
-  const { code, output } = await run(join(root, 'node_modules/typescript/bin/tsc'), '-p', 'verify/faults')
-  if (code !== 0)
-    throw new Error(`the fault trials do not compile; build the library first (tsc -b)\n${output}`)
-}, 120_000)
+beforeAll(compileTrials, 120_000)
 
 describe('real processes under faults', async () => {
   for (const [store, servers] of STORES) {
@@ -51,7 +29,7 @@ describe('real processes under faults', async () => {
       `keep every promise on ${store}${reason}`,
       { timeout: 180_000 },
       async () => {
-        const { code, output } = await run(
+        const { code, output } = await runBuilt(
           'verify/faults/dist/faults/run.js',
           ...[
             '--store',
@@ -74,7 +52,7 @@ describe('real processes under faults', async () => {
   }
 
   it('show a broken store as broken', { timeout: 180_000 }, async () => {
-    const { code, output } = await run(
+    const { code, output } = await runBuilt(
       'verify/faults/dist/faults/run-mutants.js',
       '--only',
       'one lease early',

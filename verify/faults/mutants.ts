@@ -1,21 +1,8 @@
 import type { FaultKind } from './fault-kinds.ts'
-
-/** A fault put into a copy of the built library: a piece of text that must be there exactly once, and what replaces it. */
-export interface Mutant {
-  /** What is broken, as a sentence. */
-  readonly name: string
-  /** The store whose trials must notice it. */
-  readonly store: string
-  /** The file below the built library. */
-  readonly file: string
-  readonly find: string
-  readonly replace: string
-  /** The only faults under which it is looked for. Default: all that its store can meet. */
-  readonly faults?: readonly FaultKind[]
-}
+import type { Mutant } from './harness/mutants.ts'
 
 /** Faults that the trials must notice. Each is one that somebody could make. */
-export const MUTANTS: readonly Mutant[] = [
+export const MUTANTS: readonly Mutant<FaultKind>[] = [
   // The life of a record.
   {
     name: 'a claim is taken over, or held, one lease early',

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
+import { WorkerEnded } from './harness/process-pool.ts'
 import type { Order } from './orders.ts'
-import { WorkerEnded, type WorkerPool, type WorkerProcess } from './worker-pool.ts'
+import type { WorkerPool, WorkerProcess } from './worker-pool.ts'
 
 /** A place for a worker in a trial: several processes may fill it, one after the other. */
 export interface Seat {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { copyLibrary, DEFAULT_LIBRARY } from '../library.ts'
 import { ROOT } from '../test-servers.ts'
-import type { CampaignResult } from './campaign.ts'
+import type { Violation } from './statistics.ts'
 import type { TrialFaultKind } from './trial-faults.ts'
 
 /** A text of the built library that is there once, and what takes its place. */
@@ -14,15 +14,15 @@ export interface Edit {
   readonly replace: string
 }
 
-/** The texts that a mutant changes. */
+/** A name, and the texts that are changed. */
 export type Broken = { readonly name: string } & (Edit | { readonly edits: readonly [Edit, ...Edit[]] })
 
 /** A fault put into a copy of the built library; the trials have to notice it. */
-export type Mutant = Broken & {
+export type Mutant<Fault = TrialFaultKind> = Broken & {
   /** The store that shows it. */
   readonly store: string
   /** Only these faults happen, so that it shows sooner. Default: all of the store. */
-  readonly faults?: readonly TrialFaultKind[]
+  readonly faults?: readonly Fault[]
 }
 
 /** The texts that a mutant changes: more than one where the library guards itself twice. */
@@ -51,8 +51,14 @@ export interface MutantTrial {
   readonly trials: number
 }
 
+/** What came of the trials: how many there were, and those that broke a promise. */
+export interface Noticed {
+  readonly statistics: { readonly trials: number }
+  readonly failures: readonly { readonly violations: readonly Violation[] }[]
+}
+
 /** What is tried, and how. */
-export interface MutantCommand<M extends Mutant> {
+export interface MutantCommand<M extends Mutant<unknown>> {
   readonly usage: string
   readonly mutants: readonly M[]
   /** After so many trials without a broken promise a mutant lives. */
@@ -60,11 +66,11 @@ export interface MutantCommand<M extends Mutant> {
   /** Stands before the name of a mutant. */
   titleOf(mutant: M): string
   /** Runs trials until a promise is broken; `missing` where the server cannot be had here. */
-  attempt(mutant: M, trial: MutantTrial): Promise<CampaignResult | { readonly missing: string }>
+  attempt(mutant: M, trial: MutantTrial): Promise<Noticed | { readonly missing: string }>
 }
 
 /** Tries the mutants that the command line asks for, and tells each one's fate. Answers the exit code. */
-export async function runMutants<M extends Mutant & { readonly lane?: string }>(
+export async function runMutants<M extends Mutant<unknown> & { readonly lane?: string }>(
   command: MutantCommand<M>,
 ): Promise<number> {
   const { values } = parseArgs({
@@ -106,7 +112,7 @@ export async function runMutants<M extends Mutant & { readonly lane?: string }>(
 }
 
 /** Answers the rules that were broken, and after how many trials. */
-async function tryMutant<M extends Mutant>(
+async function tryMutant<M extends Mutant<unknown>>(
   { attempt }: MutantCommand<M>,
   mutant: M,
   { sound, trials, from }: { readonly sound: string; readonly trials: number; readonly from: number },

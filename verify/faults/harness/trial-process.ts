@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import type { PooledWorker, ProcessPool } from '../process-pool.ts'
 import { type Proxies, startProxies } from '../proxies.ts'
 import { type DriverEvent, type EventLog, eventLog, type Timed } from './event-log.ts'
+import type { PooledWorker, ProcessPool } from './process-pool.ts'
 import type { Violation } from './statistics.ts'
 import { befalls, type TrialFault, type TrialFaultKind } from './trial-faults.ts'
 import type { TrialKind, TrialPlan, TrialSink, TrialStage } from './trial-kind.ts'
@@ -121,7 +121,8 @@ export async function openTrial<
     }
     seats[worker] = taken
     void taken.ended.then((how) => {
-      if (how === 'by itself') troubles.push({ rule: 'alive', message: `worker ${worker} ended by itself` })
+      if (how !== 'killed')
+        troubles.push({ rule: 'alive', message: `worker ${worker} ended by itself: ${how}` })
       if (!over) after(emptyMs[worker] ?? plan.leaseMs / 2, () => void seat(worker))
       emptyMs[worker] = undefined
     })

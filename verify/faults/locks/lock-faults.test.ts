@@ -1,10 +1,6 @@
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { which } from '../../../test-servers/index.mjs'
-
-const root = fileURLToPath(new URL('../../..', import.meta.url))
+import { compileTrials, runBuilt } from '../harness/run-built.ts'
 
 /** The backends of the lane, and the server that each needs. */
 const STORES = [
@@ -16,20 +12,7 @@ const STORES = [
 /** After so many seconds no further round begins on a backend. */
 const SECONDS = process.env['ONCEWARD_LOCK_FAULT_SECONDS'] ?? '4'
 
-function run(...parameters: string[]): Promise<{ readonly code: number; readonly output: string }> {
-  return new Promise((resolve) => {
-    const options = { cwd: root, maxBuffer: 64 * 1024 * 1024 }
-    execFile(process.execPath, parameters, options, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code ?? 1), output: `${stdout}${stderr}` })
-    })
-  })
-}
-
-beforeAll(async () => {
-  const { code, output } = await run(join(root, 'node_modules/typescript/bin/tsc'), '-p', 'verify/faults')
-  if (code !== 0)
-    throw new Error(`the fault trials do not compile; build the library first (tsc -b)\n${output}`)
-}, 120_000)
+beforeAll(compileTrials, 120_000)
 
 describe('locks of real processes under faults', async () => {
   for (const [store, server] of STORES) {
@@ -39,7 +22,7 @@ describe('locks of real processes under faults', async () => {
       `keep every promise on ${store}${missing ? ` (skipped: ${detail})` : ''}`,
       { timeout: 180_000 },
       async () => {
-        const { code, output } = await run(
+        const { code, output } = await runBuilt(
           'verify/faults/dist/faults/locks/run-locks.js',
           ...['--store', store, '--trials', '100', '--seconds', SECONDS, '--width', '3', '--require-all'],
         )
@@ -51,7 +34,7 @@ describe('locks of real processes under faults', async () => {
   }
 
   it('show locks as broken that let two in', { timeout: 180_000 }, async () => {
-    const { code, output } = await run(
+    const { code, output } = await runBuilt(
       'verify/faults/dist/faults/locks/run-lock-mutants.js',
       ...['--only', 'never comes nearer'],
     )

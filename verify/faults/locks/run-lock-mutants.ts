@@ -5,8 +5,8 @@
  */
 import { runCampaign } from '../harness/campaign.ts'
 import { runMutants } from '../harness/mutants.ts'
+import { processPool } from '../harness/process-pool.ts'
 import type { TrialPool } from '../harness/trial-process.ts'
-import { processPool } from '../process-pool.ts'
 import { LOCK_WORKER, LOCKS } from './lock-lane.ts'
 import { LOCK_MUTANTS } from './lock-mutants.ts'
 import { startLockSink } from './lock-sink.ts'

@@ -1,23 +1,11 @@
-import { execFile } from 'node:child_process'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { SafeRedis } from 'onceward/redis-retry'
 import { beforeAll, expect, it } from 'vitest'
 import { describeWhere } from '../../../test-servers/index.mjs'
 import { createPrng, type Prng } from '../../simulation/prng.ts'
+import { compileTrials, runBuilt } from '../harness/run-built.ts'
 import { callerModel } from './caller-model.ts'
 import { respFrames } from './resp-frames.ts'
 import { sharedWork } from './shared-work.ts'
-
-const root = fileURLToPath(new URL('../../..', import.meta.url))
-
-function run(...parameters: string[]): Promise<{ readonly code: number; readonly output: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, parameters, { cwd: root }, (error, stdout, stderr) => {
-      resolve({ code: error === null ? 0 : Number(error.code ?? 1), output: `${stdout}${stderr}` })
-    })
-  })
-}
 
 it('the proxy takes requests and replies apart, however they are cut', () => {
   const whole = [
@@ -80,15 +68,11 @@ it('notices a reply that is that of a second execution', async () => {
 })
 
 await describeWhere('redis', 'the Redis client that retries safely, under faults', () => {
-  beforeAll(async () => {
-    const { code, output } = await run(join(root, 'node_modules/typescript/bin/tsc'), '-p', 'verify/faults')
-    if (code !== 0)
-      throw new Error(`the fault trials do not compile; build the library first (tsc -b)\n${output}`)
-  }, 120_000)
+  beforeAll(compileTrials, 120_000)
 
   for (const topology of ['standalone', 'cluster']) {
     it(`has each operation take effect once, and the bare client does not (${topology})`, async () => {
-      const { code, output } = await run(
+      const { code, output } = await runBuilt(
         'verify/faults/dist/faults/redis-retry/run-redis-retry.js',
         ...['--operations', '400', '--topology', topology],
       )

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { checkWork } from './check-work.ts'
+import { UNITS } from './guard-lane.ts'
 import type { NotedWork, WorkEvent } from './work-events.ts'
 
 /** A history that was written by hand, each line 10 ms after the one before. */
@@ -57,11 +58,11 @@ describe('the checker of guards', () => {
 
   it('blames stock that is not what its rows say, and versions that go back or come twice', () => {
     const sold = [row('1', 's'), row('2', 's')]
-    expect(rulesOf(sells('1', 1), sells('2', 2), [stock(10, 2), ...sold])).toEqual([])
-    expect(rulesOf(sells('1', 1), sells('2', 2), [stock(11, 2), ...sold])).toEqual(['I1'])
-    expect(rulesOf(sells('1', 1), sells('2', 2), [stock(10, 1), ...sold])).toEqual(['I5'])
-    expect(rulesOf(sells('1', 2), sells('2', 1), [stock(10, 2), ...sold])).toEqual(['I5'])
-    expect(rulesOf(sells('1', 2), sells('2', 2), [stock(10, 2), ...sold])).toEqual(['I5'])
+    expect(rulesOf(sells('1', 1), sells('2', 2), [stock(UNITS - 2, 2), ...sold])).toEqual([])
+    expect(rulesOf(sells('1', 1), sells('2', 2), [stock(UNITS - 1, 2), ...sold])).toEqual(['I1'])
+    expect(rulesOf(sells('1', 1), sells('2', 2), [stock(UNITS - 2, 1), ...sold])).toEqual(['I5'])
+    expect(rulesOf(sells('1', 2), sells('2', 1), [stock(UNITS - 2, 2), ...sold])).toEqual(['I5'])
+    expect(rulesOf(sells('1', 2), sells('2', 2), [stock(UNITS - 2, 2), ...sold])).toEqual(['I5'])
   })
 
   it('blames a payment that was made twice', () => {

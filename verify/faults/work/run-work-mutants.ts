@@ -5,8 +5,8 @@
  */
 import { runCampaign } from '../harness/campaign.ts'
 import { runMutants } from '../harness/mutants.ts'
+import { processPool } from '../harness/process-pool.ts'
 import type { TrialPool } from '../harness/trial-process.ts'
-import { processPool } from '../process-pool.ts'
 import { WORK_WORKER, workKind } from './work-kind.ts'
 import { WORK_MUTANTS } from './work-mutants.ts'
 import { startWorkSink } from './work-sink.ts'

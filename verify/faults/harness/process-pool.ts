@@ -6,37 +6,50 @@ export interface WorkerReport {
   readonly message?: string
 }
 
+/** How a process ended: killed (perhaps by itself), or by itself, which nobody has asked for. */
+export type Ending = 'killed' | `code ${string}`
+
 /** A worker process, which is told orders. */
 export interface PooledWorker<Order, Report extends WorkerReport> {
   readonly isAlive: () => boolean
   tell(order: Order): void
   /** Resolves with the next report of this kind; rejects when the worker fails, ends, or says nothing for so long. */
   said(did: Report['did'], timeoutMs: number): Promise<void>
-  /** Resolves when the process has ended: whether it was killed (perhaps by itself), or came to its end. */
-  readonly ended: Promise<'killed' | 'by itself'>
+  /** Resolves when the process has ended, with how. */
+  readonly ended: Promise<Ending>
   kill(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void
 }
 
-/** Workers that are started before they are needed. */
+/** Workers that are ready before they are needed: starting one takes longer than most faults last. */
 export interface ProcessPool<Order, Report extends WorkerReport> {
   take(): Promise<PooledWorker<Order, Report>>
+  /** Takes a worker back that has finished its trial. */
   giveBack(worker: PooledWorker<Order, Report>): void
+  /** Ends all that it has started. */
   close(): Promise<void>
 }
 
-/** The longest time that a worker may take to start, in ms; a busy machine takes long. */
-const START_MS = 120_000
+/** What the processes of a pool are like. */
+export interface PoolOptions {
+  /** Arguments of each. Default: none. */
+  readonly args?: readonly string[]
+  /** What those of mutants say as they die is not worth reading. Default false. */
+  readonly quiet?: boolean
+}
 
-/** Makes a pool of processes that run `file`, with so many spare ones. What those of mutants say as they die is not worth reading. */
+/** The longest time that a worker may take to start, in ms; a busy machine takes long. */
+const START_MS = 180_000
+
+/** Makes a pool of processes that run `file`, with so many spare ones. */
 export function processPool<Order, Report extends WorkerReport>(
   file: string,
   spares: number,
-  { quiet = false }: { readonly quiet?: boolean } = {},
+  { args = [], quiet = false }: PoolOptions = {},
 ): ProcessPool<Order, Report> {
   const waiting: Promise<PooledWorker<Order, Report>>[] = []
   const all = new Set<PooledWorker<Order, Report>>()
   const start = async () => {
-    const worker = await startWorker<Order, Report>(file, quiet ? 'ignore' : 'inherit')
+    const worker = await startWorker<Order, Report>(file, args, quiet ? 'ignore' : 'inherit')
     all.add(worker)
     void worker.ended.then(() => all.delete(worker))
     return worker
@@ -44,16 +57,19 @@ export function processPool<Order, Report extends WorkerReport>(
   const refill = () => {
     while (waiting.length < spares) {
       const spare = start()
+      // Whoever takes it hears of it.
       spare.catch(() => {})
       waiting.push(spare)
     }
   }
+  refill()
   return {
     async take() {
-      refill()
       const worker = await (waiting.shift() ?? start())
+      refill()
       return worker.isAlive() ? worker : start()
     },
+    /** Takes a worker back that has finished its trial. */
     giveBack(worker) {
       if (worker.isAlive()) waiting.unshift(Promise.resolve(worker))
     },
@@ -69,10 +85,11 @@ export function processPool<Order, Report extends WorkerReport>(
 
 async function startWorker<Order, Report extends WorkerReport>(
   file: string,
+  args: readonly string[],
   errors: 'ignore' | 'inherit',
 ): Promise<PooledWorker<Order, Report>> {
   const worker = workerOf<Order, Report>(
-    fork(file, [], { stdio: ['ignore', 'inherit', errors, 'ipc'], execArgv: [] }),
+    fork(file, args, { stdio: ['ignore', 'inherit', errors, 'ipc'], execArgv: [] }),
   )
   await worker.said('ready', START_MS)
   return worker
@@ -81,13 +98,14 @@ async function startWorker<Order, Report extends WorkerReport>(
 function workerOf<Order, Report extends WorkerReport>(child: ChildProcess): PooledWorker<Order, Report> {
   const listeners = new Set<(report: Report | 'ended') => void>()
   let killed = false
+  child.on('error', () => {})
   child.on('message', (report: Report) => {
     for (const listener of [...listeners]) listener(report)
   })
-  const ended = new Promise<'killed' | 'by itself'>((resolve) => {
-    child.once('exit', (_code, signal) => {
+  const ended = new Promise<Ending>((resolve) => {
+    child.once('exit', (code, signal) => {
       for (const listener of [...listeners]) listener('ended')
-      resolve(killed || signal === 'SIGKILL' ? 'killed' : 'by itself')
+      resolve(killed || signal === 'SIGKILL' ? 'killed' : `code ${code}, signal ${signal}`)
     })
   })
   const isAlive = () => child.exitCode === null && child.signalCode === null
@@ -106,17 +124,24 @@ function workerOf<Order, Report extends WorkerReport>(child: ChildProcess): Pool
           else resolve()
         }
         const listener = (report: Report | 'ended') => {
-          if (report === 'ended') end(new Error('the worker ended'))
+          if (report === 'ended') end(new WorkerEnded())
           else if (report.did === did) end()
-          else if (report.did === 'failed') end(new Error(report.message))
+          else if (report.did === 'failed') end(new Error(`a worker failed: ${report.message}`))
         }
         const timer = setTimeout(() => end(new Error(`no "${did}" within ${timeoutMs} ms`)), timeoutMs)
         listeners.add(listener)
-        if (!isAlive()) end(new Error('the worker has ended'))
+        if (!isAlive()) end(new WorkerEnded())
       }),
     kill(signal) {
       if (signal === 'SIGKILL') killed = true
       child.kill(signal)
     },
+  }
+}
+
+/** The worker has ended, which is what happens to workers here. */
+export class WorkerEnded extends Error {
+  constructor() {
+    super('the worker has ended')
   }
 }
