@@ -276,7 +276,7 @@ export const MUTANTS: readonly Mutant<FaultKind>[] = [
     name: 'a lost COMMIT is taken for a rollback',
     store: 'mariadb',
     file: 'drivers/mysql/user-transactions.js',
-    find: 'const end = await parts.findOut?.(notes);',
+    find: 'const found = await parts.findOut?.(notes);',
     replace: 'throw mysqlFailure(error, driver.where);',
     faults: ['net-cut-commit', 'net-cut-on-reply'],
   },
