@@ -9,8 +9,16 @@ it('writes down in short whatever was thrown', () => {
     },
   })
   expect(errorNote(new RangeError('too far'))).toBe('RangeError: too far')
-  expect([errorNote('a word'), errorNote(undefined)]).toEqual(['a word', 'undefined'])
-  expect(errorNote('half \ud83d')).toBe('half \ufffd')
+  expect([errorNote('a word'), errorNote(new RangeError())]).toEqual(['a word', 'RangeError'])
+  expect(errorNote({ message: 'like an error' })).toBe('Error: like an error')
+  for (const [odd, text] of [
+    [undefined, 'undefined'],
+    [Number.NaN, 'NaN'],
+    [Symbol('s'), 'Symbol(s)'],
+    ['', 'an empty text'],
+  ] as const)
+    expect(errorNote(odd)).toBe(`${text} was thrown, which is not an Error`)
+  expect(errorNote(new Error('half \ud83d, or \0'))).toBe('Error: half \ufffd, or \ufffd')
   expect(errorNote('x'.repeat(10_000))).toHaveLength(MAX_NOTE_CHARS)
-  for (const hostile of [silent, Object.create(null)]) expect(errorNote(hostile)).toMatch(/cannot be written/)
+  for (const hostile of [silent, Object.create(null)]) expect(errorNote(hostile)).toMatch(/not an Error/)
 })

@@ -1,4 +1,5 @@
 import { runInFrame } from './context.ts'
+import { namedNote } from './error-note.ts'
 import { isOncewardError, OncewardError } from './errors.ts'
 import type { Reading } from './lease-clock.ts'
 import { keepLease, type LeaseKeeper } from './lease-keeper.ts'
@@ -145,13 +146,13 @@ async function fail<T>(ending: Ending, error: unknown, effect: Effect): Promise<
 
 async function hold<T>(ending: Ending, error: unknown): Promise<Ended<T>> {
   const { engine, claim } = ending
-  const { message } = failureOf(error, 'unknown')
+  const { name, message } = failureOf(error, 'unknown')
   const kept = storedFailure({ id: claim.id, policy: ending.policy }, error, 'unknown')
-  const reason = `the work threw ${kept.name}: ${kept.message}`
+  const reason = `the work threw ${namedNote(kept)}`
   const stored = await settle(ending, () => engine.store.hold(claim, reason))
   if (stored === 'refused') return { result: { error: claimLost(error) } }
   if (stored === 'applied') engine.emit('held', claim.id, { ...about(claim), error })
-  const told = `the work threw and its effect may have happened, so the operation is held: ${message}`
+  const told = `the work threw and its effect may have happened, so the operation is held: ${message || name}`
   return { result: { error: new OncewardError('OUTCOME_UNKNOWN', told, { cause: error }) } }
 }
 

@@ -1,5 +1,5 @@
-import { clipNote } from './clip-note.ts'
 import { type Codec, Unstorable } from './codec.ts'
+import { messageOf, nameOf, textOf } from './error-note.ts'
 import { isOncewardError, OncewardError } from './errors.ts'
 import { isPromise } from './is-promise.ts'
 import type { RedactContext } from './once-types.ts'
@@ -40,7 +40,7 @@ export function valueOutcome({ id, policy }: Stored, value: unknown, step?: stri
 export function failureOf(error: unknown, effect: Effect): Failure {
   const code = textOf(() => (error as { code?: unknown }).code, '')
   return {
-    name: textOf(() => (error as Error).name, 'Error'),
+    name: nameOf(error),
     message: messageOf(error),
     ...(code === '' ? {} : { code }),
     effect,
@@ -100,10 +100,14 @@ export function replay(id: OperationId, outcome: Outcome, codec: Codec): unknown
 
 /** The error that every caller of an operation with a final failure gets. `cause` is the failure itself. */
 export function operationFailed(failure: Failure, cause: unknown): OncewardError {
-  return new OncewardError('OPERATION_FAILED', `the operation failed for good: ${failure.message}`, {
-    cause,
-    effect: failure.effect,
-  })
+  return new OncewardError(
+    'OPERATION_FAILED',
+    `the operation failed for good: ${failure.message || failure.name}`,
+    {
+      cause,
+      effect: failure.effect,
+    },
+  )
 }
 
 function decode(id: OperationId, bytes: Uint8Array, codec: Codec): unknown {
@@ -123,19 +127,4 @@ function rebuilt(failure: Failure): Error {
   const error = new Error(failure.message)
   error.name = failure.name
   return failure.code === undefined ? error : Object.assign(error, { code: failure.code })
-}
-
-/** What is thrown may be anything, also an object whose fields throw. */
-function textOf(read: () => unknown, fallback: string): string {
-  try {
-    const text = read()
-    return typeof text === 'string' || typeof text === 'number' ? clipNote(String(text)) : fallback
-  } catch {
-    return fallback
-  }
-}
-
-function messageOf(error: unknown): string {
-  if (typeof error === 'string') return clipNote(error)
-  return textOf(() => (error as Error).message, 'something that is not an Error was thrown')
 }

@@ -47,7 +47,7 @@ export function askWithTransaction<T, Tx>(
         if (run?.found && isOncewardError(error) && error.effect === 'unknown') return { reply: run.found }
         const byWork = run?.thrown
         // What the work threw is for its own caller; what the store threw is for all who asked.
-        if (byWork && byWork.error === error) return { reply: 'claimed', byWork }
+        if (byWork && Object.is(byWork.error, error)) return { reply: 'claimed', byWork }
         return { reply: runningElsewhere(error) }
       }
     })

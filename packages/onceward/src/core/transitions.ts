@@ -7,6 +7,7 @@
  * Each function answers the record to write, or nothing when nothing changes.
  */
 import { clipNote } from './clip-note.ts'
+import { namedNote } from './error-note.ts'
 import {
   type Claim,
   type Failure,
@@ -123,7 +124,7 @@ export function release(
     { ...record, state: 'released', steps },
     'released',
     now,
-    failure && `${failure.name}: ${failure.message}`,
+    failure && namedNote(failure),
   )
   return { write, reply: true }
 }

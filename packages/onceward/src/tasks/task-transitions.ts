@@ -1,4 +1,5 @@
 import { clipNote } from '../core/clip-note.ts'
+import { namedNote } from '../core/error-note.ts'
 import { MAX_HISTORY } from '../core/operation.ts'
 import type { TaskRecord } from './task-record.ts'
 import type { NewTask, TaskEvent, TaskFailure, TaskState } from './task-types.ts'
@@ -43,16 +44,16 @@ export function settle(record: TaskRecord, ending: Ending, now: number): TaskRec
     case 'not-replayable':
       return moved({ ...record, result: null, problem: { notReplayable: ending.reason } }, 'done', now)
     case 'failed':
-      return moved(withFailure(record, ending.failure), 'failed', now, 'failed', told(ending.failure))
+      return moved(withFailure(record, ending.failure), 'failed', now, 'failed', namedNote(ending.failure))
     case 'hold':
-      return moved(withFailure(record, ending.failure), 'held', now, 'held', told(ending.failure))
+      return moved(withFailure(record, ending.failure), 'held', now, 'held', namedNote(ending.failure))
     case 'thrown':
       return retried(
         withFailure(record, ending.failure),
         now,
         ending.delayMs,
         'retried',
-        told(ending.failure),
+        namedNote(ending.failure),
       )
     case 'released': {
       if (record.cancel !== null) return moved(record, 'cancelled', now, 'cancelled', record.cancel)
@@ -71,7 +72,7 @@ export function lapse(record: TaskRecord, now: number, delayMs: number): TaskRec
     effect: 'unknown',
   }
   const lapsed = withFailure(record, failure)
-  if (record.onCrash === 'hold') return moved(lapsed, 'held', now, 'held', told(failure))
+  if (record.onCrash === 'hold') return moved(lapsed, 'held', now, 'held', namedNote(failure))
   return retried(lapsed, now, delayMs, 'lapsed')
 }
 
@@ -178,10 +179,6 @@ function withoutId(record: TaskRecord): TaskRecord {
 
 function withFailure(record: TaskRecord, failure: TaskFailure): TaskRecord {
   return { ...record, problem: { failure } }
-}
-
-function told({ name, message }: TaskFailure): string {
-  return clipNote(`${name}: ${message}`)
 }
 
 function noted(record: TaskRecord, now: number, event: TaskEvent['event'], note?: string): TaskRecord {

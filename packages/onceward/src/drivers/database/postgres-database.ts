@@ -89,7 +89,7 @@ export function postgresDatabase(pool: PostgresPool, settings: DatabaseSettings)
         return await whileInConflict({ settings }, once)
       } catch (error) {
         if (error instanceof CommitFailed) throw orLost(error.cause)
-        throw error === thrown ? error : pgFailure(error, where)
+        throw Object.is(error, thrown) ? error : pgFailure(error, where)
       }
     },
     async within(handle, make) {

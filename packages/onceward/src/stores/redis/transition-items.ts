@@ -1,4 +1,5 @@
 import { clipNote } from '../../core/clip-note.ts'
+import { namedNote } from '../../core/error-note.ts'
 import type { Claim, Failure, OperationRecord, Outcome, StepRecord } from '../../core/operation.ts'
 import type { AskTurn, ClaimReply, ClaimRequest, Resolution, ResolveReply } from '../../core/store.ts'
 import type { RedisReply } from '../../drivers/redis/index.ts'
@@ -80,7 +81,7 @@ export function completeItem(claim: Claim, outcome: Outcome, retentionMs: number
 
 /** Gives an operation back. */
 export function releaseItem(claim: Claim, failure: Failure | undefined): Item<boolean> {
-  const note = failure && clipNote(`${failure.name}: ${failure.message}`)
+  const note = failure && namedNote(failure)
   return ownerItem(5, claim, (to) => to.optional(note))
 }
 
