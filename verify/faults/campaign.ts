@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { check, type Verdict } from './checker.ts'
-import type { Violation } from './evidence.ts'
 import { readEvents } from './harness/event-log.ts'
+import type { Violation } from './harness/statistics.ts'
 import type { HistoryEvent } from './history.ts'
 import { type EndedTrial, runRound, type Stage } from './round.ts'
 import { count, noStatistics, type Statistics } from './statistics.ts'

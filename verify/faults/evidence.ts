@@ -1,12 +1,6 @@
+import type { Violation } from './harness/statistics.ts'
 import type { EventOf, HistoryEvent } from './history.ts'
 import type { PlannedKey } from './plan.ts'
-
-/** One broken promise. */
-export interface Violation {
-  /** The number of the invariant in TESTING.md, and its words. */
-  readonly rule: string
-  readonly message: string
-}
 
 /** What a checker is told besides the history: what was promised. */
 export interface Promised {

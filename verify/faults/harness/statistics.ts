@@ -3,6 +3,7 @@ import type { TrialFaultKind } from './trial-faults.ts'
 
 /** A promise that was not kept. */
 export interface Violation {
+  /** The number of the invariant, or its name. */
   readonly rule: string
   readonly message: string
 }

@@ -20,6 +20,9 @@ interface Forgetting {
   readonly until: number
 }
 
+/** No trial takes so long, in ms: what is remembered for longer is not forgotten in one. */
+const TRIAL_MS = 600_000
+
 /** The clocks of the store and of the machine are read apart. In ms. */
 const ROUNDING_MS = 5
 
@@ -54,8 +57,8 @@ export function checkDedupe(_: readonly WorkEvent[], calls: readonly CallStory[]
     seen['asked again and first'] += firsts.length - distinct.length
     checkFirsts(item, distinct, forgotten, seen, blame)
     checkNames(item, looks, blame)
-    const isLong = looks.every(({ windowMs, from }) => windowMs > from - (looks[0]?.from ?? from) + 600_000)
-    if (isLong && forgotten.length === 0) {
+    const outlasts = looks.every(({ windowMs }) => windowMs > TRIAL_MS)
+    if (outlasts && forgotten.length === 0) {
       checkCauses(item, looks, blame)
       if (firsts.length === 0) seen['marked for nobody']++
     }

@@ -25,6 +25,9 @@ export const shelfId = (trial: string, nth: number): string => `${trial}/shelf-$
 
 const ROW = 'INSERT INTO work_rows (trial, call_id, item) VALUES (?, ?, ?)'
 
+/** How much a transaction of PostgreSQL sees of others, in turn: where it sees less, it is refused more. */
+const ISOLATIONS = [undefined, 'REPEATABLE READ', 'SERIALIZABLE'] as const
+
 /** What a guard told within its transaction. `row` is what the user writes because of it. */
 interface Told extends Answer {
   readonly row?: string
@@ -36,6 +39,7 @@ export async function guardLane(room: WorkRoom): Promise<WorkLane> {
   const { transition, updateVersioned, withRow, insertOnce } = library.guards
   const { trial } = plan
   const main = await room.openMain()
+  const isolation = main.kind === 'postgres' ? ISOLATIONS[plan.seed % ISOLATIONS.length] : undefined
 
   /** Asks a guard in a transaction. Whatever fails before COMMIT is sent has no effect. */
   const guarded = async (
@@ -51,6 +55,7 @@ export async function guardLane(room: WorkRoom): Promise<WorkLane> {
       try {
         await main.transact(
           [
+            ({ run }) => (isolation ? run(`SET TRANSACTION ISOLATION LEVEL ${isolation}`, []) : undefined),
             (tx) =>
               settled(guard(tx), (answer) => {
                 told = answer
