@@ -4,8 +4,8 @@ export interface MysqlConnection {
   execute(options: MysqlStatement): Promise<readonly [unknown, unknown]>
   release(): unknown
   destroy(): unknown
-  /** The connection of the callback interface, which this one wraps. */
-  readonly connection?: MysqlCallbackConnection
+  /** The connection of the callback interface, which this one wraps, though the types of the package say otherwise. */
+  readonly connection?: object
 }
 
 /** The part of a connection of `mysql2` (callbacks) that is used. */

@@ -1,5 +1,5 @@
 import type { SqlResult, SqlSession, SqlValue } from '../sql/index.ts'
-import type { MysqlConnection, MysqlStatement } from './mysql-handle.ts'
+import type { MysqlCallbackConnection, MysqlConnection, MysqlStatement } from './mysql-handle.ts'
 
 /** A session that also tells what `LAST_INSERT_ID(…)` was set to. */
 export interface MysqlSession extends SqlSession {
@@ -46,7 +46,7 @@ type Send = (how: 'query' | 'execute', statement: MysqlStatement) => Promise<Mys
 
 /** By callbacks where there are any: the promise interface notes the stack of every call, which costs more than all of this. */
 function sender(connection: MysqlConnection): Send {
-  const { connection: inner } = connection
+  const inner = callbacksOf(connection)
   if (typeof inner?.query !== 'function' || typeof inner.execute !== 'function')
     return async (how, statement) => resultOf((await connection[how](statement))[0])
   return (how, statement) =>
@@ -55,9 +55,13 @@ function sender(connection: MysqlConnection): Send {
     })
 }
 
+function callbacksOf({ connection }: MysqlConnection): MysqlCallbackConnection | undefined {
+  return connection as MysqlCallbackConnection | undefined
+}
+
 /** A `typeCast` of the pool applies to every statement unless the statement has one of its own, which costs time. */
 function shapeFor(connection: MysqlConnection): object {
-  const typeCast = connection.connection?.config?.typeCast
+  const typeCast = callbacksOf(connection)?.config?.typeCast
   return typeCast === undefined || typeCast === true ? SHAPE : { ...SHAPE, typeCast: plainly }
 }
 
