@@ -1,6 +1,6 @@
 import { ask, type SqlWork } from '../drivers/database/index.ts'
 import { legible, limitOf, lockTasks, rowsOf, type TaskLedger, writeChanges } from './task-ledger.ts'
-import { readRecord, type TaskRecord, text, whole } from './task-record.ts'
+import { type Row, readRecord, type TaskRecord, text, whole } from './task-record.ts'
 import { type Ending, isFinished, settle } from './task-transitions.ts'
 import { ACK_FIELDS, BEAT_FIELDS, TAKE_FIELDS } from './work-statements.ts'
 
@@ -17,9 +17,17 @@ export interface ClaimAsk {
 export async function claimTasks(ledger: TaskLedger, asked: ClaimAsk): Promise<readonly TaskRecord[]> {
   const { database, work } = ledger
   if (database.dialect !== 'postgres') return database.transaction(() => claimWork(ledger, asked))
-  const values = [JSON.stringify(asked.actions), String(asked.most), asked.owner, String(asked.leaseMs)]
-  const { rows } = await database.write({ statement: work.claim, values })
-  const records = [...legible(ledger, rows, (row) => readRecord(row, database.where))]
+  const { rows } = await database.write({ statement: work.claim, values: claimValues(asked) })
+  return inTurn(ledger, rows)
+}
+
+function claimValues({ actions, most, owner, leaseMs }: ClaimAsk): readonly string[] {
+  return [JSON.stringify(actions), String(most), owner, String(leaseMs)]
+}
+
+/** What was claimed, in the order in which it was due. */
+function inTurn(ledger: TaskLedger, rows: readonly Row[]): readonly TaskRecord[] {
+  const records = [...legible(ledger, rows, (row) => readRecord(row, ledger.database.where))]
   return records.sort((a, b) => a.runAt - b.runAt || (a.id < b.id ? -1 : 1))
 }
 
@@ -79,19 +87,70 @@ export async function settleTasks(
   acks: readonly Ack[],
 ): Promise<ReadonlyMap<string, Acked>> {
   const { database, work } = ledger
-  const wanted = acks.map((ack) => ({ ack, to: settle(ack.record, ack.ending, ack.now) }))
-  const rows = wanted.map(({ ack, to }) => ackRow(ack, to)).sort((a, b) => (a.id < b.id ? -1 : 1))
-  const answer = await database.write({ statement: work.settle, values: rowsOf(ledger, ACK_FIELDS, rows) })
-  const told = new Set(answer.rows.map((row) => text(row, 'id')))
+  const wanted = wantedOf(acks)
+  const answer = await database.write({ statement: work.settle, values: settleValues(ledger, wanted) })
   const all = database.dialect !== 'postgres' && answer.affected === acks.length
+  return settledOf(ledger, wanted, all ? 'all' : answer.rows)
+}
+
+/** What a worker hears when it has ended attempts and taken tasks at once. */
+export interface Turn {
+  readonly claimed: readonly TaskRecord[]
+  settled(): Promise<ReadonlyMap<string, Acked>>
+}
+
+/** Does what `settleTasks` and then what `claimTasks` does, in one statement: both or nothing. PostgreSQL only. */
+export async function settleAndClaim(
+  ledger: TaskLedger,
+  acks: readonly Ack[],
+  asked: ClaimAsk,
+): Promise<Turn> {
+  const wanted = wantedOf(acks)
+  const values = [...settleValues(ledger, wanted), ...claimValues(asked)]
+  const { rows } = await ledger.database.write({ statement: ledger.work.turn, values })
+  const ended = rows.findIndex((row) => row['state'] !== null)
+  const split = ended === -1 ? rows.length : ended
+  return {
+    claimed: inTurn(ledger, rows.slice(split)),
+    settled: () => settledOf(ledger, wanted, rows.slice(0, split)),
+  }
+}
+
+interface WantedEnd {
+  readonly ack: Ack
+  readonly to: TaskRecord
+}
+
+/** Sorted by id, as rows are locked. */
+function wantedOf(acks: readonly Ack[]): readonly WantedEnd[] {
+  return acks
+    .map((ack) => ({ ack, to: settle(ack.record, ack.ending, ack.now) }))
+    .sort((a, b) => (a.to.id < b.to.id ? -1 : 1))
+}
+
+function settleValues(ledger: TaskLedger, wanted: readonly WantedEnd[]): readonly [string] {
+  return rowsOf(
+    ledger,
+    ACK_FIELDS,
+    wanted.map(({ ack, to }) => ackRow(ack, to)),
+  )
+}
+
+/** What became of each: those that the statement has not ended are looked at under their row locks. */
+async function settledOf(
+  ledger: TaskLedger,
+  wanted: readonly WantedEnd[],
+  ended: readonly Row[] | 'all',
+): Promise<ReadonlyMap<string, Acked>> {
+  const told = new Set(ended === 'all' ? [] : ended.map((row) => text(row, 'id')))
   const settled = new Map<string, Acked>()
   const left: Ack[] = []
   for (const { ack, to } of wanted) {
-    if (all || told.has(to.id)) settled.set(to.id, { record: to })
+    if (ended === 'all' || told.has(to.id)) settled.set(to.id, { record: to })
     else left.push(ack)
   }
   if (left.length === 0) return settled
-  const rest = await database.transaction(() => settleWork(ledger, left))
+  const rest = await ledger.database.transaction(() => settleWork(ledger, left))
   for (const [id, acked] of rest) settled.set(id, acked)
   return settled
 }

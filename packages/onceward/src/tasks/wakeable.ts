@@ -4,6 +4,8 @@ import type { Timers } from '../core/clock.ts'
 export interface Wakeable {
   /** Wakes whoever waits. */
   now(): void
+  /** Wakes them at the end of this turn of the event loop, once for all that happens in it. */
+  soon(): void
   /** Wakes them after so many ms. */
   within(ms: number): void
   /** Resolves at the next wake. */
@@ -19,7 +21,9 @@ export interface Wakeable {
 /** Makes one. */
 export function wakeable(timers: Timers): Wakeable {
   let waiting = new Set<() => void>()
+  let isPlanned = false
   const now = () => {
+    if (waiting.size === 0) return
     const woken = waiting
     waiting = new Set()
     for (const wake of woken) wake()
@@ -27,6 +31,14 @@ export function wakeable(timers: Timers): Wakeable {
   const next = () => new Promise<void>((resolve) => void waiting.add(resolve))
   return {
     now,
+    soon() {
+      if (isPlanned || waiting.size === 0) return
+      isPlanned = true
+      setImmediate(() => {
+        isPlanned = false
+        now()
+      })
+    },
     within(ms) {
       timers.after(ms, now, { background: true })
     },

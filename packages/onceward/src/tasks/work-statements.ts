@@ -41,6 +41,8 @@ export interface WorkStatements {
   readonly take: SqlStatement
   /** Ends attempts of one worker. Only PostgreSQL tells which; the others how many. */
   readonly settle: SqlStatement
+  /** Both, `settle` first: answers what it has ended, with no state, and then what it gives. PostgreSQL only. */
+  readonly turn: SqlStatement
   /** Moves the ends of leases. */
   readonly renew: SqlStatement
   /** Which attempts have a lease, and which are to be cancelled. Elsewhere than on PostgreSQL. */
@@ -80,11 +82,16 @@ export function workStatements(table: TaskTable): WorkStatements {
   const prefixed = (assigned: readonly string[]) => assigned.map((one) => `o.${one}`).join(', ')
   // A wish to cancel is in a history that the worker has not seen: then it is decided under the row lock.
   const settleGuard = `${own} AND (j.history IS NULL OR o.cancel IS NULL)`
+  const ended = `${table.routine('onceward_task_settle')}($1::text::json)`
+  const nothing = table.names.slice(1).map((name) => `NULL::text AS ${name}`)
+  const given = (first: number) =>
+    `SELECT ${table.columns} FROM ${table.routine('onceward_task_claim')}(
+        $${first}::text::json, $${first + 1}::integer, $${first + 2}::text, $${first + 3}::bigint) AS o`
   return {
-    claim: prepared(
-      'claim',
-      `SELECT ${table.columns} FROM ${table.routine('onceward_task_claim')}(
-        $1::text::json, $2::integer, $3::text, $4::bigint) AS o`,
+    claim: prepared('claim', given(1), table.names),
+    turn: prepared(
+      'turn',
+      `SELECT settled::text AS id, ${nothing.join(', ')} FROM ${ended} UNION ALL ${given(2)}`,
       table.names,
     ),
     due: plain(
@@ -104,7 +111,7 @@ export function workStatements(table: TaskTable): WorkStatements {
     settle: prepared(
       'settle',
       byDialect(table, {
-        postgres: `SELECT settled::text AS id FROM ${table.routine('onceward_task_settle')}($1::text::json)`,
+        postgres: `SELECT settled::text AS id FROM ${ended}`,
         mysql: `UPDATE ${rows(ACK_FIELDS)} ${byPrimary} SET ${prefixed(settled)} WHERE ${settleGuard}`,
         sqlite: `UPDATE ${table.table} AS o SET ${settled.join(', ')} FROM ${rows(ACK_FIELDS)}
           WHERE o.id = j.id AND ${settleGuard}`,

@@ -1,6 +1,5 @@
-import { backOffMs } from '../core/back-off.ts'
 import type { Clock, Random, Timers } from '../core/clock.ts'
-import { isLasting, isOncewardError } from '../core/errors.ts'
+import { isLasting } from '../core/errors.ts'
 import { jittered } from '../core/jittered.ts'
 import { atLeast } from '../core/known-fields.ts'
 import { countOnMs, readClock, sinceMs } from '../core/lease-clock.ts'
@@ -8,7 +7,8 @@ import { pause } from '../core/pause.ts'
 import type { ChangeHints } from '../drivers/database/index.ts'
 import { gatherer, type Waiting } from '../drivers/sql/index.ts'
 import { Attempt, endingOf } from './attempt.ts'
-import { type Ack, type Acked, claimTasks, settleTasks, strayTasks } from './claim-work.ts'
+import { claimLanes } from './claim-lanes.ts'
+import { type Ack, type Acked, claimTasks, settleAndClaim, settleTasks, strayTasks } from './claim-work.ts'
 import { leases } from './leases.ts'
 import { sweepWork, type TaskLedger } from './task-ledger.ts'
 import type { TaskRecord } from './task-record.ts'
@@ -35,11 +35,11 @@ export interface WorkerParts {
   emit(event: TaskEventNotice): void
 }
 
-/** The longest pause after a call of the database failed, in ms. */
-const MAX_TROUBLE_PAUSE_MS = 5000
-
 /** The most attempts that are ended in one statement. */
 const MAX_ACKS = 500
+
+/** From how many tasks at a time they are claimed in halves, of which one is run while the other is on its way. */
+const DOUBLE_FROM = 20
 
 /** Lapsed attempts are looked for this often in a lease, in ms between these bounds. */
 const SWEEPS_PER_LEASE = 4
@@ -60,9 +60,7 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
   const wake = wakeable(timers)
   let actions = settings.types
   let stopping = false
-  let troubles = 0
-  /** Until when an answer to a claim may be missing, on the monotonic clock. */
-  let strayUntil = 0
+  const isDouble = ledger.dialect === 'postgres' && concurrency >= DOUBLE_FROM
 
   const trouble = (error: unknown) => {
     emit({ type: 'error', id: '', actionType: '', error })
@@ -80,16 +78,17 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
   })
   const acks = gatherer<Ack, Acked>({
     maxBatch: MAX_ACKS,
-    maxInFlight: 2,
+    maxInFlight: 3,
+    late: ledger.dialect === 'postgres',
     send: settleBatch,
   })
 
-  async function settleBatch(batch: readonly Waiting<Ack, Acked>[]): Promise<void> {
+  async function settleBatch(
+    batch: readonly Waiting<Ack, Acked>[],
+    settling = () => settleTasks(ledger, asksOf(batch)),
+  ): Promise<void> {
     try {
-      const settled = await settleTasks(
-        ledger,
-        batch.map(({ ask }) => ask),
-      )
+      const settled = await settling()
       for (const { ask, resolve } of batch) resolve(settled.get(ask.record.id) ?? 'lost')
       parts.ended(batch.map(({ ask }) => ask.record.id))
     } catch (error) {
@@ -158,7 +157,7 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
     running++
     const ending = await endingOf(attempt, handlers.get(record.actionType) as TaskHandler, handle, parts)
     running--
-    wake.now()
+    wake.soon()
     await end(attempt, ending)
   }
   /** An attempt is active until the database has heard of its end. */
@@ -175,41 +174,34 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
     void working.finally(() => {
       book.drop(attempt)
       active.delete(attempt)
-      wake.now()
+      wake.soon()
     })
   }
 
   const claim = async (most: number): Promise<number> => {
     const sentAt = readClock({ clock })
-    const claimed = await claimTasks(ledger, { actions, most, owner, leaseMs })
+    const ask = { actions, most, owner, leaseMs }
     // Others first the next time, so that a long queue of one action does not starve the rest.
     actions = [...actions.slice(1), ...actions.slice(0, 1)]
-    for (const record of claimed) begin(record, sentAt)
-    return claimed.length
-  }
-  const loop = async (): Promise<void> => {
-    while (!stopping) {
-      const room = Math.min(concurrency - running, 2 * concurrency - active.size, batchSize)
-      // While ends are on their way, a few free places are not worth a call: there will be more in a moment.
-      if (room <= 0 || (room < batchSize / 2 && running < active.size)) {
-        await wake.next()
-        continue
-      }
-      try {
-        if (clock.monotonic() < strayUntil) await giveBackStrays()
-        const heard = wake.listen()
-        const got = await claim(room)
-        troubles = 0
-        if (got < room) await heard.orAfter(jittered(random, pollMs, 0.2))
-        else heard.leave()
-      } catch (error) {
-        trouble(error)
-        strayUntil = clock.monotonic() + 2 * leaseMs
-        if (stopping || isOncewardError(error, 'CLOSED')) return
-        const pauseMs = backOffMs({ first: pollMs, most: MAX_TROUBLE_PAUSE_MS }, troubles++)
-        await wake.listen().orAfter(jittered(random, pauseMs))
-      }
+    const beginAll = (claimed: readonly TaskRecord[]) => {
+      for (const record of claimed) begin(record, sentAt)
+      return claimed.length
     }
+    if (ledger.dialect !== 'postgres') return beginAll(await claimTasks(ledger, ask))
+    // What has ended goes along, which saves a round trip.
+    return acks.along(async (batch) => {
+      if (batch.length === 0) return beginAll(await claimTasks(ledger, ask))
+      const turn = await settleAndClaim(ledger, asksOf(batch), ask).catch(async (error: unknown) => {
+        // What one of them is refused for is not the fault of the others.
+        if (isLasting(error)) await settleBatch(batch)
+        throw error
+      })
+      const count = beginAll(turn.claimed)
+      await settleBatch(batch, turn.settled).catch((error: unknown) => {
+        for (const one of batch) one.reject(error)
+      })
+      return count
+    })
   }
   /** Gives back what this worker was given without having heard of it: nothing of it was begun. */
   const giveBackStrays = async (): Promise<void> => {
@@ -242,7 +234,21 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
     if (active.size > 0) void book.beat()
   })
   scheduleSweep()
-  const looping = loop()
+  const looping = claimLanes({
+    clock,
+    random,
+    wake,
+    leaseMs,
+    pollMs,
+    isDouble,
+    most: isDouble ? Math.min(batchSize, Math.ceil(concurrency / 2)) : batchSize,
+    free: () => Math.min(concurrency - running, 2 * concurrency - active.size),
+    isEnding: () => running < active.size,
+    claim,
+    giveBackStrays,
+    trouble,
+    isStopping: () => stopping,
+  })
 
   const settled = async (ms: number): Promise<boolean> => {
     const until = clock.monotonic() + ms
@@ -281,6 +287,10 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
 
 /** How long handlers have to end once their signals have aborted, in ms. */
 const ABORT_GRACE_MS = 1000
+
+function asksOf(batch: readonly Waiting<Ack, Acked>[]): readonly Ack[] {
+  return batch.map(({ ask }) => ask)
+}
 
 function about({ id, actionType, attempt }: TaskRecord) {
   return { id, actionType, attempt }

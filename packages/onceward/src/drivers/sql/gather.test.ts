@@ -145,3 +145,28 @@ it('is idle when nothing waits and nothing is under way', async () => {
   await waiting
   expect(idle).toBe(true)
 })
+
+it('hands over what waits to whoever sends something else, and leaves nothing to send for itself', async () => {
+  const { gathered, turn, keysSent } = byHand()
+  const answers = [gathered.call('b', 1), gathered.call('a', 0)]
+  const along = await gathered.along(async (batch) => {
+    for (const one of batch) one.resolve(`along ${one.key}`)
+    return batch.map(({ key }) => key)
+  })
+  expect(along).toEqual(['a', 'b'])
+  expect(await Promise.all(answers)).toEqual(['along b', 'along a'])
+  await turn()
+  expect(keysSent()).toEqual([])
+  expect(await gathered.along(async (batch) => batch.length)).toBe(0)
+})
+
+it('tells an error of what went along to whoever sent it, and to those that were left unsettled', async () => {
+  const { gathered, turn, keysSent } = byHand()
+  const answer = gathered.call('a', 0)
+  const failing = gathered.along(() => Promise.reject(new Error('the connection broke')))
+  await expect(failing).rejects.toThrow('the connection broke')
+  await expect(answer).rejects.toThrow('the connection broke')
+  void gathered.call('a', 1)
+  await turn()
+  expect(keysSent()).toEqual([['a']])
+})
