@@ -69,6 +69,7 @@ export function decodeReply(bytes: Buffer, from: number, form: ReplyForm): Decod
 function smallInteger(bytes: Buffer, from: number): number | undefined {
   const end = bytes.length - 2
   if (bytes[from] !== 0x3a || end - from < 2 || end - from > 10) return undefined
+  if (bytes[end] !== 0x0d || bytes[end + 1] !== 0x0a) return undefined
   let number = 0
   for (let at = from + 1; at < end; at++) {
     const digit = (bytes[at] ?? 0) - 0x30
