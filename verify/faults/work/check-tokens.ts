@@ -5,6 +5,7 @@ import type { WorkEvent } from './work-events.ts'
 export function checkTokens(history: readonly WorkEvent[], calls: readonly CallStory[], blame: Blame): Seen {
   const effects = grouped(only(history, 'effect'), ({ item }) => item)
   const began = new Set(only(history, 'began').map(({ item }) => item))
+  const leaseMs = only(history, 'start')[0]?.leaseMs ?? Number.POSITIVE_INFINITY
   const byToken = grouped(calls, ({ asked }) => ('item' in asked ? asked.item : ''))
   const seen = {
     consumed: 0,
@@ -57,10 +58,12 @@ export function checkTokens(history: readonly WorkEvent[], calls: readonly CallS
     }
     // Where every call was heard of to its end, somebody must have had the token; a claim whose answer was lost is one too.
     const open = uses.filter(
-      ({ answered, failed }) =>
-        !answered &&
-        (failed?.effect !== 'none' || failed.code === 'STORE_UNAVAILABLE') &&
-        failed?.own !== true,
+      ({ asked, answered, failed }) =>
+        // One that was answered later than a lease lasts may have got its claim when it had lapsed already.
+        (answered && answered.t - asked.t >= leaseMs) ||
+        (!answered &&
+          (failed?.effect !== 'none' || failed.code === 'STORE_UNAVAILABLE') &&
+          failed?.own !== true),
     )
     // One that stood still for longer than its lease has lost it, and finds the token held as the others do.
     const mayHave = open.length > 0 || happened.length > 0 || began.has(token)

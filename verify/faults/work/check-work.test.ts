@@ -43,6 +43,16 @@ describe('the checker of tokens', () => {
     expect(rulesOf('tokens', differ)).toEqual(['I3', 'I2'])
   })
 
+  it('lets a token pass that nobody got whose claim took longer than a lease', () => {
+    const slow = (leaseMs: number): NotedWork[] => [
+      { k: 'start', worker: 0, life: 0, leaseMs },
+      { k: 'asked', call: 'p', about: 'consume', item: '7', probe: true },
+      { k: 'answered', call: 'p', outcome: 'used' },
+    ]
+    expect(rulesOf('tokens', slow(10))).toEqual([])
+    expect(rulesOf('tokens', slow(11))).toEqual(['I7'])
+  })
+
   it('blames a token that nobody got though everybody was heard of', () => {
     const lines: NotedWork[] = [
       { k: 'asked', call: 'p', about: 'consume', item: '7', probe: true },

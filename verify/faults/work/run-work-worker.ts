@@ -54,7 +54,7 @@ serveTrials<WorkPlan, WorkAddress>(open)
 async function open(order: OpenOrder<WorkPlan, WorkAddress>): Promise<Part> {
   const { plan, worker, life, address } = order
   const history = eventLog<WorkEvent>(order.file, `${worker}.${life}`)
-  history.note({ k: 'start', worker, life })
+  history.note({ k: 'start', worker, life, leaseMs: plan.leaseMs })
   const library = await loadWorkLibrary(order.library)
   const database = (at: DatabaseAddress | undefined) => {
     if (at === undefined) throw new Error('there is no database here')

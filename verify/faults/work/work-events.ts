@@ -4,7 +4,7 @@ import type { DriverEvent, EventLog, Noted, Timed } from '../harness/event-log.t
 export type WorkEvent = DriverEvent | (Timed & Own)
 
 type Own =
-  | { readonly k: 'start'; readonly worker: number; readonly life: number }
+  | { readonly k: 'start'; readonly worker: number; readonly life: number; readonly leaseMs: number }
   /** The process ends itself at this point. */
   | { readonly k: 'crash'; readonly point: string }
   /** Something did not come to rest in time. */
