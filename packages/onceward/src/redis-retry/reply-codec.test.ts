@@ -19,6 +19,7 @@ it('what is no reply is not read as one', () => {
     ':x\r\n',
     ':1x2\r\n',
     ':1',
+    ':1234',
     ':1-\r\n',
     ':+1\r\n',
     '$5\r\nab\r\n',
