@@ -1,4 +1,5 @@
-import { errnoOf, sqlStateOf } from '../sql/conflict.ts'
+import { conflictOf, errnoOf, sqlStateOf } from '../sql/conflict.ts'
+import { endedBeforeThrow } from '../sql/ended-before-throw.ts'
 import type { SqlSession } from '../sql/sql-session.ts'
 import { type AdaptedSession, noTransaction } from './adapted-session.ts'
 
@@ -26,8 +27,11 @@ export async function underStatements<T>(
     value = await body()
   } catch (error) {
     // Where the server has ended the transaction there is nothing to go back to, and what was thrown says why.
-    await session.query(`ROLLBACK TO SAVEPOINT ${name}`, []).catch(() => {})
-    throw error
+    const gone = await session.query(`ROLLBACK TO SAVEPOINT ${name}`, []).then(
+      () => false,
+      (failed: unknown) => isGone(failed),
+    )
+    throw gone && conflictOf(error) === undefined ? endedBeforeThrow(error) : error
   }
   try {
     await session.query(`RELEASE SAVEPOINT ${name}`, [])
@@ -82,6 +86,12 @@ function aborted(cause: unknown): TypeError {
   )
 }
 
+/** Whether the transaction of a savepoint has ended. */
+function isGone(error: unknown): boolean {
+  const state = sqlStateOf(error)
+  return state === NO_TRANSACTION || state === GONE || errnoOf(error) === GONE_ON_MYSQL
+}
+
 /** Misuse, and no word about the effect: what was committed cannot be undone here. */
 function endedByWork(cause: unknown): TypeError | undefined {
   const state = sqlStateOf(cause)
@@ -92,7 +102,7 @@ function endedByWork(cause: unknown): TypeError | undefined {
       { cause },
     )
   }
-  if (state !== NO_TRANSACTION && state !== GONE && errnoOf(cause) !== GONE_ON_MYSQL) return undefined
+  if (!isGone(cause)) return undefined
   return new TypeError(
     'the work has ended the transaction itself; leave COMMIT, ROLLBACK and what commits by itself (CREATE TABLE on MySQL) to the caller',
     { cause },

@@ -1,5 +1,5 @@
 import { isOncewardError, OncewardError } from '../../core/errors.ts'
-import { conflictOf, retrying } from '../sql/index.ts'
+import { conflictOf, endedBeforeThrow, retrying } from '../sql/index.ts'
 import type { TakenConnection } from './mysql-driver.ts'
 import { isInterruption, isNoStatement, isRefusal, isSavepointMissing, mysqlFailure } from './mysql-errors.ts'
 import type { MysqlSession } from './mysql-session.ts'
@@ -100,6 +100,15 @@ export function userTransactions<Notes>(parts: UserTransactionParts<Notes>): Use
       taken.release(true)
     }
   }
+  /** Whether the work has ended the transaction: what it wrote before that is committed. Not known where nobody answers. */
+  const hasEnded = async ({ session, release }: TakenConnection): Promise<boolean> => {
+    try {
+      await driver.inTime(session.query(RELEASE), () => release(true))
+      return false
+    } catch (error) {
+      return isSavepointMissing(error)
+    }
+  }
 
   const once = async <T>(
     body: (handle: object, transaction: UserTransaction<Notes>) => T | Promise<T>,
@@ -119,10 +128,10 @@ export function userTransactions<Notes>(parts: UserTransactionParts<Notes>): Use
       value = await body(connection, transaction)
       if (transaction.undone) throw new Undone('the transaction was undone under its work')
     } catch (error) {
+      const ended = !transaction.undone && conflictOf(error) === undefined && (await hasEnded(taken))
       await rollback(taken)
-      throw transaction.undone
-        ? new Undone('the transaction was undone under its work', { cause: error })
-        : error
+      if (transaction.undone) throw new Undone('the transaction was undone under its work', { cause: error })
+      throw ended ? endedBeforeThrow(error) : error
     } finally {
       open.delete(connection)
     }

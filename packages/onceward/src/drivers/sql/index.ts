@@ -1,6 +1,7 @@
 export { conflictOf, sqlStateOf } from './conflict.ts'
 export { copyOfOutcome, copyOfStep } from './copy-of-outcome.ts'
 export type { Change, Found } from './decide-batch.ts'
+export { endedBeforeThrow } from './ended-before-throw.ts'
 export { type Gatherer, gatherer, type Load, type Waiting } from './gather.ts'
 export { type LockedRecords, lockedBatches } from './locked-batches.ts'
 export { type Mark, pollWatch } from './poll-watch.ts'
