@@ -121,10 +121,12 @@ export function createRelay(parts: RelayParts): Relay {
   }
 
   const feed = async () => {
-    let window = ALL
+    // Rows of busy lanes are passed over quickly; what is behind very many of them is looked for where nothing else is found.
+    const few = settings.batchSize * WINDOW
+    let window = few
     let errors = 0
     let purgeAt = 0
-    let allAt = 0
+    let allAt = Number.NEGATIVE_INFINITY
     while (!isStopping) {
       // While one batch is at work another may be taken; a slow event holds up no more than that.
       if (leases.size > settings.batchSize) {
@@ -147,11 +149,15 @@ export function createRelay(parts: RelayParts): Relay {
         errors = 0
         if (window === ALL) allAt = settings.clock.monotonic()
         if (found > 0) continue
+        // All of a long backlog takes long: once every `pollMs`, unless it is fruitful.
+        const isDue = window !== ALL && settings.clock.monotonic() - allAt >= settings.pollMs
+        if (isDue && (await calls.peek())) {
+          window = ALL
+          continue
+        }
+        window = few
         await rest(REST_MS)
         if (!(await sleep(settings.pollMs))) await idle()
-        // Rows of busy lanes are passed over quickly; what is behind very many of them is looked for more rarely.
-        const isDue = settings.clock.monotonic() - allAt >= settings.pollMs
-        window = isDue ? ALL : settings.batchSize * WINDOW
       } catch (error) {
         settings.emit({ type: 'error', ids: [], error })
         errors += 1
