@@ -1,6 +1,12 @@
 import type { Finding } from '../core/store.ts'
 import type { RedisClient } from '../drivers/redis/index.ts'
-import { assertUsable, isIoRedis, nodeRedisKind } from '../drivers/redis/redis-handle.ts'
+import {
+  assertClient,
+  assertUsable,
+  isIoRedis,
+  keyPrefixOf,
+  nodeRedisKind,
+} from '../drivers/redis/redis-handle.ts'
 
 type Options = Readonly<Record<string, unknown>>
 
@@ -17,14 +23,15 @@ type Options = Readonly<Record<string, unknown>>
  * for (const { level, message } of inspectClient(new Redis())) console.log(level, message)
  */
 export function inspectClient(client: RedisClient): readonly Finding[] {
-  refuseKeyPrefix('inspectClient', client)
-  assertUsable('inspectClient', client)
+  assertClient('inspectClient', client)
+  const prefix = keyPrefix(client)
   if (!isIoRedis(client)) {
     const findings = nodeRedisFindings(client.options as Options, nodeRedisKind(client))
-    return [...findings, typeMapping(client)]
+    return [...findings, queueTimeout(client), typeMapping(client), prefix]
   }
   const options = client.options as unknown as Options
-  return client.isCluster === true ? ioRedisClusterFindings(options) : ioRedisFindings(options, '')
+  const findings = client.isCluster === true ? ioRedisClusterFindings(options) : ioRedisFindings(options, '')
+  return [...findings, prefix]
 }
 
 /** The database that the options of a client name; nothing where there can be but one, or it is not told. */
@@ -37,12 +44,25 @@ export function databaseOf(client: RedisClient): number | undefined {
 
 /** Refuses a client that would put something before each key: the option `prefix` is no replacement for that here. */
 export function refuseKeyPrefix(who: string, client: unknown): void {
-  const { options } = (client ?? {}) as { readonly options?: { readonly keyPrefix?: unknown } }
-  const prefix = options?.keyPrefix
-  if (prefix === undefined || prefix === '') return
+  const prefix = keyPrefixOf(client)
+  if (prefix === undefined) return
   throw new TypeError(
-    `${who} needs a client without keyPrefix: make one without it, and write keys whole (${JSON.stringify(`${prefix}name`)}); the option prefix of safeRedis names only where operations are remembered`,
+    `${who} needs a client without keyPrefix: make one without it, and ${wholeKeys(prefix)}; the option prefix of safeRedis names only where operations are remembered`,
   )
+}
+
+function keyPrefix(client: unknown): Finding {
+  const prefix = keyPrefixOf(client)
+  return judged(
+    'key-prefix',
+    prefix === undefined,
+    `keyPrefix is ${JSON.stringify(prefix)}: markers would lie elsewhere than their keys. Make a client without it, and ${wholeKeys(prefix)}.`,
+    'keyPrefix is not set.',
+  )
+}
+
+function wholeKeys(prefix = ''): string {
+  return `write keys whole (${JSON.stringify(`${prefix}name`)})`
 }
 
 /** Refuses a client that would send again, naming each option and its mend. */
@@ -193,6 +213,20 @@ function nodeRedisFindings(given: Options | undefined, kind: string | undefined)
       'warn',
     ),
   ]
+}
+
+/** By the options the client was made with: node-redis 6 has a default of its own, which stays. */
+function queueTimeout(client: object): Finding {
+  const { options } = client as {
+    readonly options?: { readonly commandOptions?: { readonly timeout?: unknown } }
+  }
+  const timeout = options?.commandOptions?.timeout
+  return judged(
+    'command-timeout',
+    timeout === undefined,
+    `commandOptions.timeout is ${shown(timeout)}: beside the deadline it gives up commands that wait to be sent. Leave it out, and use attemptTimeoutMs.`,
+    'commandOptions.timeout is not set.',
+  )
 }
 
 /** What a client made by `withTypeMapping` has for itself; where that cannot be read, what its options say. */

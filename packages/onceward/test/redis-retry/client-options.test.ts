@@ -35,7 +35,6 @@ describe('the options of a safe client', () => {
     expect(() => safeRedis(idle({ keyPrefix: 'mine:' }))).toThrow(
       /^safeRedis .* without keyPrefix.* keys whole/,
     )
-    expect(() => inspectClient(idle({ keyPrefix: 'mine:' }))).toThrow(/^inspectClient .* without keyPrefix/)
     expect(() => safeRedis(idle({}))).not.toThrow()
     const fixed = createClient({ socket: { reconnectStrategy: false } })
     expect(() => safeRedis(fixed)).toThrow(/reconnectStrategy/)
@@ -43,6 +42,8 @@ describe('the options of a safe client', () => {
     const mapped = createClient({ commandOptions: { typeMapping: { 36: Buffer } } })
     expect(() => safeRedis(mapped)).toThrow(/typeMapping is set.*withTypeMapping\({}\)/)
     expect(() => safeRedis(createClient().withTypeMapping({ 58: String }))).toThrow(/typeMapping/)
+    const hasty = createClient({ commandOptions: { timeout: 100 } })
+    expect(() => safeRedis(hasty)).toThrow(/commandOptions\.timeout is 100.*attemptTimeoutMs/)
     expect(() => safeRedis(mapped.withTypeMapping({}))).not.toThrow()
     const cluster = new Cluster([{ host: '127.0.0.1', port: 1 }], { lazyConnect: true })
     ends.push(() => cluster.disconnect())
@@ -59,6 +60,13 @@ describe('the options of a safe client', () => {
       'offline-queue',
     ])
     expect(findings.find(({ check }) => check === 'reconnect-on-error')?.level).toBe('warn')
+    const prefixed = inspectClient(idle({ keyPrefix: 'mine:' })).filter(({ level }) => level === 'fail')
+    expect(prefixed).toMatchObject([
+      {
+        check: 'key-prefix',
+        message: expect.stringMatching(/keyPrefix is "mine:".*keys whole \("mine:name"\)/),
+      },
+    ])
     expect(inspectClient(idle({})).every(({ level }) => level === 'ok')).toBe(true)
     expect(inspectClient(createClient()).every(({ level }) => level === 'ok')).toBe(true)
     expect(() => inspectClient({} as never)).toThrow(/needs a Redis client/)

@@ -162,6 +162,21 @@ export function nodeRedisKind(value: object): 'standalone' | 'sentinel' | 'clust
  * that writes another prefix before each key, and node-redis 4.
  */
 export function assertUsable(where: string, client: unknown): asserts client is RedisHandle {
+  assertClient(where, client)
+  const keyPrefix = keyPrefixOf(client)
+  if (keyPrefix !== undefined)
+    throw new TypeError(`${where} needs a client without keyPrefix; leave it out and use the option prefix`)
+}
+
+/** What a client puts before each key, if anything. */
+export function keyPrefixOf(client: unknown): string | undefined {
+  const { options } = (client ?? {}) as { readonly options?: { readonly keyPrefix?: unknown } }
+  const prefix = options?.keyPrefix
+  return prefix === undefined || prefix === '' ? undefined : String(prefix)
+}
+
+/** The same for whoever judges the prefix for keys by itself. */
+export function assertClient(where: string, client: unknown): asserts client is RedisHandle {
   if (typeof client !== 'object' || client === null) throw new TypeError(`${where} ${NEEDS}`)
   if (typeof (client as { then?: unknown }).then === 'function' && !('status' in client)) {
     throw new TypeError(`${where} was given a promise; await connect() and hand over the client itself`)
@@ -171,7 +186,6 @@ export function assertUsable(where: string, client: unknown): asserts client is 
       throw new TypeError(`${where} was given a closed ioredis client; hand over one that is open`)
     }
     if (client.mode === 'subscriber' || client.mode === 'monitor') refuseListener(where)
-    refusePrefix(where, client.options.keyPrefix)
     return
   }
   const kind = nodeRedisKind(client)
@@ -180,9 +194,8 @@ export function assertUsable(where: string, client: unknown): asserts client is 
   if (typeof withTypeMapping !== 'function') {
     throw new TypeError(`${where} needs redis (node-redis) 5 or later: version 4 cannot answer bytes`)
   }
-  const { RESP, keyPrefix } = (options ?? {}) as { readonly RESP?: number; readonly keyPrefix?: unknown }
+  const { RESP } = (options ?? {}) as { readonly RESP?: number }
   if (isPubSubActive === true && RESP === 2) refuseListener(where)
-  refusePrefix(where, keyPrefix)
 }
 
 const NEEDS =
@@ -190,9 +203,4 @@ const NEEDS =
 
 function refuseListener(where: string): never {
   throw new TypeError(`${where} was given a client that only listens; hand over client.duplicate()`)
-}
-
-function refusePrefix(where: string, keyPrefix: unknown): void {
-  if (keyPrefix === undefined || keyPrefix === '') return
-  throw new TypeError(`${where} needs a client without keyPrefix; leave it out and use the option prefix`)
 }
