@@ -1,6 +1,6 @@
 import type { Clock, Random } from '../core/clock.ts'
 import { OncewardError } from '../core/errors.ts'
-import { type Reading, readClock } from '../core/lease-clock.ts'
+import type { Reading } from '../core/lease-clock.ts'
 import { failureOf } from '../core/outcomes.ts'
 import { valueCodec } from '../core/value-codec.ts'
 import { verdictOn } from '../core/verdict.ts'
@@ -57,8 +57,7 @@ export class Attempt {
 
   /** The time on the clock of the database, within the drift of a lease. */
   now(clock: Clock): number {
-    const elapsedMs = Math.max(0, readClock({ clock }).monotonic - this.#since.monotonic)
-    return this.record.changedAt + Math.floor(elapsedMs)
+    return this.record.changedAt + Math.floor(Math.max(0, clock.monotonic() - this.#since.monotonic))
   }
 
   #abort(reason: OncewardError): void {

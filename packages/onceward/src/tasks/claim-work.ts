@@ -164,9 +164,10 @@ function ackRow({ record, ending, now }: Ack, to: TaskRecord) {
     delay: to.state === 'pending' ? to.runAt - now : 0,
     attempts: to.maxAttempts,
     finished: isFinished(to.state) ? 1 : 0,
-    result: to.result,
-    problem: to.problem === null ? null : JSON.stringify(to.problem),
-    history: ending.kind === 'done' ? null : JSON.stringify(to.history),
+    // What is left out is null in all databases.
+    result: to.result ?? undefined,
+    problem: to.problem === null ? undefined : JSON.stringify(to.problem),
+    history: ending.kind === 'done' ? undefined : JSON.stringify(to.history),
   }
 }
 

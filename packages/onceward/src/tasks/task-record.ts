@@ -100,7 +100,7 @@ export function readRecord(row: Row, where: string): TaskRecord {
       finishedAt: row['finished'] === null ? null : whole(row, 'finished'),
       result: optional(row, 'result'),
       problem: json<Problem>(row, 'problem') ?? null,
-      history: json<readonly TaskEvent[]>(row, 'history') ?? [],
+      history: row['history'] === '[]' ? [] : (json<readonly TaskEvent[]>(row, 'history') ?? []),
     }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
@@ -148,9 +148,9 @@ function json<T>(row: Row, name: string): T | undefined {
 export function viewOf(record: TaskRecord): Task {
   const { taskId, formerTaskId, problem, cancel, finishedAt } = record
   const externalId = taskId ?? formerTaskId
-  return {
+  // Made without copies: each handler is given one.
+  const view: { -readonly [Name in keyof Task]: Task[Name] } = {
     id: record.id,
-    ...(externalId === null ? {} : { taskId: externalId }),
     userId: record.userId,
     actionType: record.actionType,
     state: record.state,
@@ -162,13 +162,15 @@ export function viewOf(record: TaskRecord): Task {
     fence: record.fence,
     createdAt: record.createdAt,
     changedAt: record.changedAt,
-    ...(finishedAt === null ? {} : { finishedAt }),
-    ...(record.state === 'running' ? { leaseUntil: record.leaseUntil } : {}),
-    ...(cancel === null ? {} : { cancelReason: cancel }),
-    ...(problem && 'failure' in problem ? { failure: problem.failure } : {}),
     replaced: formerTaskId !== null,
     history: record.history,
   }
+  if (externalId !== null) view.taskId = externalId
+  if (finishedAt !== null) view.finishedAt = finishedAt
+  if (record.state === 'running') view.leaseUntil = record.leaseUntil
+  if (cancel !== null) view.cancelReason = cancel
+  if (problem && 'failure' in problem) view.failure = problem.failure
+  return view
 }
 
 /** Reads what the codec wrote. @throws `RECORD_CORRUPT`. */

@@ -62,9 +62,7 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
   let stopping = false
   const isDouble = ledger.dialect === 'postgres' && concurrency >= DOUBLE_FROM
 
-  const trouble = (error: unknown) => {
-    emit({ type: 'error', id: '', actionType: '', error })
-  }
+  const trouble = (error: unknown) => emit({ type: 'error', id: '', actionType: '', error })
   const book = leases({
     ledger,
     clock,
@@ -140,7 +138,7 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
     }
   }
 
-  const run = async (attempt: Attempt): Promise<void> => {
+  const run = (attempt: Attempt): Promise<Ending> => {
     const { record } = attempt
     const handle: TaskRun = {
       attempt: record.attempt,
@@ -154,28 +152,33 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
         if (attempt.reason) throw attempt.reason
       },
     }
-    running++
-    const ending = await endingOf(attempt, handlers.get(record.actionType) as TaskHandler, handle, parts)
-    running--
-    wake.soon()
-    await end(attempt, ending)
+    return endingOf(attempt, handlers.get(record.actionType) as TaskHandler, handle, parts)
   }
   /** An attempt is active until the database has heard of its end. */
+  const live = async (attempt: Attempt, isToRun: boolean): Promise<void> => {
+    try {
+      if (!isToRun) return await end(attempt, { kind: 'released' })
+      running++
+      const ending = await run(attempt)
+      running--
+      wake.soon()
+      await end(attempt, ending)
+    } finally {
+      book.drop(attempt)
+      active.delete(attempt)
+      wake.soon()
+    }
+  }
   const begin = (record: TaskRecord, sentAt: ReturnType<typeof readClock>): void => {
     const attempt = new Attempt(record, sentAt)
     active.add(attempt)
     const isSpent = sinceMs({ clock }, sentAt) >= countOnMs(leaseMs)
     if (!isSpent) book.keep(attempt)
-    const working = stopping || isSpent ? end(attempt, { kind: 'released' }) : run(attempt)
-    if (!stopping && !isSpent) {
-      counters.claimed++
-      emit({ ...about(record), type: 'claimed' })
-    }
-    void working.finally(() => {
-      book.drop(attempt)
-      active.delete(attempt)
-      wake.soon()
-    })
+    const isToRun = !stopping && !isSpent
+    void live(attempt, isToRun)
+    if (!isToRun) return
+    counters.claimed++
+    emit({ ...about(record), type: 'claimed' })
   }
 
   const claim = async (most: number): Promise<number> => {
