@@ -15,6 +15,9 @@ const WINDOW = 10
 /** How many where nothing free was found there: all of them. */
 const ALL = 2 ** 31 - 1
 
+/** How many times as long as such a look has taken, at least, until the next after one in vain. */
+const ALL_PAUSE = 10
+
 /** The least time between a claim that found nothing and the next, in ms. */
 const REST_MS = 5
 
@@ -126,7 +129,7 @@ export function createRelay(parts: RelayParts): Relay {
     let window = few
     let errors = 0
     let purgeAt = 0
-    let allAt = Number.NEGATIVE_INFINITY
+    let allDueAt = Number.NEGATIVE_INFINITY
     while (!isStopping) {
       // While one batch is at work another may be taken; a slow event holds up no more than that.
       if (leases.size > settings.batchSize) {
@@ -145,13 +148,14 @@ export function createRelay(parts: RelayParts): Relay {
           const purged = await parts.purge(PURGE_LIMIT)
           purgeAt = purged < PURGE_LIMIT ? settings.clock.monotonic() + PURGE_EVERY_MS : 0
         }
+        const askedAt = settings.clock.monotonic()
         const found = await claim(window)
         errors = 0
-        if (window === ALL) allAt = settings.clock.monotonic()
+        const now = settings.clock.monotonic()
+        if (window === ALL) allDueAt = now + Math.max(settings.pollMs, (now - askedAt) * ALL_PAUSE)
         if (found > 0) continue
-        // All of a long backlog takes long: once every `pollMs`, unless it is fruitful.
-        const isDue = window !== ALL && settings.clock.monotonic() - allAt >= settings.pollMs
-        if (isDue && (await calls.peek())) {
+        // All of a long backlog takes long, and keeps other relays waiting: now and then, unless it is fruitful.
+        if (window !== ALL && now >= allDueAt && (await calls.peek())) {
           window = ALL
           continue
         }
