@@ -68,7 +68,7 @@ export function workerCases(open: () => Promise<DatabaseRig>): void {
     const { task } = await tasks.create(taskOf({ maxAttempts: 3, backoff: SOON }))
     expect(await tasks.result(task.id, { waitMs: 10_000 })).toMatchObject({
       outcome: 'dead',
-      failure: { message: 'poison \0 \ud800', effect: 'unknown' },
+      failure: { message: 'poison \ufffd \ufffd', effect: 'unknown' },
     })
     const dead = await tasks.get(task.id)
     expect(dead).toMatchObject({ state: 'dead', attempt: 3, maxAttempts: 3 })
