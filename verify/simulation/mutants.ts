@@ -14,8 +14,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the heartbeat is never started',
     file: 'lease-keeper.js',
-    find: '    schedule();\n    return {',
-    replace: '    return {',
+    find: 'this.#onLost = onLost;\n        this.#schedule();',
+    replace: 'this.#onLost = onLost;',
   },
   {
     name: 'the deadline is counted from the reply to the claim',
@@ -26,14 +26,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'the deadline is counted from the reply to a renewal',
     file: 'lease-keeper.js',
-    find: 'granted = sent.monotonic > granted.monotonic ? sent : granted;',
-    replace: 'granted = readClock(engine);',
+    find: 'else if (sent.monotonic > this.#granted.monotonic)\n                this.#granted = sent;',
+    replace: 'else\n                this.#granted = readClock(this.#engine);',
   },
   {
     name: 'the signal aborts only when a timer fires',
     file: 'lease-keeper.js',
-    find: '        get signal() {\n            isLost();',
-    replace: '        get signal() {',
+    find: 'get signal() {\n        this.isLost();',
+    replace: 'get signal() {',
   },
   {
     name: 'the deadline leaves no room for clocks that differ',
@@ -113,7 +113,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a caller with another input joins the run of this process',
     file: 'attempt.js',
-    find: 'if (isOther(room.running.fingerprint, fingerprint))\n                return reused(engine, id);',
+    find: 'if (isOther(room.running.fingerprint, fingerprint))\n                    return reused(engine, id);',
     replace: '',
   },
   {
@@ -150,13 +150,13 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a finished step is run again',
     file: 'step-runner.js',
-    find: 'if (known)\n            return finishedValue(known);',
+    find: 'if (known)\n            return this.#finishedValue(known, open);',
     replace: '',
   },
   {
     name: 'a step that must not be repeated is not announced',
     file: 'step-runner.js',
-    find: "await checkpoint({ name, state: 'started', onCrash });",
+    find: "await this.#checkpoint({ name, state: 'started', onCrash });",
     replace: ';',
   },
   // The transitions of a record.

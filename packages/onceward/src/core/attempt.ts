@@ -1,14 +1,14 @@
 import { claim } from './claiming.ts'
 import { OncewardError } from './errors.ts'
 import { execute } from './execution.ts'
-import { Flag } from './flag.ts'
+import { Later } from './later.ts'
 import type { AttemptReply, Operation } from './once-types.ts'
-import type { OperationId, Outcome } from './operation.ts'
+import type { OperationId } from './operation.ts'
 import type { KnownOutcome, OutcomeCache } from './outcome-cache.ts'
 import { replay } from './outcomes.ts'
-import { type AbortWatch, createPatience, type Patience, throwIfAborted } from './patience.ts'
+import { type AbortWatch, Patience, throwIfAborted } from './patience.ts'
 import { type Held, reconcileHeld } from './reconciling.ts'
-import { ask, known, type Room, type Rooms, watch } from './room.ts'
+import { ask, known, type LocalRun, type Room, type Rooms, watch } from './room.ts'
 import type { Engine, Policy } from './settings.ts'
 import type { ClaimReply, ClaimRequest } from './store.ts'
 
@@ -53,76 +53,65 @@ export async function attempt<T>(
   asked: Asked,
   askStore: AskStore<T>,
 ): Promise<AttemptReply<T>> {
-  const { engine, rooms } = shared
-  const room = rooms.enter(asked.id.digest)
-  const patience = createPatience(engine, shared.aborts, asked.policy.waitMs, asked.signal)
+  const { engine, rooms, cache } = shared
+  const { id, policy, fingerprint } = asked
+  const room = rooms.enter(id.digest)
+  const patience = new Patience(engine, shared.aborts, asked)
+  let again = false
   try {
-    return await untilAnswered(shared, asked, room, patience, askStore)
+    for (;;) {
+      throwIfAborted(asked.signal)
+      const cached = cache.get(id.digest, fingerprint)
+      if (cached) return replayed(engine, asked, cached)
+
+      if (room.running) {
+        if (isOther(room.running.fingerprint, fingerprint)) return reused(engine, id)
+        const ended = await joinLocalRun(engine, asked, room.running, patience)
+        if (ended === 'still running') return running(engine, id, policy.leaseMs)
+        if (ended) return replayed(engine, asked, ended)
+        continue
+      }
+
+      let answer: Asking<T>
+      if (room.asking) {
+        const { answered, fingerprint: askedFor } = room.asking
+        const found = await patience.until(answered.wait())
+        if (!found) return running(engine, id, policy.leaseMs)
+        // A store that cannot be reached is not asked again by every caller in turn.
+        if ('error' in found.came) throw found.came.error
+        if (askedFor !== fingerprint || found.came.reply === 'claimed') continue
+        answer = found.came.reply
+      } else {
+        answer = await askStore(requestOf(engine, asked, again), room)
+        again = true
+      }
+
+      switch (answer.state) {
+        case 'executed':
+          return { outcome: 'executed', value: answer.value, id, expiresInMs: answer.expiresInMs }
+        case 'reused':
+          return reused(engine, id)
+        case 'done': {
+          const outcome = known(engine, answer.outcome, fingerprint, answer.remainingMs)
+          cache.put(id.digest, outcome)
+          return replayed(engine, asked, outcome)
+        }
+        case 'held': {
+          if (await settledByAsking(engine, asked, room, answer, patience)) continue
+          engine.emit('rejected', id, { attempt: answer.attempt, fence: answer.fence, message: 'held' })
+          return { outcome: 'held', id, reason: answer.reason }
+        }
+        case 'running': {
+          if (policy.whenRunning === 'reject') return running(engine, id, answer.remainingMs)
+          engine.emit('waiting', id, { attempt: answer.attempt })
+          if (await patience.until(watch(engine, room, id, answer.remainingMs))) continue
+          return running(engine, id, answer.remainingMs)
+        }
+      }
+    }
   } finally {
     patience.end()
-    rooms.leave(asked.id.digest)
-  }
-}
-
-async function untilAnswered<T>(
-  shared: Shared,
-  asked: Asked,
-  room: Room,
-  patience: Patience,
-  askStore: AskStore<T>,
-): Promise<AttemptReply<T>> {
-  const { engine, cache } = shared
-  const { id, policy, fingerprint } = asked
-  let again = false
-  for (;;) {
-    throwIfAborted(asked.signal)
-    const cached = cache.get(id.digest, fingerprint)
-    if (cached) return replayed(engine, asked, cached)
-
-    if (room.running) {
-      if (isOther(room.running.fingerprint, fingerprint)) return reused(engine, id)
-      const ended = await joinLocalRun(engine, asked, room.running.ended, patience)
-      if (ended === 'still running') return running(engine, id, policy.leaseMs)
-      if (ended) return replayed(engine, asked, ended)
-      continue
-    }
-
-    let answer: Asking<T>
-    if (room.asking) {
-      const { answered, fingerprint: askedFor } = room.asking
-      if (!(await patience.until(answered))) return running(engine, id, policy.leaseMs)
-      const found = await answered
-      // A store that cannot be reached is not asked again by every caller in turn.
-      if ('error' in found) throw found.error
-      if (askedFor !== fingerprint || found.reply === 'claimed') continue
-      answer = found.reply
-    } else {
-      answer = await askStore(requestOf(engine, asked, again), room)
-      again = true
-    }
-
-    switch (answer.state) {
-      case 'executed':
-        return { outcome: 'executed', value: answer.value, id, expiresInMs: answer.expiresInMs }
-      case 'reused':
-        return reused(engine, id)
-      case 'done': {
-        const outcome = known(engine, answer.outcome, fingerprint, answer.remainingMs)
-        cache.put(id.digest, outcome)
-        return replayed(engine, asked, outcome)
-      }
-      case 'held': {
-        if (await settledByAsking(engine, asked, room, answer, patience)) continue
-        engine.emit('rejected', id, { attempt: answer.attempt, fence: answer.fence, message: 'held' })
-        return { outcome: 'held', id, reason: answer.reason }
-      }
-      case 'running': {
-        if (policy.whenRunning === 'reject') return running(engine, id, answer.remainingMs)
-        engine.emit('waiting', id, { attempt: answer.attempt })
-        if (await patience.until(watch(engine, room, id, answer.remainingMs))) continue
-        return running(engine, id, answer.remainingMs)
-      }
-    }
+    rooms.leave(id.digest)
   }
 }
 
@@ -135,29 +124,25 @@ export function askWithClaim<T>(
   const { engine, cache } = shared
   const { id, policy, fingerprint } = asked
   const { retentionMs } = policy
-  const remember = (stored: Outcome): KnownOutcome => {
-    const outcome = known(engine, stored, fingerprint, retentionMs)
-    cache.put(id.digest, outcome)
-    return outcome
-  }
   return async (request, room) => {
     const found = await ask(room, fingerprint, async () => {
       const { reply, sentAt } = await claim(engine, request)
       if (reply.state !== 'claimed') return { reply }
-      const lost = new Flag()
-      const execution = execute(engine, policy, { ...reply, sentAt }, fn, lost.raise)
-      const stored = execution.then((end) => end.stored && remember(end.stored))
-      // Once the claim may be lost, the store knows more than this process does.
-      const run = { fingerprint, ended: Promise.race([stored, lost.raised]) }
+      const run: LocalRun = { fingerprint, ended: new Later() }
       room.running = run
-      const leave = () => {
-        if (room.running === run) delete room.running
-      }
-      return { reply: 'claimed', execution, stored: run.ended.then(leave).then(() => stored) }
+      return { reply: 'claimed', run, grant: { ...reply, sentAt } }
     })
     if (found.reply !== 'claimed') return found.reply
-    await found.stored
-    const { result } = await found.execution
+    const { run, grant } = found
+    const leave = (outcome?: KnownOutcome) => {
+      if (room.running === run) room.running = undefined
+      run.ended.settle(outcome)
+    }
+    // Once the claim may be lost, the store knows more than this process does.
+    const { stored, result } = await execute(engine, policy, grant, fn, leave)
+    const outcome = stored && known(engine, stored, fingerprint, retentionMs)
+    if (outcome) cache.put(id.digest, outcome)
+    leave(outcome)
     if ('error' in result) throw result.error
     return { state: 'executed', value: result.value, expiresInMs: retentionMs }
   }
@@ -166,12 +151,13 @@ export function askWithClaim<T>(
 async function joinLocalRun(
   engine: Engine,
   asked: Asked,
-  ended: Promise<KnownOutcome | undefined>,
+  { ended }: LocalRun,
   patience: Patience,
 ): Promise<KnownOutcome | undefined | 'still running'> {
   if (asked.policy.whenRunning === 'reject') return 'still running'
   engine.emit('coalesced', asked.id)
-  return (await patience.until(ended)) ? ended : 'still running'
+  const found = await patience.until(ended.wait())
+  return found ? found.came : 'still running'
 }
 
 async function settledByAsking(
@@ -183,10 +169,10 @@ async function settledByAsking(
 ): Promise<boolean> {
   if (asked.policy.reconcile === undefined || held.mayAskInMs > 0) return false
   room.reconciling ??= reconcileHeld(engine, asked.policy, asked.id, held, asked.input).finally(() => {
-    delete room.reconciling
+    room.reconciling = undefined
   })
-  const { reconciling } = room
-  return (await patience.until(reconciling)) && reconciling
+  const found = await patience.until(room.reconciling)
+  return found?.came ?? false
 }
 
 /** The request for one question to the store; each question has a nonce of its own. */

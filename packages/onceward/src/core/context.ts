@@ -6,8 +6,8 @@ export interface Frame {
   /** The store it runs on: the same key on another store is another operation. */
   readonly store: object
   readonly outer: Frame | undefined
-  /** Errors that came out of operations nested in this one. What they say of their effect is not said of this one. */
-  readonly crossed: WeakSet<object>
+  /** Errors that came out of operations nested in this one, once there are any. */
+  crossed: WeakSet<object> | undefined
   /** Set when the work has ended; what it left behind is no longer inside it. */
   ended: boolean
 }
@@ -15,10 +15,20 @@ export interface Frame {
 // Nesting spans instances, so the instances must share this. It holds nothing by itself.
 const frames = new AsyncLocalStorage<Frame>()
 
-/** Runs `work` inside a new frame. */
-export function runInFrame<T>(digest: string, store: object, work: (frame: Frame) => T): T {
-  const frame: Frame = { digest, store, outer: currentFrame(), crossed: new WeakSet(), ended: false }
-  return frames.run(frame, () => work(frame))
+/** Makes the frame of an operation inside the one around the caller. */
+export function newFrame(digest: string, store: object): Frame {
+  return { digest, store, outer: currentFrame(), crossed: undefined, ended: false }
+}
+
+/** Runs `work` inside a frame. */
+export function runInFrame<T>(frame: Frame, work: () => T): T {
+  return frames.run(frame, work)
+}
+
+/** Notes an error that came out of an operation nested in `frame`: what it says of its effect is not said of that one. */
+export function noteCrossed(frame: Frame, error: object): void {
+  frame.crossed ??= new WeakSet()
+  frame.crossed.add(error)
 }
 
 /** The innermost operation around the caller that has not ended. */

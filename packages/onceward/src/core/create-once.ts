@@ -7,7 +7,7 @@ import {
   requestOf,
   type Shared,
 } from './attempt.ts'
-import { currentFrame, type Frame, isInside, isInsideStore } from './context.ts'
+import { currentFrame, type Frame, isInside, isInsideStore, noteCrossed } from './context.ts'
 import { deriveKey, type Key } from './derive-key.ts'
 import { OncewardError } from './errors.ts'
 import { fingerprintOf } from './fingerprint.ts'
@@ -54,7 +54,6 @@ export function createOnce(options: OnceOptions): Once {
     cache: createOutcomeCache(engine.clock, options.cache),
     aborts: createAbortWatch(),
   }
-  const running = new Set<Promise<unknown>>()
   let closed = false
 
   const identify = (call: Pick<Call, 'key' | 'scope' | 'allowVolatile'>): OperationId => {
@@ -84,21 +83,14 @@ export function createOnce(options: OnceOptions): Once {
     }
     return { id, policy, fingerprint: fingerprintOf(call.input), input: call.input, signal: call.signal }
   }
-  const answer = async <T>(
+  const answer = <T>(
     call: Call,
     fn: unknown,
     way: (asked: Asked) => AskStore<T>,
   ): Promise<AttemptReply<T>> => {
     checkWork('the call', fn)
     const asked = prepare(call)
-    const attempted = attempt(shared, asked, way(asked))
-    running.add(attempted)
-    return await attempted.finally(() => running.delete(attempted))
-  }
-  const value = async <T>(reply: Promise<AttemptReply<T>>): Promise<T> => {
-    const answered = await reply
-    if ('value' in answered) return answered.value
-    throw refusal(answered)
+    return attempt(shared, asked, way(asked))
   }
 
   return {
@@ -107,14 +99,14 @@ export function createOnce(options: OnceOptions): Once {
     attempt: <T>(call: Call, fn: (op: Operation) => T | Promise<T>) =>
       crossing(() => answer<T>(call, fn, (asked) => askWithClaim(shared, asked, fn))),
     run: <T>(call: Call, fn: (op: Operation) => T | Promise<T>) =>
-      crossing(() => value(answer<T>(call, fn, (asked) => askWithClaim(shared, asked, fn)))),
+      crossing(() => answer<T>(call, fn, (asked) => askWithClaim(shared, asked, fn)).then(valueIn)),
     transaction: <T, Tx>(call: Call, fn: TransactionWork<T, Tx>) =>
       crossing(() => {
         const store = joinable<Tx>(engine.store)
-        return value(answer<T>(call, fn, (asked) => askWithTransaction(shared, asked, store, fn)))
+        return answer<T>(call, fn, (asked) => askWithTransaction(shared, asked, store, fn)).then(valueIn)
       }),
     within: <T, Tx>(tx: Tx, call: Call, fn: (op: TransactionOperation) => T | Promise<T>) =>
-      crossing(async () => {
+      crossing(() => {
         const store = joinable<Tx>(engine.store)
         checkWork('within', fn)
         const asked = prepare(call)
@@ -135,19 +127,24 @@ export function createOnce(options: OnceOptions): Once {
     heal: () => crossing(() => heal(engine, base)),
     close: async () => {
       closed = true
-      while (running.size > 0) await Promise.allSettled(running)
+      await shared.rooms.empty()
     },
   }
 }
 
 /** Marks what comes out of an operation nested in another: what it says of its effect says nothing about the outer one. */
-async function crossing<T>(nested: () => Promise<T>): Promise<T> {
+async function crossing<T>(nested: () => T | Promise<T>): Promise<T> {
   const outer = currentFrame()
   try {
     return await nested()
   } catch (error) {
     throw crossed(error, outer)
   }
+}
+
+function valueIn<T>(reply: AttemptReply<T>): T {
+  if ('value' in reply) return reply.value
+  throw refusal(reply)
 }
 
 /** {@link crossing} for what does not wait. */
@@ -161,7 +158,7 @@ function crossingSync<T>(nested: () => T): T {
 }
 
 function crossed(error: unknown, outer: Frame | undefined): unknown {
-  if (outer && typeof error === 'object' && error !== null) outer.crossed.add(error)
+  if (outer && typeof error === 'object' && error !== null) noteCrossed(outer, error)
   reported(error)
   return error
 }

@@ -1,14 +1,15 @@
-import { runInFrame } from './context.ts'
+import { newFrame, runInFrame } from './context.ts'
 import { namedNote } from './error-note.ts'
 import { isOncewardError, OncewardError } from './errors.ts'
 import type { Reading } from './lease-clock.ts'
-import { keepLease, type LeaseKeeper } from './lease-keeper.ts'
+import { LeaseKeeper } from './lease-keeper.ts'
 import type { OnError, Operation } from './once-types.ts'
 import type { Claim, Effect, Outcome, StepRecord } from './operation.ts'
-import { operationHandle } from './operation-handle.ts'
+import { OperationHandle } from './operation-handle.ts'
 import { failureOf, failureOutcome, operationFailed, storedFailure, valueOutcome } from './outcomes.ts'
 import { type Persisted, persist } from './persist.ts'
 import { type Engine, onErrorOf, type Policy } from './settings.ts'
+import { type ClaimedRun, StepRunner } from './step-runner.ts'
 import { type Verdict, verdictOn } from './verdict.ts'
 
 /** A claim that was granted, and all that is needed to work under it. */
@@ -35,39 +36,37 @@ export async function execute<T>(
   fn: (op: Operation) => T | Promise<T>,
   onLost: () => void,
 ): Promise<Ended<T>> {
-  const { claim } = grant
+  const { claim, takenOver } = grant
   const startedAt = engine.clock.monotonic()
-  engine.emit(grant.takenOver ? 'taken-over' : 'claimed', claim.id, about(claim))
-  const keeper = keepLease(engine, claim, policy.leaseMs, grant.sentAt, onLost)
-  const handle = operationHandle(engine, policy, claim, keeper, grant.takenOver, grant.steps)
-  const thrown = await runInFrame(claim.id.digest, engine.store, async (frame) => {
-    try {
-      return { value: await fn(handle.op) }
-    } catch (error) {
-      return { error, verdict: verdictOn(error) }
-    } finally {
-      frame.ended = true
-      handle.end()
-    }
-  })
-  const ending = { engine, policy, claim, keeper, durationMs: engine.clock.monotonic() - startedAt }
+  engine.emit(takenOver ? 'taken-over' : 'claimed', claim.id, about(claim))
+  const keeper = new LeaseKeeper(engine, claim, policy.leaseMs, grant.sentAt, onLost)
+  const run: ClaimedRun = { engine, policy, claim, keeper }
+  const steps = new StepRunner(run, grant.steps)
+  const op = new OperationHandle(claim, takenOver, () => keeper.signal, steps.step)
+  const frame = newFrame(claim.id.digest, engine.store)
+  let thrown: { readonly error: unknown; readonly verdict: Verdict | undefined } | undefined
+  let value: T | undefined
   try {
-    if ('value' in thrown) return await storeValue(ending, thrown.value)
-    const onError = handle.hasOpenHold() ? 'hold' : onErrorOf(policy)
+    value = await runInFrame(frame, () => fn(op))
+  } catch (error) {
+    thrown = { error, verdict: verdictOn(error, frame) }
+  }
+  frame.ended = true
+  steps.end()
+  const ending: Ending = { ...run, durationMs: engine.clock.monotonic() - startedAt }
+  try {
+    if (thrown === undefined) return await storeValue(ending, value as T)
+    const onError = steps.hasOpenHold() ? 'hold' : onErrorOf(policy)
     // Nobody can say that nothing happened while a part that must not be repeated goes on.
     const verdict =
-      thrown.verdict?.kind === 'no-effect' && handle.isHoldUnderWay() ? undefined : thrown.verdict
+      thrown.verdict?.kind === 'no-effect' && steps.isHoldUnderWay() ? undefined : thrown.verdict
     return await storeThrow(ending, thrown.error, verdict, onError)
   } finally {
     keeper.stop()
   }
 }
 
-interface Ending {
-  readonly engine: Engine
-  readonly policy: Policy
-  readonly claim: Claim
-  readonly keeper: LeaseKeeper
+interface Ending extends ClaimedRun {
   readonly durationMs: number
 }
 

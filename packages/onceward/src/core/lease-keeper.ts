@@ -3,16 +3,6 @@ import { countOnMs, type Reading, readClock, sinceMs } from './lease-clock.ts'
 import type { Claim } from './operation.ts'
 import type { Engine } from './settings.ts'
 
-/** Keeps one claim alive while its work runs, and knows when it can no longer be sure of it. */
-export interface LeaseKeeper {
-  /** Aborts with `CLAIM_LOST`; reading it looks at the clock first. */
-  readonly signal: AbortSignal
-  /** Whether the claim may be lost by now. */
-  isLost(): boolean
-  /** Stops renewing. */
-  stop(): void
-}
-
 /** Whether a claim that was asked for at `sentAt` may have lapsed before its grant was heard of. */
 export function isSpent(engine: Engine, leaseMs: number, sentAt: Reading): boolean {
   return sinceMs(engine, sentAt) >= countOnMs(leaseMs)
@@ -29,76 +19,92 @@ export function isSpent(engine: Engine, leaseMs: number, sentAt: Reading): boole
  * ```
  *
  * A renewal that answers moves the deadline to its own sending time; one that fails or never answers moves nothing.
- * `onLost` is called once, when the claim may be lost.
  */
-export function keepLease(
-  engine: Engine,
-  claim: Claim,
-  leaseMs: number,
-  sentAt: Reading,
-  onLost: () => void,
-): LeaseKeeper {
+export class LeaseKeeper {
+  readonly #engine: Engine
+  readonly #claim: Claim
+  readonly #leaseMs: number
+  readonly #onLost: () => void
+  #granted: Reading
   // Most work never looks at its signal, and an AbortController is dear: it is made when somebody does.
-  let controller: AbortController | undefined
-  let lostWith: OncewardError | undefined
-  const validMs = countOnMs(leaseMs)
-  const beatMs = leaseMs / 3
-  let granted = sentAt
-  let cancelTimer = () => {}
-  let stopped = false
+  #controller: AbortController | undefined
+  #lostWith: OncewardError | undefined
+  #cancelTimer: (() => void) | undefined
+  #stopped = false
 
-  const lose = (message: string) => {
-    if (stopped || lostWith) return
-    cancelTimer()
-    engine.emit('claim-lost', claim.id, { attempt: claim.attempt, fence: claim.fence, message })
-    lostWith = new OncewardError('CLAIM_LOST', message)
-    controller?.abort(lostWith)
-    onLost()
+  /**
+   * Begins to renew.
+   *
+   * @param onLost - Called once, when the claim may be lost.
+   */
+  constructor(engine: Engine, claim: Claim, leaseMs: number, sentAt: Reading, onLost: () => void) {
+    this.#engine = engine
+    this.#claim = claim
+    this.#leaseMs = leaseMs
+    this.#granted = sentAt
+    this.#onLost = onLost
+    this.#schedule()
   }
-  const elapsedMs = () => sinceMs(engine, granted)
-  const isLost = () => {
-    if (!lostWith && !stopped && elapsedMs() >= validMs) {
-      lose('the claim was not renewed in time, so another caller may be given the operation')
+
+  /** Aborts with `CLAIM_LOST`; reading it looks at the clock first. */
+  get signal(): AbortSignal {
+    this.isLost()
+    this.#controller ??= new AbortController()
+    if (this.#lostWith) this.#controller.abort(this.#lostWith)
+    return this.#controller.signal
+  }
+
+  /** Whether the claim may be lost by now. */
+  isLost(): boolean {
+    if (!this.#lostWith && !this.#stopped && isSpent(this.#engine, this.#leaseMs, this.#granted)) {
+      this.#lose('the claim was not renewed in time, so another caller may be given the operation')
     }
-    return lostWith !== undefined
+    return this.#lostWith !== undefined
   }
-  const beat = async () => {
-    const sent = readClock(engine)
+
+  /** Stops renewing. */
+  stop(): void {
+    this.#stopped = true
+    this.#cancelTimer?.()
+  }
+
+  #lose(message: string): void {
+    if (this.#stopped || this.#lostWith) return
+    this.#cancelTimer?.()
+    this.#tell('claim-lost', { message })
+    this.#lostWith = new OncewardError('CLAIM_LOST', message)
+    this.#controller?.abort(this.#lostWith)
+    this.#onLost()
+  }
+
+  async #beat(): Promise<void> {
+    const sent = readClock(this.#engine)
     try {
-      const kept = await engine.store.renew(claim, leaseMs)
-      if (isLost() || stopped) return
-      if (kept) granted = sent.monotonic > granted.monotonic ? sent : granted
-      else lose('the store has given the operation to another caller, or has ended it')
+      const kept = await this.#engine.store.renew(this.#claim, this.#leaseMs)
+      if (this.isLost() || this.#stopped) return
+      if (!kept) this.#lose('the store has given the operation to another caller, or has ended it')
+      else if (sent.monotonic > this.#granted.monotonic) this.#granted = sent
     } catch (error) {
-      if (!stopped)
-        engine.emit('renew-failed', claim.id, { attempt: claim.attempt, fence: claim.fence, error })
+      if (!this.#stopped) this.#tell('renew-failed', { error })
     }
   }
-  const schedule = () => {
-    const delayMs = Math.max(1, Math.min(beatMs, validMs - elapsedMs()))
-    cancelTimer = engine.timers.after(
-      delayMs,
-      () => {
-        if (stopped || isLost()) return
-        void beat()
-        schedule()
-      },
-      { background: true },
-    )
-  }
-  schedule()
 
-  return {
-    get signal() {
-      isLost()
-      controller ??= new AbortController()
-      if (lostWith) controller.abort(lostWith)
-      return controller.signal
-    },
-    isLost,
-    stop() {
-      stopped = true
-      cancelTimer()
-    },
+  #tell(
+    type: 'claim-lost' | 'renew-failed',
+    details: { readonly message?: string; readonly error?: unknown },
+  ): void {
+    const { id, attempt, fence } = this.#claim
+    this.#engine.emit(type, id, { attempt, fence, ...details })
+  }
+
+  #schedule(): void {
+    const leftMs = countOnMs(this.#leaseMs) - sinceMs(this.#engine, this.#granted)
+    const delayMs = Math.max(1, Math.min(this.#leaseMs / 3, leftMs))
+    const next = () => {
+      if (this.#stopped || this.isLost()) return
+      void this.#beat()
+      this.#schedule()
+    }
+    this.#cancelTimer = this.#engine.timers.after(delayMs, next, { background: true })
   }
 }

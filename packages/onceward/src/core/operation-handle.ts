@@ -1,45 +1,40 @@
 import { downstreamKey } from './downstream-key.ts'
-import type { LeaseKeeper } from './lease-keeper.ts'
 import type { Operation, TransactionOperation } from './once-types.ts'
-import type { Claim, StepRecord } from './operation.ts'
-import type { Engine, Policy } from './settings.ts'
-import { type StepRunner, stepRunner } from './step-runner.ts'
+import type { Claim, OperationId } from './operation.ts'
 
-/** The handle that the work is given, and what the engine needs to know of its steps. */
-export interface OperationHandle extends Omit<StepRunner, 'step'> {
-  readonly op: Operation
-}
+/** The handle that the work of a transaction is given. What are functions may be taken off it. */
+export class TransactionHandle implements TransactionOperation {
+  readonly id: OperationId
+  readonly scope: string
+  readonly key: string
+  readonly fence: number
+  readonly attempt: number
+  readonly takenOver: boolean
+  readonly #signal: () => AbortSignal
 
-/** Makes the handle of one claim. `steps` are those an earlier attempt has left. */
-export function operationHandle(
-  engine: Engine,
-  policy: Policy,
-  claim: Claim,
-  keeper: LeaseKeeper,
-  takenOver: boolean,
-  steps: readonly StepRecord[],
-): OperationHandle {
-  const { step, hasOpenHold, isHoldUnderWay, end } = stepRunner(engine, policy, claim, keeper, steps)
-  const op: Operation = {
-    ...transactionOperation(claim, takenOver),
-    get signal() {
-      return keeper.signal
-    },
-    step,
+  constructor({ id, fence, attempt }: Claim, takenOver: boolean, signal: () => AbortSignal) {
+    this.id = id
+    this.scope = id.scope
+    this.key = id.key
+    this.fence = fence
+    this.attempt = attempt
+    this.takenOver = takenOver
+    this.#signal = signal
   }
-  return { op, hasOpenHold, isHoldUnderWay, end }
+
+  get signal(): AbortSignal {
+    return this.#signal()
+  }
+
+  readonly downstreamKey = (system: string): string => downstreamKey(this.id, system)
 }
 
-/** What the work of a transaction is told of its claim, and any other work too. */
-export function transactionOperation(claim: Claim, takenOver: boolean): Omit<TransactionOperation, 'signal'> {
-  const { id, fence, attempt } = claim
-  return {
-    id,
-    scope: id.scope,
-    key: id.key,
-    fence,
-    attempt,
-    takenOver,
-    downstreamKey: (system) => downstreamKey(id, system),
+/** The handle that any other work is given. */
+export class OperationHandle extends TransactionHandle implements Operation {
+  readonly step: Operation['step']
+
+  constructor(claim: Claim, takenOver: boolean, signal: () => AbortSignal, step: Operation['step']) {
+    super(claim, takenOver, signal)
+    this.step = step
   }
 }

@@ -1,14 +1,6 @@
 import { OncewardError } from './errors.ts'
 import type { Engine } from './settings.ts'
 
-/** How long one caller is willing to wait, over all that it waits for. */
-export interface Patience {
-  /** Waits for `change`, at most as long as patience lasts. Answers whether it came. @throws `ABORTED` when the caller's signal aborts. */
-  until(change: Promise<unknown>): Promise<boolean>
-  /** Frees the timer and the listener. */
-  end(): void
-}
-
 /** Tells callers of aborts; listens to each signal once, however many callers share it. */
 export interface AbortWatch {
   /** Calls `onAbort` when `signal` aborts; answers a function that forgets it. */
@@ -47,34 +39,56 @@ export function createAbortWatch(): AbortWatch {
   }
 }
 
-/** Starts the waiting time of one caller; its timer starts with the first wait. */
-export function createPatience(
-  engine: Engine,
-  aborts: AbortWatch,
-  waitMs: number,
-  signal: AbortSignal | undefined,
-): Patience {
-  let over: Promise<'over' | 'aborted'> | undefined
-  let end = () => {}
-  const start = () =>
-    new Promise<'over' | 'aborted'>((resolve) => {
-      const cancel = engine.timers.after(waitMs, () => resolve('over'))
-      const forget = signal && aborts.add(signal, () => resolve('aborted'))
-      end = () => {
+/** What decides on the patience of a caller. */
+interface Caller {
+  readonly signal: AbortSignal | undefined
+  readonly policy: { readonly waitMs: number }
+}
+
+/** How long one caller is willing to wait, over all that it waits for. Its timer starts with the first wait. */
+export class Patience {
+  readonly #engine: Engine
+  readonly #aborts: AbortWatch
+  readonly #caller: Caller
+  #over: Promise<'over' | 'aborted'> | undefined
+  #free: (() => void) | undefined
+
+  constructor(engine: Engine, aborts: AbortWatch, caller: Caller) {
+    this.#engine = engine
+    this.#aborts = aborts
+    this.#caller = caller
+  }
+
+  /**
+   * Waits for `change`, at most as long as patience lasts. Answers what came, if it came.
+   *
+   * @throws `ABORTED` when the caller's signal aborts.
+   */
+  async until<T>(change: Promise<T>): Promise<{ readonly came: T } | undefined> {
+    const { signal, policy } = this.#caller
+    throwIfAborted(signal)
+    if (policy.waitMs <= 0) return undefined
+    this.#over ??= this.#start()
+    const first = await Promise.race([this.#over, change.then((came) => ({ came }))])
+    if (first === 'aborted') throwIfAborted(signal)
+    return typeof first === 'string' ? undefined : first
+  }
+
+  /** Frees the timer and the listener. */
+  end(): void {
+    this.#free?.()
+  }
+
+  #start(): Promise<'over' | 'aborted'> {
+    const { signal, policy } = this.#caller
+    return new Promise((resolve) => {
+      const cancel = this.#engine.timers.after(policy.waitMs, () => resolve('over'))
+      const forget = signal && this.#aborts.add(signal, () => resolve('aborted'))
+      this.#free = () => {
         cancel()
         forget?.()
       }
     })
-  return {
-    async until(change) {
-      throwIfAborted(signal)
-      if (waitMs <= 0) return false
-      over ??= start()
-      const first = await Promise.race([over, change.then(() => 'changed' as const)])
-      if (first === 'aborted') throwIfAborted(signal)
-      return first === 'changed'
-    },
-    end: () => end(),
   }
 }
 

@@ -1,23 +1,36 @@
 import { backOffMs } from './back-off.ts'
 import { jittered } from './jittered.ts'
+import { Later } from './later.ts'
 import type { OperationId, Outcome } from './operation.ts'
 import type { KnownOutcome } from './outcome-cache.ts'
 import type { Engine } from './settings.ts'
 import type { ClaimReply } from './store.ts'
 
 /** What the callers of one key in this process share, while there are any. */
-export interface Room {
-  /** The work that runs in this process; resolves to what duplicates may be told, if anything. */
-  running?: { readonly fingerprint: string | undefined; readonly ended: Promise<KnownOutcome | undefined> }
-  /** A question under way to the store; never rejects. */
-  asking?: { readonly fingerprint: string | undefined; readonly answered: Promise<Answered> }
+export class Room {
+  /** The work that runs in this process. */
+  running: LocalRun | undefined
+  /** A question under way to the store. */
+  asking: Question | undefined
   /** A wait for a change made elsewhere. */
-  watching?: Promise<void>
+  watching: Promise<void> | undefined
   /** A question under way to `reconcile`; tells whether the operation was settled. */
-  reconciling?: Promise<boolean>
+  reconciling: Promise<boolean> | undefined
   /** How often it was looked whether anything changed. */
-  looks: number
-  callers: number
+  looks = 0
+  callers = 0
+}
+
+/** Work that runs in this process; its end is what duplicates may be told, if anything. */
+export interface LocalRun {
+  readonly fingerprint: string | undefined
+  readonly ended: Later<KnownOutcome | undefined>
+}
+
+/** A question that the callers of a room share. */
+export interface Question {
+  readonly fingerprint: string | undefined
+  readonly answered: Later<Answered>
 }
 
 /** What one caller's question led to: `claimed` tells that `running` is set. */
@@ -29,21 +42,33 @@ export type Answered =
 export interface Rooms {
   enter(digest: string): Room
   leave(digest: string): void
+  /** Resolves when nobody calls any more. */
+  empty(): Promise<void>
 }
 
 /** Makes an empty house. */
 export function createRooms(): Rooms {
   const rooms = new Map<string, Room>()
+  let emptied: Later<undefined> | undefined
   return {
     enter(digest) {
-      const room = rooms.get(digest) ?? { looks: 0, callers: 0 }
-      room.callers++
-      rooms.set(digest, room)
+      const room = rooms.get(digest) ?? new Room()
+      if (room.callers++ === 0) rooms.set(digest, room)
       return room
     },
     leave(digest) {
       const room = rooms.get(digest)
-      if (room && --room.callers === 0) rooms.delete(digest)
+      if (!room || --room.callers > 0) return
+      rooms.delete(digest)
+      if (rooms.size > 0) return
+      emptied?.settle(undefined)
+      emptied = undefined
+    },
+    async empty() {
+      while (rooms.size > 0) {
+        emptied ??= new Later()
+        await emptied.wait()
+      }
     },
   }
 }
@@ -57,11 +82,18 @@ export async function ask<A extends { readonly reply: Extract<Answered, { reply:
   fingerprint: string | undefined,
   question: () => Promise<A>,
 ): Promise<A> {
-  const asking = question().finally(() => {
-    delete room.asking
-  })
-  room.asking = { fingerprint, answered: asking.catch((error: unknown) => ({ error })) }
-  return asking
+  const asking: Question = { fingerprint, answered: new Later() }
+  room.asking = asking
+  try {
+    const answer = await question()
+    asking.answered.settle(answer)
+    return answer
+  } catch (error) {
+    asking.answered.settle({ error })
+    throw error
+  } finally {
+    room.asking = undefined
+  }
 }
 
 /** How long to wait before looking again, in ms: soon at first, for a change between the question and the watch. */
@@ -78,7 +110,7 @@ export function watch(engine: Engine, room: Room, id: OperationId, remainingMs: 
     const lookAgainMs = jittered(random, backOffMs(pace, room.looks++), 0.25)
     const controller = new AbortController()
     const end = () => {
-      delete room.watching
+      room.watching = undefined
       controller.abort()
       cancel()
       resolve()

@@ -2,7 +2,7 @@ import type { Frame } from './context.ts'
 import { OncewardError } from './errors.ts'
 import type { TransactionOperation } from './once-types.ts'
 import type { Claim } from './operation.ts'
-import { transactionOperation } from './operation-handle.ts'
+import { TransactionHandle } from './operation-handle.ts'
 import type { ClaimReply } from './store.ts'
 
 /** What the work threw, told apart from what the store threw. */
@@ -48,20 +48,18 @@ function transactionRun(earlierRuns: () => number): TransactionRun {
   let controller: AbortController | undefined
   let givenUp = false
   const abort = () => controller?.abort(new OncewardError('ABORTED', 'this run of the work is rolled back'))
+  /** Most work never asks for it. */
+  const signal = () => {
+    if (controller === undefined) {
+      controller = new AbortController()
+      if (givenUp) abort()
+    }
+    return controller.signal
+  }
   return {
     operation(claim, takenOver) {
       const attempt = claim.attempt + earlierRuns()
-      return {
-        ...transactionOperation({ ...claim, attempt }, takenOver),
-        // Most work never asks for it.
-        get signal() {
-          if (controller === undefined) {
-            controller = new AbortController()
-            if (givenUp) abort()
-          }
-          return controller.signal
-        },
-      }
+      return new TransactionHandle({ ...claim, attempt }, takenOver, signal)
     },
     giveUp() {
       givenUp = true

@@ -1,6 +1,6 @@
 import { type Asked, type AskStore, refusal, type Shared } from './attempt.ts'
 import { claim } from './claiming.ts'
-import { type Frame, runInFrame } from './context.ts'
+import { newFrame, runInFrame } from './context.ts'
 import { isOncewardError, OncewardError } from './errors.ts'
 import { isPromise } from './is-promise.ts'
 import type { JoinableStore, TransactionOperation } from './once-types.ts'
@@ -125,18 +125,15 @@ function* work<T, Tx>(
   }
   const op = run.operation(reply.claim, reply.takenOver)
   const { digest } = asked.id
-  let opened: Frame | undefined
+  const frame = newFrame(digest, store)
   let value: T
   try {
-    value = (yield runInFrame(digest, store, (frame) => {
-      opened = frame
-      return fn(tx, op)
-    })) as T
+    value = (yield runInFrame(frame, () => fn(tx, op))) as T
   } catch (error) {
-    if (opened) run.thrown = { error, frame: opened }
+    run.thrown = { error, frame }
     throw error
   } finally {
-    if (opened) opened.ended = true
+    frame.ended = true
   }
   const outcome = valueOutcome(asked, value)
   const completed = yield store.completeIn(tx, reply.claim, outcome, asked.policy.retentionMs)

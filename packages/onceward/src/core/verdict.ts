@@ -25,7 +25,7 @@ export type Verdict = { readonly kind: 'no-effect' } | { readonly kind: 'final';
  */
 export function verdictOn(error: unknown, frame: Frame | undefined = currentFrame()): Verdict | undefined {
   try {
-    if (typeof error !== 'object' || error === null || frame?.crossed.has(error)) return undefined
+    if (typeof error !== 'object' || error === null || frame?.crossed?.has(error)) return undefined
     const { [VERDICT]: marked, [REPORTED]: reported } = error as { [VERDICT]?: Verdict; [REPORTED]?: true }
     if (marked) return marked
     return !reported && isOncewardError(error) && error.effect === 'none' ? { kind: 'no-effect' } : undefined
@@ -54,7 +54,7 @@ function mark<E extends object>(error: E, verdict: Verdict): E {
   if (!Object.isExtensible(error))
     throw new TypeError('the error is frozen and cannot be marked; wrap it in new Error(message, { cause })')
   // Said here and now, it is about the operation around, wherever the error came from.
-  currentFrame()?.crossed.delete(error)
+  currentFrame()?.crossed?.delete(error)
   Object.defineProperty(error, VERDICT, {
     value: verdict,
     enumerable: false,
