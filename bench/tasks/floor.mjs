@@ -22,6 +22,11 @@ export async function handWritten(pool) {
         values: [ids],
       })
     },
+    /** @returns {Promise<number>} */
+    async pending() {
+      const { rows } = await pool.query(`SELECT count(*) AS count FROM by_hand WHERE state = 'pending'`)
+      return Number(rows[0].count)
+    },
     /** Claims and completes; answers how many. @param {number} most */
     async work(most) {
       const { rows } = await pool.query({

@@ -1,17 +1,20 @@
 // Tasks: creating in batches, claim + fenced complete by a worker, and whether claims stay as fast over a backlog and dead rows.
-// Run: node bench/tasks/run.mjs [--database postgres] [--ms 1500] [--backlog 1000000] (after a build)
+// Run: node bench/tasks/run.mjs [--database postgres] [--rounds 5] [--ms 700] [--backlog 1000000] (after a build)
+import { interleave } from '../lib/interleave.mjs'
 import { readOptions, withFolder } from '../lib/options.mjs'
 import { report, table } from '../lib/report.mjs'
-import { median, number } from '../lib/statistics.mjs'
+import { median, number, pairedRatio } from '../lib/statistics.mjs'
 import { DATABASES, openLedgers } from './databases.mjs'
 import { handWritten } from './floor.mjs'
 
 const BATCHES = [1, 10, 50, 200]
 const CREATED_AT_ONCE = 1000
-const FLOOR_PROCESSES = 2
+
+/** So many claims are on their way at the same time by hand: more than one task at a time is no longer one. */
+const floorLoops = (/** @type {number} */ batch) => (batch === 1 ? 1 : 2)
 
 let nextOrder = 0
-const options = readOptions({ database: '', ms: 1500, backlog: 1_000_000 })
+const options = readOptions({ database: '', rounds: 5, ms: 700, backlog: 1_000_000 })
 /** @type {(string | number)[][]} */
 const rates = []
 /** @type {(string | number)[][]} */
@@ -24,21 +27,42 @@ for (const name of DATABASES.filter((one) => options.database === '' || one === 
     const ledgers = await openLedgers(name, folder)
     abouts.push(ledgers.about)
     try {
-      const created = await createRate(() => ledgers.tasks.create(orders(CREATED_AT_ONCE)))
-      const worked = []
-      for (const batch of BATCHES) worked.push(await workRate(ledgers, batch))
-      rates.push([name, 'tasks', ...[created, ...worked].map((rate) => number(rate))])
-      if (name !== 'postgres') return
-      const pool = /** @type {import('pg').Pool} */ (ledgers.db)
-      const floor = await handWritten(pool)
-      const floorCreated = await createRate(() => floor.create(CREATED_AT_ONCE))
-      const floorWorked = []
-      for (const batch of BATCHES) floorWorked.push(await floorRate(floor, batch))
-      rates.push([
-        name,
-        'two statements by hand',
-        ...[floorCreated, ...floorWorked].map((rate) => number(rate)),
+      const floor =
+        name === 'postgres' ? await handWritten(/** @type {import('pg').Pool} */ (ledgers.db)) : undefined
+      const ours = [
+        () => createRate(() => ledgers.tasks.create(orders(CREATED_AT_ONCE))),
+        ...BATCHES.map((batch) => () => workRate(ledgers, batch)),
+      ]
+      const byHand = floor && [
+        () => createRate(() => floor.create(CREATED_AT_ONCE)),
+        ...BATCHES.map((batch) => () => floorRate(floor, batch)),
+      ]
+      const contestants = new Map([
+        ['tasks', ours],
+        ...(byHand ? [/** @type {const} */ (['by hand', byHand])] : []),
       ])
+      /** @type {Map<string, number[]>[]} */
+      const columns = []
+      for (const column of ours.keys()) {
+        columns.push(
+          await interleave([...contestants.keys()], options.rounds, async (contestant) => {
+            const measure = contestants.get(contestant)?.[column]
+            return measure === undefined ? Number.NaN : measure()
+          }),
+        )
+      }
+      for (const contestant of contestants.keys()) {
+        rates.push([
+          name,
+          contestant,
+          ...columns.map((column) => number(median(column.get(contestant) ?? []))),
+        ])
+      }
+      if (!floor) return
+      const ratios = columns.map((column) =>
+        pairedRatio(column.get('tasks') ?? [], column.get('by hand') ?? []),
+      )
+      rates.push([name, 'tasks ÷ by hand', ...ratios.map((ratio) => number(ratio, 2))])
       await overBacklog(ledgers)
     } finally {
       await ledgers.close()
@@ -48,8 +72,10 @@ for (const name of DATABASES.filter((one) => options.database === '' || one === 
 
 report(options.database === '' ? 'tasks' : `tasks-${options.database}`, 'Tasks', [
   `${abouts.join('; ')}; one client process. Tasks have an external id and a small input. They are created ${number(CREATED_AT_ONCE)} a ` +
-    `call, two calls at a time. A worker of this concurrency claims, runs an empty handler and completes, over ${options.ms} ms; ` +
-    `the floor does so with statements written by hand, ${FLOOR_PROCESSES} batches at a time.`,
+    `call, two calls at a time. A worker of this concurrency claims, runs an empty handler and completes. By hand the same is ` +
+    'done by two statements, a claim and a completion, on a narrower table without history, policies and fences: one batch at a ' +
+    `time where it is of one task, else two. Medians of ${options.rounds} interleaved rounds of ${options.ms} ms; a ratio is the ` +
+    'median of the ratios within a round.',
   '## Tasks a second',
   table(
     [
@@ -91,7 +117,7 @@ async function createRate(create) {
 
 /** @param {Awaited<ReturnType<typeof openLedgers>>} ledgers @param {number} batch */
 async function workRate(ledgers, batch) {
-  await fill(ledgers, batch < 10 ? 10_000 : 60_000)
+  await fill(ledgers, enoughFor(batch))
   let done = 0
   const stopListening = ledgers.listen(({ type }) => {
     if (type === 'done') done++
@@ -109,7 +135,8 @@ async function workRate(ledgers, batch) {
 
 /** @param {Awaited<ReturnType<typeof handWritten>>} floor @param {number} batch */
 async function floorRate(floor, batch) {
-  for (let count = 0; count < (batch < 10 ? 10_000 : 60_000); count += 5000) await floor.create(5000)
+  const there = await floor.pending()
+  for (let count = there; count < enoughFor(batch); count += 5000) await floor.create(5000)
   const started = performance.now()
   let count = 0
   const loop = async () => {
@@ -119,8 +146,13 @@ async function floorRate(floor, batch) {
       count += got
     }
   }
-  await Promise.all(Array.from({ length: FLOOR_PROCESSES }, loop))
+  await Promise.all(Array.from({ length: floorLoops(batch) }, loop))
   return perSecond(count, started)
+}
+
+/** How many tasks must be pending so that none of a round finds too few. @param {number} batch */
+function enoughFor(batch) {
+  return batch < 10 ? 10_000 : 60_000
 }
 
 /** Keeps enough tasks pending. @param {Awaited<ReturnType<typeof openLedgers>>} ledgers @param {number} enough */
