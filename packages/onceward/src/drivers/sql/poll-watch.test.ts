@@ -121,6 +121,22 @@ describe('waiting by polling', () => {
     expect(waiting.done).toBe(true)
   })
 
+  it('looks although new ones come to wait all the time', async () => {
+    const { watch, marks, asked, idle, tick, pauses } = rig()
+    for (let comer = 0; comer < 50; comer++) {
+      marks.set(`digest ${comer}`, running)
+      void watch.watch(`digest ${comer}`, never)
+    }
+    await tick()
+    expect(pauses, 'a look that is due is not put off by who comes meanwhile').toEqual([5, 7.5])
+    expect(asked).toHaveLength(1)
+    // The next look may come sooner for a newcomer.
+    void watch.watch('newcomer', never)
+    expect(pauses).toEqual([5, 7.5, 5])
+    watch.close()
+    expect(idle()).toBe(true)
+  })
+
   it('ends with the signal of the one who waits, and with the store', async () => {
     const { watch, marks, tick, settled, idle } = rig()
     marks.set('a', running)

@@ -43,6 +43,8 @@ export function pollWatch(polling: Polling): PollWatch {
   let stop: (() => void) | undefined
   let looking = false
   let pauseMs = MIN_PAUSE_MS
+  /** The pause that was begun before the next look. */
+  let begunMs = 0
 
   const look = async () => {
     const asked = [...waiting.keys()]
@@ -73,10 +75,13 @@ export function pollWatch(polling: Polling): PollWatch {
     schedule()
   }
   const schedule = () => {
+    // Whoever comes may have the next look sooner, and never later: others may come all the time.
+    if (stop !== undefined && begunMs <= pauseMs) return
     stop?.()
     stop = undefined
-    if (waiting.size > 0 && !looking && !polling.isClosed())
-      stop = polling.timers.after(pauseMs, () => void tick())
+    if (waiting.size === 0 || looking || polling.isClosed()) return
+    begunMs = pauseMs
+    stop = polling.timers.after(pauseMs, () => void tick())
   }
 
   return {
