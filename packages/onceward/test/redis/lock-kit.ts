@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect } from 'vitest'
 import type { AcquireReply, AcquireRequest, LockBackend } from '../../src/locks/lock-backend.ts'
+import { eventually } from './redis-kit.ts'
 
 /** A request under a fresh token, for a minute. */
 export function asksFor(key: string, over: Partial<AcquireRequest> = {}): AcquireRequest {
@@ -25,6 +26,18 @@ export async function heldBy(
   const reply = await backend.acquire(request)
   expect(reply).toMatchObject({ granted: true })
   return { ...request, fence: fenceOf(reply) }
+}
+
+/**
+ * Repeats an acquisition until it is answered, under one token: one whose answer came too late holds the lock, and would be
+ * in the way of another token.
+ */
+export function eventuallyHeldBy(
+  backend: LockBackend,
+  key: string,
+): Promise<AcquireRequest & { readonly fence: number }> {
+  const { token } = asksFor(key)
+  return eventually(() => heldBy(backend, key, { token }))
 }
 
 /** The fence of a grant; 0 where there is none. */
