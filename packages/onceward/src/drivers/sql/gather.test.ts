@@ -170,3 +170,24 @@ it('tells an error of what went along to whoever sent it, and to those that were
   await turn()
   expect(keysSent()).toEqual([['a']])
 })
+
+it('sends a turn later where it is late, so that whoever wakes at the end of the turn takes what waits along', async () => {
+  const alone: string[] = []
+  const gathered = gatherer<number, string>({
+    maxBatch: 10,
+    maxInFlight: 1,
+    late: true,
+    async send(batch) {
+      for (const { key, resolve } of batch) resolve(alone.push(key).toString())
+    },
+  })
+  void gathered.call('a', 0)
+  await new Promise((resolve) => setImmediate(resolve))
+  const taken = await gathered.along(async (batch) => {
+    for (const { resolve } of batch) resolve('along')
+    return batch.map(({ key }) => key)
+  })
+  expect(taken).toEqual(['a'])
+  await gathered.call('b', 1)
+  expect(alone).toEqual(['b'])
+})
