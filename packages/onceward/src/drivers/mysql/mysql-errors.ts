@@ -86,6 +86,16 @@ export function isInterruption(error: unknown): boolean {
   return errno !== undefined && INTERRUPTIONS.has(errno)
 }
 
+/**
+ * Whether a statement was not even sent, since its connection had been lost before. The package tells it by these words only;
+ * where they change, the statement counts as sent, and what became of it is found out.
+ */
+export function isUnsent(error: unknown): boolean {
+  return (
+    error instanceof Error && /^Can't add new command when connection is in closed state/.test(error.message)
+  )
+}
+
 /** Whether the server has answered, so that what it refused is known not to be done, and the connection may go on. */
 export function isRefusal(error: unknown): boolean {
   const errno = mysqlErrno(error)

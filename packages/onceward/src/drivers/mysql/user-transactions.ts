@@ -1,7 +1,14 @@
 import { isOncewardError, OncewardError } from '../../core/errors.ts'
 import { conflictOf, endedBeforeThrow, retrying } from '../sql/index.ts'
 import type { TakenConnection } from './mysql-driver.ts'
-import { isInterruption, isNoStatement, isRefusal, isSavepointMissing, mysqlFailure } from './mysql-errors.ts'
+import {
+  isInterruption,
+  isNoStatement,
+  isRefusal,
+  isSavepointMissing,
+  isUnsent,
+  mysqlFailure,
+} from './mysql-errors.ts'
 import type { MysqlSession } from './mysql-session.ts'
 import { COMMIT, type OwnParts, ROLLBACK } from './own-statements.ts'
 
@@ -165,7 +172,8 @@ export function userTransactions<Notes>(parts: UserTransactionParts<Notes>): Use
         )
       }
       // A block may have been interrupted behind its commit.
-      if (sent === 'release' || (isRefusal(error) && !(sent === 'both' && isInterruption(error)))) {
+      const isRefused = isRefusal(error) && !(sent === 'both' && isInterruption(error))
+      if (sent === 'release' || isUnsent(error) || isRefused) {
         await rollback(taken)
         throw mysqlFailure(error, driver.where)
       }
