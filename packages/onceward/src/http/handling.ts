@@ -1,6 +1,7 @@
 import { deriveKey, type Key } from '../core/derive-key.ts'
 import { ERRORS, isOncewardError, OncewardError } from '../core/errors.ts'
 import { operationId } from '../core/identity.ts'
+import { isPromise } from '../core/is-promise.ts'
 import type { AttemptReply, Call, Operation } from '../core/once-types.ts'
 import type { OperationId } from '../core/operation.ts'
 import { finalFailure, noEffect, verdictOn } from '../core/verdict.ts'
@@ -28,7 +29,8 @@ export function createHandler(settings: GuardSettings): (handling: Handling) => 
   return async (handling) => {
     let identity: Identity
     try {
-      identity = await identify(settings, handling)
+      const found = identify(settings, handling)
+      identity = isPromise(found) ? await found : found
     } catch (error) {
       if (isOncewardError(error)) return problemFor(handling.request, error)
       throw error
@@ -53,7 +55,11 @@ interface Identity {
   attempt<T>(call: Omit<Call, 'key'>, fn: (op: Operation) => Promise<T>): Promise<AttemptReply<T>>
 }
 
-async function identify(settings: GuardSettings, { request, caller, body }: Handling): Promise<Identity> {
+/** Waits only for a key that has to be derived. */
+function identify(
+  settings: GuardSettings,
+  { request, caller, body }: Handling,
+): Identity | Promise<Identity> {
   if (caller === undefined || caller === '') {
     throw new OncewardError('SCOPE_MISSING', 'An idempotency key is taken only from a caller who is known.')
   }
@@ -74,13 +80,16 @@ async function identify(settings: GuardSettings, { request, caller, body }: Hand
       attempt: (call, fn) => tokens.attempt(token, (op) => fn(op), { ...call, scope }),
     }
   }
-  const key = request.key ?? (await derivedKey(settings, request, body))
-  const id = operationId(operationScope(once.scope, caller), operationKey(request.method, request.path, key))
-  return {
-    id,
-    fingerprint: fingerprint(),
-    attempt: (call, fn) => once.attempt({ ...call, scope: id.scope, key: id.key }, fn),
+  const known = (key: string): Identity => {
+    const scope = operationScope(once.scope, caller)
+    const id = operationId(scope, operationKey(request.method, request.path, key))
+    return {
+      id,
+      fingerprint: fingerprint(),
+      attempt: (call, fn) => once.attempt({ ...call, scope, key: id.key }, fn),
+    }
   }
+  return request.key === undefined ? derivedKey(settings, request, body).then(known) : known(request.key)
 }
 
 /** Nothing has run yet, so whatever stands in the way of a key is a refusal without effect. */

@@ -1,5 +1,13 @@
 import { setPairs, writeHeadPairs } from './node-headers.ts'
-import { type HeldResponse, heldHeaders, holdChunk, writeHeadOnce } from './node-held-response.ts'
+import {
+  clientIsGone,
+  endIsHeld,
+  type HeldResponse,
+  headIsHeld,
+  heldHeaders,
+  holdChunk,
+  writeHeadOnce,
+} from './node-held-response.ts'
 
 /**
  * Gives the response and its request methods that keep back what the handler writes. Once the response is let go they
@@ -28,7 +36,7 @@ function heldWriting(held: HeldResponse): object {
       res.statusCode = status
       if (typeof rest[0] === 'string') res.statusMessage = rest[0]
       setPairs(res, headers)
-      held.hasHead = true
+      headIsHeld(held)
       return res
     },
     write(chunk: unknown, ...rest: unknown[]) {
@@ -50,7 +58,7 @@ function heldWriting(held: HeldResponse): object {
       else writeHeadOnce(held)
       // The last chunk may have been the one too many.
       if (!held.holding) return Reflect.apply(real.end, res, [])
-      held.hasEnded = true
+      endIsHeld(held)
       const body = Buffer.concat(held.chunks, held.sizeBytes)
       held.resolve({ status: res.statusCode, headers: heldHeaders(held), body })
       return res
@@ -73,7 +81,7 @@ function heldEvents(held: HeldResponse): object {
     },
     emit(event: string | symbol, ...args: unknown[]) {
       if (!held.holding || event !== 'close') return real.emit.call(res, event, ...args)
-      held.isGone = true
+      clientIsGone(held)
       return true
     },
   }

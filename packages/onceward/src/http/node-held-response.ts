@@ -3,6 +3,7 @@ import { hasNoBody, messageOf, replaceHeaders, startSending } from './node-answe
 import { responsePairs } from './node-headers.ts'
 import type { NodeRequest, NodeResponse } from './node-types.ts'
 import { oversizeResponse } from './oversize-response.ts'
+import { overwrite } from './overwrite.ts'
 import { EFFECT_FIELD, headerValue } from './response-headers.ts'
 import { shadow } from './shadow.ts'
 import type { HeaderPairs, WorkResult } from './types.ts'
@@ -81,18 +82,30 @@ export function holdResponse(req: NodeRequest, res: NodeResponse, options: Captu
 function disguise(held: HeldResponse): void {
   const { req, res, disguises } = held
   const socket = (actual: unknown) => aliveSocket(actual, () => held.holding)
-  disguises.push(
-    shadow(res, {
-      _header: (actual) => (held.hasHead ? 'held back' : actual),
-      finished: (actual) => held.hasEnded || actual,
-      destroyed: () => false,
-      _closed: () => false,
-      socket,
-    }),
-  )
+  // A response that waits for the one before it on the connection is given its socket later.
+  if (res.socket) disguises.push(overwrite(res, { socket: socket(res.socket) }))
+  else disguises.push(shadow(res, { socket }))
   forgetWatchers(res)
   // A parser that finds the socket closed takes the body for lost, and the handler would run without it.
-  disguises.push(shadow(req, { socket }))
+  disguises.push(overwrite(req, { socket: socket(req.socket) }))
+}
+
+/** To the handler the head is sent. */
+export function headIsHeld(held: HeldResponse): void {
+  held.hasHead = true
+  held.disguises.push(overwrite(held.res, { _header: 'held back' }))
+}
+
+/** To the handler the response is complete. */
+export function endIsHeld(held: HeldResponse): void {
+  held.hasEnded = true
+  held.disguises.push(overwrite(held.res, { finished: true }))
+}
+
+/** The client has gone, and the handler is not to see it. */
+export function clientIsGone(held: HeldResponse): void {
+  held.isGone = true
+  held.disguises.push(shadow(held.res, { destroyed: () => false, _closed: () => false }))
 }
 
 /**

@@ -24,6 +24,10 @@ export function normalizeTarget(target: string): NormalTarget | undefined {
   return decoded === undefined ? undefined : { path: resolveSegments(decoded), query }
 }
 
+/** Most paths are what they are to be already. */
+const IS_PLAIN = /^[A-Za-z0-9/._~-]*$/
+const HAS_ODD_SEGMENTS = /\/\/|\/\.{1,2}(?:\/|$)/
+
 function pathOf(text: string): string | undefined {
   if (text.startsWith('/')) return text
   const scheme = text.indexOf('://')
@@ -37,6 +41,7 @@ function isScheme(text: string): boolean {
 }
 
 function decodeUnreserved(path: string): string | undefined {
+  if (IS_PLAIN.test(path)) return path
   let decoded = ''
   for (let at = 0; at < path.length; at++) {
     const char = path[at] as string
@@ -55,6 +60,7 @@ function decodeUnreserved(path: string): string | undefined {
 }
 
 function resolveSegments(path: string): string {
+  if (!HAS_ODD_SEGMENTS.test(path)) return path
   const kept: string[] = []
   const segments = path.split('/')
   for (const segment of segments) {

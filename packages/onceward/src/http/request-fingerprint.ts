@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { parseBoundedJson } from '../core/bounded-json.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { OncewardError } from '../core/errors.ts'
@@ -22,19 +22,20 @@ export function requestFingerprint(
   body: Uint8Array | ParsedBody,
   canonical: boolean,
 ): string {
-  const hash = createHash('sha256')
-  const add = (part: string | Uint8Array): void => {
-    const bytes = typeof part === 'string' ? Buffer.from(part) : part
-    hash.update(`${bytes.byteLength}:`).update(bytes)
-  }
-  add(request.method)
-  add(request.path)
-  add(request.query)
-  add(request.mediaType)
-  if (!(body instanceof Uint8Array)) add(canonicalText(body.parsed))
-  else if (canonical && isJsonType(request.mediaType)) add(canonicalText(parseJson(body)))
-  else add(body)
-  return hash.digest('base64url')
+  const { method, path, query, mediaType } = request
+  const head = [method, path, query, mediaType].map(afterLength).join('')
+  if (!(body instanceof Uint8Array)) return digest(head + afterLength(canonicalText(body.parsed)))
+  if (canonical && isJsonType(mediaType)) return digest(head + afterLength(canonicalText(parseJson(body))))
+  return digest(Buffer.concat([Buffer.from(`${head}${body.byteLength}:`), body]))
+}
+
+function afterLength(part: string): string {
+  return `${Buffer.byteLength(part)}:${part}`
+}
+
+/** In one call: it takes less than half of the time of a hash that is fed in parts. */
+function digest(parts: string | Uint8Array): string {
+  return hash('sha256', parts, 'base64url')
 }
 
 /** Parses JSON bytes whose nesting is bounded. Empty bytes are `undefined`. @throws `REQUEST_INVALID` */
