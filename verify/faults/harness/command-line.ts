@@ -90,6 +90,7 @@ export function readAsked(
   const only = given.faults === '' ? undefined : (given.faults.split(',') as TrialFaultKind[])
   const wrong =
     numbers.some((number) => !Number.isSafeInteger(number) || number < 1) ||
+    [given.pace, given.seconds ?? '1'].some((text) => !(Number(text) > 0)) ||
     stores.some((name) => !known.stores.includes(name)) ||
     only?.some((kind) => !known.faults.includes(kind))
   if (wrong) return undefined

@@ -1,5 +1,5 @@
 import type { Blame, CallStory, Seen } from './call-stories.ts'
-import type { WorkEvent, WorkEventOf } from './work-events.ts'
+import type { WorkEvent } from './work-events.ts'
 
 /** One look at one item. `until` is infinite where nobody has heard what came of it. */
 interface Sight {
@@ -80,7 +80,7 @@ function sightsOf({ asked, answered, failed }: CallStory): readonly Sight[] {
 
 function forgettingsOf({ asked, answered, failed }: CallStory): readonly Forgetting[] {
   if (asked.about !== 'forget') return []
-  const until = (answered as WorkEventOf<'answered'> | undefined)?.t ?? Number.POSITIVE_INFINITY
+  const until = answered?.t ?? Number.POSITIVE_INFINITY
   return failed?.effect === 'none' ? [] : asked.items.map((item) => ({ item, from: asked.t, until }))
 }
 
@@ -103,20 +103,20 @@ function checkFirsts(
   blame: Blame,
 ): void {
   const inOrder = [...firsts].sort((one, other) => one.until - other.until)
-  let unexcused = 0
+  let afterForget = 0
   for (const [nth, later] of inOrder.entries()) {
     const earlier = inOrder[nth - 1]
     if (earlier === undefined) continue
     if (lapsed(earlier, later) || lapsed(later, earlier)) seen['after the window']++
     else if (forgotten.some((one) => between(earlier, one, later) || between(later, one, earlier))) {
       seen['after a forget']++
-      unexcused++
+      afterForget++
     } else {
       blame('I1', `${item} was new to ${earlier.call} and to ${later.call}`)
     }
   }
-  if (unexcused > forgotten.length)
-    blame('I1', `${item} was new again ${unexcused} times, and forgotten ${forgotten.length} times`)
+  if (afterForget > forgotten.length)
+    blame('I1', `${item} was new again ${afterForget} times, and forgotten ${forgotten.length} times`)
 }
 
 function lapsed(one: Sight, other: Sight): boolean {

@@ -127,7 +127,7 @@ export function createOnce(options: OnceOptions): Once {
     heal: () => crossing(() => heal(engine, base)),
     close: async () => {
       closed = true
-      await shared.rooms.empty()
+      await shared.rooms.idle()
     },
   }
 }

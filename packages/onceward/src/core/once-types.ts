@@ -217,7 +217,8 @@ export interface Once {
    * A deadlock or a serialization failure rolls it back and runs `fn` again, from its beginning, a few times;
    * `op.attempt` tells. A concurrent duplicate waits until this transaction has ended, then replays or runs.
    *
-   * Limit: only what `fn` writes on `tx` is part of it. The store must be able to (capability `transactional`).
+   * Limit: only what `fn` writes on `tx` is part of it. The store must be able to (capability `transactional`). Work that ends the
+   * transaction itself is told so by a `TypeError`, or by `OUTCOME_UNKNOWN` where it throws afterwards: too late to be undone.
    *
    * @throws as `run` does; `STORE_UNAVAILABLE` with effect unknown where the connection broke during COMMIT and the
    * store could not find out what became of it: the next call with this key does; `TypeError` for a store that cannot

@@ -2,7 +2,7 @@ import { downstreamKey } from './downstream-key.ts'
 import type { Operation, TransactionOperation } from './once-types.ts'
 import type { Claim, OperationId } from './operation.ts'
 
-/** The handle that the work of a transaction is given. What are functions may be taken off it. */
+/** The handle that the work of a transaction is given. What it has may be taken off it, and it may be copied or wrapped. */
 export class TransactionHandle implements TransactionOperation {
   readonly id: OperationId
   readonly scope: string
@@ -10,7 +10,7 @@ export class TransactionHandle implements TransactionOperation {
   readonly fence: number
   readonly attempt: number
   readonly takenOver: boolean
-  readonly #signal: () => AbortSignal
+  declare readonly signal: AbortSignal
 
   constructor({ id, fence, attempt }: Claim, takenOver: boolean, signal: () => AbortSignal) {
     this.id = id
@@ -19,11 +19,8 @@ export class TransactionHandle implements TransactionOperation {
     this.fence = fence
     this.attempt = attempt
     this.takenOver = takenOver
-    this.#signal = signal
-  }
-
-  get signal(): AbortSignal {
-    return this.#signal()
+    // Its own, so that a copy of the handle has a signal too.
+    Object.defineProperty(this, 'signal', { get: signal, enumerable: true, configurable: true })
   }
 
   readonly downstreamKey = (system: string): string => downstreamKey(this.id, system)

@@ -43,7 +43,7 @@ export interface Rooms {
   enter(digest: string): Room
   leave(digest: string): void
   /** Resolves when nobody calls any more. */
-  empty(): Promise<void>
+  idle(): Promise<void>
 }
 
 /** Makes an empty house. */
@@ -64,7 +64,7 @@ export function createRooms(): Rooms {
       emptied?.settle(undefined)
       emptied = undefined
     },
-    async empty() {
+    async idle() {
       while (rooms.size > 0) {
         emptied ??= new Later()
         await emptied.wait()

@@ -1,11 +1,11 @@
 import { setPairs, writeHeadPairs } from './node-headers.ts'
 import {
-  clientIsGone,
-  endIsHeld,
   type HeldResponse,
-  headIsHeld,
   heldHeaders,
+  hideClose,
   holdChunk,
+  holdEnd,
+  holdHead,
   writeHeadOnce,
 } from './node-held-response.ts'
 
@@ -36,7 +36,7 @@ function heldWriting(held: HeldResponse): object {
       res.statusCode = status
       if (typeof rest[0] === 'string') res.statusMessage = rest[0]
       setPairs(res, headers)
-      headIsHeld(held)
+      holdHead(held)
       return res
     },
     write(chunk: unknown, ...rest: unknown[]) {
@@ -58,7 +58,7 @@ function heldWriting(held: HeldResponse): object {
       else writeHeadOnce(held)
       // The last chunk may have been the one too many.
       if (!held.holding) return Reflect.apply(real.end, res, [])
-      endIsHeld(held)
+      holdEnd(held)
       const body = Buffer.concat(held.chunks, held.sizeBytes)
       held.resolve({ status: res.statusCode, headers: heldHeaders(held), body })
       return res
@@ -81,7 +81,7 @@ function heldEvents(held: HeldResponse): object {
     },
     emit(event: string | symbol, ...args: unknown[]) {
       if (!held.holding || event !== 'close') return real.emit.call(res, event, ...args)
-      clientIsGone(held)
+      hideClose(held)
       return true
     },
   }

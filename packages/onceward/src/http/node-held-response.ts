@@ -90,20 +90,20 @@ function disguise(held: HeldResponse): void {
   disguises.push(overwrite(req, { socket: socket(req.socket) }))
 }
 
-/** To the handler the head is sent. */
-export function headIsHeld(held: HeldResponse): void {
+/** Keeps the head back: to the handler it is sent. */
+export function holdHead(held: HeldResponse): void {
   held.hasHead = true
   held.disguises.push(overwrite(held.res, { _header: 'held back' }))
 }
 
-/** To the handler the response is complete. */
-export function endIsHeld(held: HeldResponse): void {
+/** Keeps the end back: to the handler the response is complete. */
+export function holdEnd(held: HeldResponse): void {
   held.hasEnded = true
   held.disguises.push(overwrite(held.res, { finished: true }))
 }
 
-/** The client has gone, and the handler is not to see it. */
-export function clientIsGone(held: HeldResponse): void {
+/** Keeps from the handler that the client has gone. */
+export function hideClose(held: HeldResponse): void {
   held.isGone = true
   held.disguises.push(shadow(held.res, { destroyed: () => false, _closed: () => false }))
 }

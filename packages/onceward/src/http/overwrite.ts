@@ -1,5 +1,6 @@
 /**
- * Writes over data properties of `target` for a while. What somebody else has written there meanwhile stays.
+ * Writes over data properties of `target` for a while; names that it does not have as its own are left alone. What somebody
+ * else has written there meanwhile stays.
  *
  * An accessor would do as well, but it makes an object slow for everybody who touches it afterwards.
  */

@@ -109,7 +109,8 @@ export interface Inbox<Tx = unknown> {
    * @param handler - Writes through `tx`. What it throws rolls everything back and is thrown on: the message may come again.
    *   On SQLite it must be synchronous.
    * @throws `TypeError` for a missing or oversized id. `STORE_UNAVAILABLE` with effect `unknown` where the answer to the commit
-   * was lost: let the broker deliver it again, the inbox knows.
+   * was lost: let the broker deliver it again, the inbox knows. `OUTCOME_UNKNOWN` where the handler has ended the transaction
+   * itself (`CREATE TABLE` on MySQL) and then thrown: what it wrote until then may be committed.
    */
   process<T>(message: InboxMessage, handler: (tx: Tx) => T | Promise<T>): Promise<InboxOutcome<T>>
   /**

@@ -1,3 +1,4 @@
+import { backOffMs } from '../core/back-off.ts'
 import { isOncewardError, OncewardError } from '../core/errors.ts'
 import { jittered } from '../core/jittered.ts'
 import { readMark, tickKey } from './cron-mark.ts'
@@ -114,7 +115,8 @@ export function followSchedule<T, Fence extends number | undefined>(
     }
     failures++
     host.emit('tick-delayed', key, { error })
-    lookAgainAt = clock.now() + jittered(random, Math.min(LEAST_LOOK_MS * 2 ** failures, MAX_BACKOFF_MS))
+    lookAgainAt =
+      clock.now() + jittered(random, backOffMs({ first: LEAST_LOOK_MS, most: MAX_BACKOFF_MS }, failures))
   }
 
   /** Says that a tick was missed, unless another instance has run it. */

@@ -16,7 +16,7 @@ const WINDOW = 10
 const ALL = 2 ** 31 - 1
 
 /** How many times as long as such a look has taken, at least, until the next after one in vain. */
-const ALL_PAUSE = 10
+const ALL_PAUSE_FACTOR = 10
 
 /** The least time between a claim that found nothing and the next, in ms. */
 const REST_MS = 5
@@ -152,7 +152,7 @@ export function createRelay(parts: RelayParts): Relay {
         const found = await claim(window)
         errors = 0
         const now = settings.clock.monotonic()
-        if (window === ALL) allDueAt = now + Math.max(settings.pollMs, (now - askedAt) * ALL_PAUSE)
+        if (window === ALL) allDueAt = now + Math.max(settings.pollMs, (now - askedAt) * ALL_PAUSE_FACTOR)
         if (found > 0) continue
         // All of a long backlog takes long, and keeps other relays waiting: now and then, unless it is fruitful.
         if (window !== ALL && now >= allDueAt && (await calls.peek())) {

@@ -81,6 +81,7 @@ function moment(ms: number): string {
 }
 
 function fixed(number: number, width: number): string {
+  // Nearly all counts; quicker than padding.
   if (number < 10 && width === 5) return `0000${Math.max(0, number)}`
   return String(Math.max(0, number)).padStart(width, '0')
 }
@@ -95,7 +96,7 @@ local alone = #KEYS == tonumber(sub(ARGV[1], 40, 44))
 local ran, reply, failure = false, nil, nil
 if alone and sub(ARGV[1], 1, 1) == 'c' and now <= tonumber(sub(ARGV[1], 4, 16)) then
   local head = ARGV[1]
-  local cut = sub(head, 50, 50) == 'n' and 66 or 50
+  local cut = sub(head, 50, 50) == 'n' and ${50 + DIGEST_BYTES} or 50
   local digest = sub(head, 51, cut)
   local set = call('SET', KEYS[1], '${MAGIC}p' .. digest, 'NX', 'PX', sub(head, cut + 1))
   failure = set and set.err
@@ -150,7 +151,7 @@ end
 
 local function operate(marker, head, at)
   local doing, deadline = sub(head, 1, 1), tonumber(sub(head, 4, 16))
-  local cut = sub(head, 50, 50) == 'n' and 66 or 50
+  local cut = sub(head, 50, 50) == 'n' and ${50 + DIGEST_BYTES} or 50
   local digest, retention = sub(head, 51, cut), sub(head, cut + 1)
   local fresh, err = ran, failure
   if not ran and not failure and doing ~= 's' and now <= deadline then

@@ -142,7 +142,7 @@ export function safeRedis(client: RedisClient, options: SafeRedisOptions = {}): 
       ? (reply as readonly DecodedReply[]).map((part, at) => shaper.shaped(part, commands[at]))
       : shaper.shaped(reply, commands[0])
 
-  /** Without `async`, as what is called for each command: misuse has been thrown when it answers a promise. */
+  /** Not `async`, to spare a promise for each command. Throws misuse at once; `exec` makes a rejection of it. */
   const execute = (
     command: string,
     args: readonly CommandArgument[],

@@ -16,7 +16,7 @@ export interface ClaimLaneParts {
   readonly most: number
   /** Whether two claims may be on their way at the same time. */
   readonly isDouble: boolean
-  /** How many tasks more the worker may have, those that are asked for apart. */
+  /** How many more tasks the worker may have, not counting those that are asked for already. */
   free(): number
   /** Whether places will be free in a moment: ends are on their way. */
   isEnding(): boolean
@@ -66,11 +66,12 @@ export async function claimLanes(parts: ClaimLaneParts): Promise<void> {
       isPlenty = isFull
       asked -= most
       claims--
-      wake.soon()
     }
-    // Handlers that end at once are counted first.
-    if (isFull) await nextTurn()
-    return isFull
+    if (!isFull) return false
+    // There is more: the other lane may claim too. Handlers that end at once are counted first.
+    wake.soon()
+    await nextTurn()
+    return true
   }
   const first = async (): Promise<void> => {
     while (!isStopping()) {
@@ -80,16 +81,19 @@ export async function claimLanes(parts: ClaimLaneParts): Promise<void> {
         await wake.next()
         continue
       }
+      let heard: ReturnType<Wakeable['listen']> | undefined
       try {
         if (mayHaveStrays) {
           // Nothing may be on its way meanwhile that could be taken for a stray.
           isPlenty = false
           await parts.giveBackStrays()
         }
-        const heard = wake.listen()
+        // From before the claim on: what comes while it is on its way may have come too late for it.
+        heard = wake.listen()
         if (await claim(most)) heard.leave()
         else await heard.orAfter(jittered(random, pollMs, 0.2))
       } catch (error) {
+        heard?.leave()
         parts.trouble(error)
         if (isStopping() || isOncewardError(error, 'CLOSED')) return
         const pauseMs = backOffMs({ first: pollMs, most: MAX_TROUBLE_PAUSE_MS }, troubles++)
@@ -102,7 +106,11 @@ export async function claimLanes(parts: ClaimLaneParts): Promise<void> {
     while (!isStopping()) {
       const most = isPlenty && clock.monotonic() >= strayUntil ? room() : 0
       if (most === 0) await wake.next()
-      else await claim(most).catch(parts.trouble)
+      else {
+        await claim(most).catch(parts.trouble)
+        // The first may wait for what this one has asked for to come back.
+        wake.soon()
+      }
     }
   }
   await Promise.all(parts.isDouble ? [first(), second()] : [first()])

@@ -18,7 +18,7 @@ export async function claimTasks(ledger: TaskLedger, asked: ClaimAsk): Promise<r
   const { database, work } = ledger
   if (database.dialect !== 'postgres') return database.transaction(() => claimWork(ledger, asked))
   const { rows } = await database.write({ statement: work.claim, values: claimValues(asked) })
-  return inTurn(ledger, rows)
+  return inDueOrder(ledger, rows)
 }
 
 function claimValues({ actions, most, owner, leaseMs }: ClaimAsk): readonly string[] {
@@ -26,7 +26,7 @@ function claimValues({ actions, most, owner, leaseMs }: ClaimAsk): readonly stri
 }
 
 /** What was claimed, in the order in which it was due. */
-function inTurn(ledger: TaskLedger, rows: readonly Row[]): readonly TaskRecord[] {
+function inDueOrder(ledger: TaskLedger, rows: readonly Row[]): readonly TaskRecord[] {
   const records = [...legible(ledger, rows, (row) => readRecord(row, ledger.database.where))]
   return records.sort((a, b) => a.runAt - b.runAt || (a.id < b.id ? -1 : 1))
 }
@@ -111,7 +111,7 @@ export async function settleAndClaim(
   const ended = rows.findIndex((row) => row['state'] !== null)
   const split = ended === -1 ? rows.length : ended
   return {
-    claimed: inTurn(ledger, rows.slice(split)),
+    claimed: inDueOrder(ledger, rows.slice(split)),
     settled: () => settledOf(ledger, wanted, rows.slice(0, split)),
   }
 }

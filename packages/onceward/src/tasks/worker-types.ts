@@ -35,7 +35,10 @@ export interface WorkerOptions {
   readonly types?: readonly string[]
   /** How many tasks run at the same time. Default 10. */
   readonly concurrency?: number
-  /** How many are taken in one call at most. Default: `concurrency`, at most 200. */
+  /**
+   * How many are taken in one call at most. Default: `concurrency`, at most 200. On PostgreSQL, from a `concurrency` of 20 on,
+   * never more than half of it.
+   */
   readonly batchSize?: number
   /** How long a silent worker keeps its tasks, in ms on the clock of the database. Default 30,000; at least 100. */
   readonly leaseMs?: number

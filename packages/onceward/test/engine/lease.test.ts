@@ -43,6 +43,20 @@ describe('the heartbeat', () => {
 })
 
 describe('op.signal', () => {
+  it.each<[string, (op: Operation) => Operation]>([
+    ['a copy', (op) => ({ ...op })],
+    ['a wrapper', (op) => new Proxy(op, {})],
+    ['an heir', (op) => Object.create(op)],
+  ])('is there in %s of the handle, which does all that the handle does', async (_, made) => {
+    const { once } = bench({ leaseMs })
+    const told = await once.run({ key: 'k' }, async (op) => {
+      const { signal, step, downstreamKey, fence } = made(op)
+      const same = [signal === op.signal, fence === op.fence, downstreamKey('x') === op.downstreamKey('x')]
+      return [...same, signal.aborted, await step('s', () => 'stepped')]
+    })
+    expect(told).toEqual([true, true, true, false, 'stepped'])
+  })
+
   const started = async (options: object, wrap?: (store: OperationStore) => OperationStore) => {
     const set = bench({ leaseMs, ...options }, wrap)
     const { promise, resolve } = gate<string>()

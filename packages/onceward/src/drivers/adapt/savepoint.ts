@@ -26,7 +26,8 @@ export async function underStatements<T>(
   try {
     value = await body()
   } catch (error) {
-    // Where the server has ended the transaction there is nothing to go back to, and what was thrown says why.
+    // Where the transaction has ended there is nothing to go back to. After a conflict the server has undone it, and what was
+    // thrown says why; otherwise the work has ended it.
     const gone = await session.query(`ROLLBACK TO SAVEPOINT ${name}`, []).then(
       () => false,
       (failed: unknown) => isGone(failed),

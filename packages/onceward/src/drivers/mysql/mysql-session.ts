@@ -49,10 +49,13 @@ function sender(connection: MysqlConnection): Send {
   const inner = callbacksOf(connection)
   if (typeof inner?.query !== 'function' || typeof inner.execute !== 'function')
     return async (how, statement) => resultOf((await connection[how](statement))[0])
-  return (how, statement) =>
-    new Promise((resolve, reject) => {
-      inner[how]?.(statement, (error, answer) => (error ? reject(error) : resolve(resultOf(answer))))
+  return async (how, statement) => {
+    const answer = await new Promise<unknown>((resolve, reject) => {
+      inner[how]?.(statement, (error, answered) => (error ? reject(error) : resolve(answered)))
     })
+    // Not in the callback: what threw there would be nobody's to catch.
+    return resultOf(answer)
+  }
 }
 
 function callbacksOf({ connection }: MysqlConnection): MysqlCallbackConnection | undefined {

@@ -175,7 +175,7 @@ export function keyPrefixOf(client: unknown): string | undefined {
   return prefix === undefined || prefix === '' ? undefined : String(prefix)
 }
 
-/** The same for whoever judges the prefix for keys by itself. */
+/** `assertUsable` for whoever judges the prefix of keys by itself. @throws `TypeError` that names the mend. */
 export function assertClient(where: string, client: unknown): asserts client is RedisHandle {
   if (typeof client !== 'object' || client === null) throw new TypeError(`${where} ${NEEDS}`)
   if (typeof (client as { then?: unknown }).then === 'function' && !('status' in client)) {

@@ -8,7 +8,8 @@ export function endedBeforeThrow(error: unknown): OncewardError {
   return new OncewardError(
     'OUTCOME_UNKNOWN',
     'the work has ended its transaction, so what it wrote until then may be committed, and then it threw; leave COMMIT, ROLLBACK and ' +
-      `what commits by itself (CREATE TABLE on MySQL) out of it. It threw: ${errorNote(error)}`,
+      'what commits by itself (CREATE TABLE on MySQL) out of it, and let a deadlock through, which ends the transaction too. ' +
+      `It threw: ${errorNote(error)}`,
     { cause: error, effect: 'unknown' },
   )
 }

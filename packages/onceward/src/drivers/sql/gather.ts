@@ -53,7 +53,8 @@ const SMALLEST_HALF = 32
 /**
  * Gathers the calls of one turn of the event loop, and those that come while `maxInFlight` batches are on their way.
  *
- * - A lone call is sent at the end of the turn in which it was made: nothing waits for company.
+ * - A lone call is sent at the end of the turn in which it was made: nothing waits for company. One that is `late` waits a turn
+ *   longer, for whoever takes it along.
  * - Batches are sorted by key, so that two of them never lock the same rows in different orders.
  * - Of two calls of one key the first goes first; the second is sent when the first was answered, so a batch can tell
  *   what the call before it has written. Calls that are `shared` need not wait so.
@@ -81,6 +82,7 @@ export function gatherer<Ask, Reply>(gathering: Gathering<Ask, Reply>): OpenGath
     const halve = load.inFlight === 0 && maxInFlight > 1 && queue.length >= 2 * SMALLEST_HALF
     const batch = takeBatch(halve ? Math.ceil(queue.length / 2) : queue.length)
     if (batch.length === 0) return
+    // Each of its callers has been told.
     void sendOff(batch, send).catch(() => {})
     schedule()
   }
