@@ -95,7 +95,7 @@ export function outcomeEntries(settings: EntrySettings): OutcomeEntries {
         const end = HEADER_AT + bytes.readUInt32BE(HEADER_AT - 4)
         const header = JSON.parse(bytes.toString('utf8', HEADER_AT, end)) as Header
         const ageMs = now() - header.bornAt
-        if (!(ageMs <= header.ttlMs + maxSkewMs && ageMs >= -maxSkewMs)) return undefined
+        if (!(ageMs < header.ttlMs + maxSkewMs && ageMs >= -maxSkewMs)) return undefined
         return unexpired(header, kept.remainingMs, Uint8Array.from(bytes.subarray(end)))
       } catch {
         // Sealed by somebody who writes other entries than we do.
