@@ -32,5 +32,6 @@ const { profile } = await session.post('Profiler.stop')
 session.disconnect()
 await once.close()
 await close()
-process.send?.({ perSecond, cpuShare: (user + system) / 1e6 / seconds, profile })
-process.disconnect()
+const answer = { perSecond, cpuShare: (user + system) / 1e6 / seconds, profile }
+// Disconnected at once, a message that is large is lost.
+process.send?.(answer, () => process.disconnect())
