@@ -1,3 +1,4 @@
+export { answerReads } from './answer-reads.ts'
 export { conflictOf, sqlStateOf } from './conflict.ts'
 export { copyOfOutcome, copyOfStep } from './copy-of-outcome.ts'
 export type { Change, Found } from './decide-batch.ts'

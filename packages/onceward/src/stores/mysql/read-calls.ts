@@ -1,7 +1,6 @@
 import type { OperationRecord } from '../../core/operation.ts'
-import { isExpired } from '../../core/transitions.ts'
 import { ownStatement } from '../../drivers/mysql/index.ts'
-import { type Gatherer, gatherer } from '../../drivers/sql/index.ts'
+import { answerReads, type Gatherer, gatherer } from '../../drivers/sql/index.ts'
 import type { StoreContext } from './store-context.ts'
 
 /**
@@ -17,19 +16,7 @@ export function readCalls(context: StoreContext): Gatherer<undefined, OperationR
     async send(batch) {
       const digests = [...new Set(batch.map((one) => one.key))]
       const byDigest = await ownStatement(context, (session) => table.rows(session, digests))
-      for (const { key, resolve, reject } of batch) {
-        const row = byDigest.get(key)
-        if (row === undefined) {
-          resolve(undefined)
-          continue
-        }
-        try {
-          const record = table.recordOf(row)
-          resolve(isExpired(record, Number(row['now'])) ? undefined : record)
-        } catch (error) {
-          reject(error)
-        }
-      }
+      answerReads(batch, byDigest, (row) => ({ record: table.recordOf(row), now: Number(row['now']) }))
     },
   })
 }

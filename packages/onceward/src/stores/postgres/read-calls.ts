@@ -1,7 +1,6 @@
 import type { OperationRecord } from '../../core/operation.ts'
-import { isExpired } from '../../core/transitions.ts'
 import { textArray } from '../../drivers/pg/index.ts'
-import type { Gatherer, Waiting } from '../../drivers/sql/index.ts'
+import { answerReads, type Gatherer, type Waiting } from '../../drivers/sql/index.ts'
 import { readRecord } from './record-rows.ts'
 import { sendBatches } from './send-batches.ts'
 import type { StoreContext } from './store-context.ts'
@@ -17,19 +16,7 @@ export function readCalls(context: StoreContext): Gatherer<undefined, OperationR
     const digests = [...new Set(batch.map((one) => one.key))]
     const { rows } = await context.run(context.statements.read, [textArray(digests)])
     const byDigest = new Map(rows.map((row) => [row[0], row]))
-    for (const { key, resolve, reject } of batch) {
-      const row = byDigest.get(key)
-      if (row === undefined) {
-        resolve(undefined)
-        continue
-      }
-      try {
-        const record = readRecord(row[2] ?? '', where)
-        resolve(isExpired(record, Number(row[1])) ? undefined : record)
-      } catch (error) {
-        reject(error)
-      }
-    }
+    answerReads(batch, byDigest, (row) => ({ record: readRecord(row[2] ?? '', where), now: Number(row[1]) }))
   }
   return sendBatches(context, send, { shared: true })
 }
