@@ -224,10 +224,10 @@ export function startRabbitmq(options?: {
 
 export interface RabbitmqServer extends TestServer {
   /**
-   * Waits until the durable queues and exchanges that were declared by now survive a SIGKILL. RabbitMQ itself answers a
-   * declaration a little earlier, and can lose a queue with all that is in it. Needs no waiting for `kill('SIGTERM')`.
+   * Waits until these durable queues and exchanges survive a SIGKILL. RabbitMQ itself answers a declaration a little
+   * earlier, and can lose a queue with all that is in it. Needs no waiting for `kill('SIGTERM')`. Throws after 30 s.
    */
-  declared(): Promise<void>
+  declared(...names: readonly string[]): Promise<void>
 }
 
 /** NATS with JetStream, whose streams in files survive a SIGKILL. The URL is `nats://host:port`. */

@@ -58,19 +58,28 @@ export async function startRabbitmq({ config = {} } = {}) {
     args: () => [],
     ready: rabbitmqVersion,
   })
-  return Object.assign(server, { declared: () => declared(join(server.folder, 'data', NODE, 'LATEST.LOG')) })
+  const folder = join(server.folder, 'data', NODE)
+  return Object.assign(server, { declared: (...names) => declared(folder, names) })
 }
 
+/** The files of its database that hold what was declared. */
+const WRITTEN_DOWN = /^(LATEST\.LOG|PREVIOUS\.LOG|rabbit_durable_(queue|exchange)\.DC[DL])$/
+
 /**
- * Waits until its log holds an end for each transaction. The end is written after the client has its answer; a transaction
- * without one is given up at the next start, and with it a queue that was declared in it.
+ * Waits until each name is written down and its log holds an end for each transaction. The server writes both behind the
+ * answer to the client: first the transaction with the name, then its end. A transaction without an end is given up at the
+ * next start, and with it what was declared in it.
  */
-async function declared(log) {
+async function declared(folder, names) {
   for (const until = Date.now() + 30_000; ; await sleep(10)) {
-    const text = await readFile(log, 'latin1')
-    const times = (word) => text.split(word).length - 1
-    if (times('committed') + times('aborted') >= times('presume_abort')) return
-    if (Date.now() > until) throw new Error('rabbitmq does not write down what was declared')
+    const files = (await readdir(folder)).filter((name) => WRITTEN_DOWN.test(name))
+    const texts = await Promise.all(files.map((name) => readFile(join(folder, name), 'latin1').catch(() => '')))
+    const missing = names.filter((name) => !texts.some((text) => text.includes(name)))
+    const times = (word) => texts.reduce((sum, text) => sum + text.split(word).length - 1, 0)
+    if (missing.length === 0 && times('committed') + times('aborted') >= times('presume_abort')) return
+    if (Date.now() > until) {
+      throw new Error(`rabbitmq has not written down what was declared: ${missing.join(', ') || 'an end is missing'}`)
+    }
   }
 }
 

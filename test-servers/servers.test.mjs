@@ -224,7 +224,7 @@ await describeWhere('rabbitmq', 'a RabbitMQ', () => {
     await channel.assertQueue('kept', { durable: true })
     channel.sendToQueue('kept', Buffer.from('hello'), { persistent: true })
     await channel.waitForConfirms()
-    await server.declared()
+    await server.declared('kept')
     expect(listenersOf([server.pid, ...descendantsOf(server.pid)])).toEqual([server.port])
 
     await server.restart()
