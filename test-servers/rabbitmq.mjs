@@ -73,12 +73,16 @@ const WRITTEN_DOWN = /^(LATEST\.LOG|PREVIOUS\.LOG|rabbit_durable_(queue|exchange
 async function declared(folder, names) {
   for (const until = Date.now() + 30_000; ; await sleep(10)) {
     const files = (await readdir(folder)).filter((name) => WRITTEN_DOWN.test(name))
-    const texts = await Promise.all(files.map((name) => readFile(join(folder, name), 'latin1').catch(() => '')))
+    const texts = await Promise.all(
+      files.map((name) => readFile(join(folder, name), 'latin1').catch(() => '')),
+    )
     const missing = names.filter((name) => !texts.some((text) => text.includes(name)))
     const times = (word) => texts.reduce((sum, text) => sum + text.split(word).length - 1, 0)
     if (missing.length === 0 && times('committed') + times('aborted') >= times('presume_abort')) return
     if (Date.now() > until) {
-      throw new Error(`rabbitmq has not written down what was declared: ${missing.join(', ') || 'an end is missing'}`)
+      throw new Error(
+        `rabbitmq has not written down what was declared: ${missing.join(', ') || 'an end is missing'}`,
+      )
     }
   }
 }
