@@ -106,7 +106,7 @@ export const ERRORS: Readonly<Record<ErrorCode, ErrorEntry>> = {
     retryable: false,
     effect: 'unknown',
     summary:
-      'The operation is held: its effect may have happened. It is not rerun until somebody reconciles it.',
+      'The effect may have happened, and nobody can tell. A held operation is not rerun until somebody reconciles it.',
   },
   CLAIM_LOST: {
     status: 409,

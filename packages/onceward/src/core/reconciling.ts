@@ -13,7 +13,7 @@ import type { ClaimReply, Resolution } from './store.ts'
 export type Held = Extract<ClaimReply, { state: 'held' }>
 
 /** The quiet time after the first unanswered question, and the longest one, in ms. */
-const BACK_OFF = { first: 1000, most: 300_000 }
+const BACK_OFF = { initialMs: 1000, maxMs: 300_000 }
 
 /**
  * Asks `reconcile` what became of a held operation, if nobody else is asking, and decides it accordingly.
@@ -32,7 +32,7 @@ export async function reconcileHeld(
   // All callers of a room wait for this: a store that never answers must not keep them.
   const bounded = <T>(reply: Promise<T>): Promise<T> => answerWithin(engine, reply, engine.storeTimeoutMs)
   try {
-    const turn = { fence, asks, quietMs: reconcileTimeoutMs + BACK_OFF.first, holding: false }
+    const turn = { fence, asks, quietMs: reconcileTimeoutMs + BACK_OFF.initialMs, holding: false }
     if (!(await bounded(engine.store.takeTurn(id, turn)))) return false
     const finding = await ask(engine, policy, id, held, input)
     const as = decision(finding, { id, policy })

@@ -97,7 +97,7 @@ export async function ask<A extends { readonly reply: Extract<Answered, { reply:
 }
 
 /** How long to wait before looking again, in ms: soon at first, for a change between the question and the watch. */
-const LOOK_AGAIN_MS = { pushed: { first: 10, most: 1000 }, polled: { first: 5, most: 100 } }
+const LOOK_AGAIN_MS = { pushed: { initialMs: 10, maxMs: 1000 }, polled: { initialMs: 5, maxMs: 100 } }
 
 /**
  * Waits until the record may have changed: the store says so, the claim found has lapsed, or it is time to look again.

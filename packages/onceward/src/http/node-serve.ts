@@ -145,10 +145,11 @@ function thrownAnswer(
 ): SendAnswer {
   const effect =
     verdict?.kind === 'no-effect' || (!verdict && onServerError === 'release') ? 'none' : 'unknown'
-  const code =
-    effect === 'unknown' && !verdict && onServerError === 'hold' ? 'OUTCOME_UNKNOWN' : 'OPERATION_FAILED'
+  const isHeld = effect === 'unknown' && !verdict && onServerError === 'hold'
+  const code = isHeld ? 'OUTCOME_UNKNOWN' : 'OPERATION_FAILED'
+  const failed = `The handler failed; ${effect === 'none' ? 'nothing happened' : 'its effect may have happened'}.`
   return problemAnswer(new OncewardError(code, undefined, { effect, cause: error }), {
-    summary: effect === 'none' ? 'The handler failed; nothing happened.' : ERRORS.OUTCOME_UNKNOWN.summary,
+    summary: isHeld ? ERRORS.OUTCOME_UNKNOWN.summary : failed,
     status: 500,
   })
 }

@@ -1,4 +1,4 @@
-import type { RequestListener } from 'node:http'
+import { createServer as createPlainServer, type RequestListener } from 'node:http'
 import { connect, createServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, it } from 'vitest'
@@ -40,4 +40,23 @@ it('serves the compatibility API of HTTP/2 too', async () => {
   expect(await ask('abc')).toEqual({ status: 201, location: '/1', text: 'run 1: abc' })
   expect(await ask('xyz')).toMatchObject({ status: 422 })
   expect(runs).toBe(1)
+})
+
+it.each([
+  ['hold', 'outcome-unknown', /^The effect may have happened.* held operation/],
+  ['store', 'operation-failed', /^The handler failed; its effect may have happened\.$/],
+  ['release', 'operation-failed', /^The handler failed; nothing happened\.$/],
+] as const)('tells of a handler that threw what is true: %s', async (onServerError, code, detail) => {
+  const once = createOnce({ store: memoryStore(), scope: 'test' })
+  const guard = idempotency({ once, scope: 'public', onServerError })
+  const server = createPlainServer(guard(() => Promise.reject(new Error('boom'))))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  closers.push(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const answer = await fetch(`http://127.0.0.1:${port}/p`, {
+    method: 'POST',
+    headers: { 'Idempotency-Key': 'k' },
+  })
+  expect(answer.status).toBe(500)
+  expect(await answer.json()).toMatchObject({ code, detail: expect.stringMatching(detail) })
 })

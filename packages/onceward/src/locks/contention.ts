@@ -1,3 +1,4 @@
+import { backOffMs } from '../core/back-off.ts'
 import { isLasting, isOncewardError } from '../core/errors.ts'
 import { jittered } from '../core/jittered.ts'
 import { type Reading, readClock } from '../core/lease-clock.ts'
@@ -29,11 +30,11 @@ export interface Contender {
 /** How long one who is woken waits at most before asking again, in ms, before jitter: a wake can be lost. */
 const SAFETY_POLL_MS = 1_500
 
-/** The shortest and the longest pause of one who is not woken, in ms. */
-const POLL_MS = { first: 25, most: 250 }
+/** Pauses of one who is not woken. */
+const POLLS = { initialMs: 25, maxMs: 250, factor: 1.5 }
 
-/** Pauses after failures, in ms. */
-const RETRY_MS = { first: 50, most: 1_000 }
+/** Pauses after failures. */
+const RETRIES = { initialMs: 50, maxMs: 1_000 }
 
 /**
  * How long a place is kept without being renewed, in ms: about three safety polls, so that it outlives two questions that
@@ -52,8 +53,9 @@ export class Contention {
   #stopWatching: (() => void) | undefined
   #woken = false
   #wake: (() => void) | undefined
-  #pauseMs = POLL_MS.first
-  #retryMs = RETRY_MS.first
+  #polls = 0
+  /** Since the last answer. */
+  #retries = 0
   #doubtMs = Infinity
   /** What the last question failed with; absent when it was answered. */
   error: unknown
@@ -74,7 +76,7 @@ export class Contention {
       while (!this.#over) {
         asked ??= await this.#ask()
         if (this.#over) return
-        if (!asked) await this.#pause(this.#backOff())
+        if (!asked) await this.#pause(this.#retryPauseMs())
         else if (asked.reply.granted) {
           if (this.#contender.granted({ ...asked, reply: asked.reply })) return
           // The token was swept and must not come back.
@@ -82,7 +84,7 @@ export class Contention {
           this.#over = false
           this.#held = { key: this.#key, token: this.#parts.engine.random.nonce() }
           this.#doubtMs = Infinity
-          await this.#pause(this.#backOff())
+          await this.#pause(this.#retryPauseMs())
         } else await this.#refused(asked)
         asked = undefined
       }
@@ -149,7 +151,7 @@ export class Contention {
     try {
       const reply = await call
       this.error = undefined
-      this.#retryMs = RETRY_MS.first
+      this.#retries = 0
       return { request, sentAt, reply, doubtMs: this.#doubtMs }
     } catch (error) {
       this.error = error
@@ -181,8 +183,8 @@ export class Contention {
       await this.#pause(Math.min(jittered(random, SAFETY_POLL_MS, 1 / 3), reply.retryAfterMs + 1))
       return
     }
-    await this.#pause(Math.min(jittered(random, this.#pauseMs, 0.25), reply.retryAfterMs + 1))
-    this.#pauseMs = Math.min(POLL_MS.most, this.#pauseMs * 1.5)
+    const pauseMs = jittered(random, backOffMs(POLLS, this.#polls++), 0.25)
+    await this.#pause(Math.min(pauseMs, reply.retryAfterMs + 1))
   }
 
   /** Begins to watch the place, if it is not watched yet and can be. */
@@ -198,10 +200,8 @@ export class Contention {
     }
   }
 
-  #backOff(): number {
-    const ms = this.#retryMs
-    this.#retryMs = Math.min(RETRY_MS.most, ms * 2)
-    return jittered(this.#parts.engine.random, ms)
+  #retryPauseMs(): number {
+    return jittered(this.#parts.engine.random, backOffMs(RETRIES, this.#retries++))
   }
 
   /** Waits for `ms`, for a wake, or for the end. */

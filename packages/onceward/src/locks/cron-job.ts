@@ -116,7 +116,7 @@ export function followSchedule<T, Fence extends number | undefined>(
     failures++
     host.emit('tick-delayed', key, { error })
     lookAgainAt =
-      clock.now() + jittered(random, backOffMs({ first: LEAST_LOOK_MS, most: MAX_BACKOFF_MS }, failures))
+      clock.now() + jittered(random, backOffMs({ initialMs: LEAST_LOOK_MS, maxMs: MAX_BACKOFF_MS }, failures))
   }
 
   /** Says that a tick was missed, unless another instance has run it. */

@@ -163,8 +163,8 @@ function idsOf(leases: readonly Lease[]): readonly string[] {
 }
 
 function retryDelayMs(
-  { random, backOffMs: first, maxBackOffMs: most }: RelaySettings,
+  { random, backOffMs: initialMs, maxBackOffMs: maxMs }: RelaySettings,
   attempt: number,
 ): number {
-  return Math.round(jittered(random, backOffMs({ first, most }, attempt - 1), 0.25))
+  return Math.round(jittered(random, backOffMs({ initialMs, maxMs }, attempt - 1), 0.25))
 }

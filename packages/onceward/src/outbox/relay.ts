@@ -138,9 +138,9 @@ export function createRelay(parts: RelayParts): Relay {
       }
       if (failures >= MANY_FAILURES) {
         // Nothing can be published, it seems: attempts are not to be used up for it.
-        const most = Math.min(MAX_PAUSE_MS, settings.maxBackOffMs)
+        const maxMs = Math.min(MAX_PAUSE_MS, settings.maxBackOffMs)
         const pauses = Math.floor(failures / MANY_FAILURES) - 1
-        await rest(backOffMs({ first: settings.backOffMs, most }, pauses))
+        await rest(backOffMs({ initialMs: settings.backOffMs, maxMs }, pauses))
         if (isStopping) return
       }
       try {
@@ -165,7 +165,7 @@ export function createRelay(parts: RelayParts): Relay {
       } catch (error) {
         settings.emit({ type: 'error', ids: [], error })
         errors += 1
-        await rest(backOffMs({ first: settings.pollMs, most: MAX_PAUSE_MS }, errors - 1))
+        await rest(backOffMs({ initialMs: settings.pollMs, maxMs: MAX_PAUSE_MS }, errors - 1))
       }
     }
   }

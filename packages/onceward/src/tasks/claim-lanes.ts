@@ -96,7 +96,7 @@ export async function claimLanes(parts: ClaimLaneParts): Promise<void> {
         heard?.leave()
         parts.trouble(error)
         if (isStopping() || isOncewardError(error, 'CLOSED')) return
-        const pauseMs = backOffMs({ first: pollMs, most: MAX_TROUBLE_PAUSE_MS }, troubles++)
+        const pauseMs = backOffMs({ initialMs: pollMs, maxMs: MAX_TROUBLE_PAUSE_MS }, troubles++)
         await wake.listen().orAfter(jittered(random, pauseMs))
       }
     }

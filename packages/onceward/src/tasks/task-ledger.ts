@@ -280,9 +280,9 @@ export function* sweepWork(ledger: TaskLedger, limit: number): SqlWork<readonly 
 
 /** How long to wait after so many attempts, in whole ms, with jitter. */
 export function retryDelayMs(backoff: Backoff | undefined, attempts: number, random: Random): number {
-  const { initialMs: first = 1000, maxMs: most = 300_000, factor = 2 } = backoff ?? {}
-  const pauseMs = backOffMs({ first, most, factor }, attempts - 1)
-  return Math.round(Math.min(most, jittered(random, pauseMs, 0.2)))
+  const { initialMs = 1000, maxMs = 300_000, factor = 2 } = backoff ?? {}
+  const pauseMs = backOffMs({ initialMs, maxMs, factor }, attempts - 1)
+  return Math.round(Math.min(maxMs, jittered(random, pauseMs, 0.2)))
 }
 
 /** A limit as drivers take it. */

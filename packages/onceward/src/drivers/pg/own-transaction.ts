@@ -14,7 +14,7 @@ export interface Pausing {
 const MAX_TRIES = 8
 
 /** The pauses before other tries, in ms. */
-const PAUSES = { first: 2, most: 100 }
+const PAUSES = { initialMs: 2, maxMs: 100 }
 
 /** Runs a transaction of our own, again when a deadlock or a conflict has undone it. */
 export function ownTransaction<T>(

@@ -1,4 +1,5 @@
 import { answerWithin } from '../../core/answer-within.ts'
+import { nextTurn } from '../../core/next-turn.ts'
 import {
   CommitFailed,
   endedItself,
@@ -110,7 +111,7 @@ export function porsager(sql: PorsagerHandle, options: PgDriverOptions): PgDrive
       } catch (error) {
         ended = { error }
         // A lost connection fails the statement first, and is told as lost a moment later.
-        await new Promise<void>((resolve) => void setImmediate(resolve))
+        await nextTurn()
         throw error
       } finally {
         left.fire()

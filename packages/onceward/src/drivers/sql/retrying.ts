@@ -13,7 +13,7 @@ export interface Retrying {
 }
 
 /** The longest that a pause may be, in ms: each is a random part of it. */
-const PAUSES = { first: 4, most: 200 }
+const PAUSES = { initialMs: 4, maxMs: 200 }
 
 /** Runs `body` until it succeeds, fails for good, or has been tried often enough. The pauses grow, with jitter. */
 export async function retrying<T>(how: Retrying, body: (attempt: number) => Promise<T>): Promise<T> {

@@ -6,7 +6,7 @@ import type { SqliteContext } from './sqlite-context.ts'
 import { failure, isBusy, sqliteFailure } from './sqlite-errors.ts'
 
 /** The pauses between two tries for the write lock, in ms. */
-const PAUSES = { first: 1, most: 25 }
+const PAUSES = { initialMs: 1, maxMs: 25 }
 
 /** How long to wait before try `attempt` (from 0), in ms: growing, with jitter so that processes do not march in step. */
 export function pauseMs(context: SqliteContext, attempt: number): number {

@@ -22,7 +22,7 @@ export type Left = Map<Shard, number>
 const LOOKS = 6
 
 /** The pauses before such looks, in ms: 2 to 6 at first, doubled each time. */
-const PAUSES = { first: 4, most: 100 }
+const PAUSES = { initialMs: 4, maxMs: 100 }
 
 /** How long the giving back of a claim is waited for, in ms; it goes on in the background. */
 const GIVE_BACK_MS = 2000

@@ -1,4 +1,5 @@
 import { checkedLimit, matches, parseCursor, toCursor } from '../../core/catalog-query.ts'
+import { nextTurn } from '../../core/next-turn.ts'
 import type { OperationRecord, OperationState } from '../../core/operation.ts'
 import type { ListPage, ListQuery } from '../../core/store.ts'
 import { isExpired } from '../../core/transitions.ts'
@@ -54,7 +55,7 @@ export async function listOperations(context: StoreContext, query: ListQuery): P
     }
     if (found.length > limit || from === 0) break
     before = from
-    await new Promise<void>((resolve) => setImmediate(resolve))
+    await nextTurn()
     if (context.isClosed()) break
   }
   const page = found.slice(0, limit)

@@ -1,3 +1,4 @@
+import { nextTurn } from '../../core/next-turn.ts'
 import type { SeenItems } from '../../core/seen-items.ts'
 import { writeTransaction } from '../../drivers/sqlite/index.ts'
 import type { StoreContext } from './store-context.ts'
@@ -30,7 +31,7 @@ export function sqliteSeen(
   ): Promise<readonly boolean[]> => {
     const answers: boolean[] = []
     for (let from = 0; from < digests.length; from += PART) {
-      if (from > 0) await new Promise((resolve) => setImmediate(resolve))
+      if (from > 0) await nextTurn()
       const part = digests.slice(from, from + PART)
       answers.push(...(await write((now) => ask(part, now))))
     }

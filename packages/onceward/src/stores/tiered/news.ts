@@ -1,3 +1,4 @@
+import { nextTurn } from '../../core/next-turn.ts'
 import type { EntryToKeep, OperationCache } from '../../core/operation-cache.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
 
@@ -53,7 +54,7 @@ export function news(cache: OperationCache, breaker: CircuitBreaker): News {
     if (woken.size > 0) await breaker.call(() => cache.wake([...woken]))
   }
   const run = async () => {
-    await new Promise<void>((resolve) => void setImmediate(resolve))
+    await nextTurn()
     while (waiting.length > 0) {
       const items = waiting
       waiting = []
