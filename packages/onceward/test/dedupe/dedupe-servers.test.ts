@@ -131,7 +131,7 @@ await describeWhere('redis', 'dedupe on Redis servers of its own', () => {
   it('needs no permission beyond the prefix and the commands of the documentation', async () => {
     const prefix = place()
     const commands =
-      '+evalsha +eval +time +get +set +setrange +unlink +zadd +zrem +zrange +zcount +zscore +zmscore +zscan +lpush +ltrim ' +
+      '+evalsha +eval +time +get +mget +set +msetnx +setrange +unlink +zadd +zrem +zrange +zcount +zscore +zmscore +zscan +lpush +ltrim ' +
       '+lrange +publish +subscribe +unsubscribe +ping +info +hello +auth +select'
     await server.command(
       ...['ACL', 'SETUSER', 'narrow', 'reset', 'on', '>pw', `~${prefix}:*`, `&${prefix}:*`],

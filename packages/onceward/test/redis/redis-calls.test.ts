@@ -59,6 +59,62 @@ for (const name of ['node-redis', 'ioredis'] as const) {
       await small.close()
     })
 
+    it('takes 4,096 transitions in one call, some of them twice', async () => {
+      const large = redisStore(opened.client, { prefix, maxBatch: 4096 })
+      await large.get(someId())
+      const before = await scriptCalls()
+      const ids = Array.from({ length: 4000 }, () => someId())
+      const claims = await Promise.all(ids.map((id) => granted(large, asks(id))))
+      expect(await scriptCalls()).toBe(before + 1)
+      const again = ids.slice(0, 96)
+      const ends = await Promise.all([
+        ...claims.map(({ claim }) => large.complete(claim, receipt(), 60_000)),
+        ...again.map(async (id) => (await large.claim(asks(id))).state === 'done'),
+      ])
+      expect(new Set(ends)).toEqual(new Set([true]))
+      expect((await large.stats()).done).toBe(4000)
+      await large.close()
+    })
+
+    it('shows each item of a call what those before it have done to its record', async () => {
+      const id = someId()
+      const [first, second, seen] = await Promise.all([
+        store.claim(asks(id)),
+        store.claim(asks(id)),
+        store.get(id),
+      ])
+      expect([first.state, second.state, seen?.state]).toEqual(['claimed', 'running', 'running'])
+      if (first.state !== 'claimed') return expect.fail(first.state)
+      const claim = first.claim
+      const [ended, endedAgain, held, late] = await Promise.all([
+        store.complete(claim, receipt(), 60_000),
+        store.complete(claim, receipt(), 60_000),
+        store.hold(claim, 'too late'),
+        store.claim(asks(id)),
+      ])
+      expect([ended, endedAgain, held, late.state]).toEqual([true, true, false, 'done'])
+      expect(await store.stats()).toMatchObject({ done: 1, running: 0, held: 0 })
+    })
+
+    it('tells an index that is something else, and serves the other buckets of that call', async () => {
+      const layout = keyLayout(prefix)
+      const of = (bucket: number) => {
+        for (;;) {
+          const id = someId()
+          if (layout.bucketOf(id.digest).number === bucket) return id
+        }
+      }
+      const { claim } = await granted(store, asks(of(3)))
+      await server.command('DEL', layout.buckets[3]?.state ?? '')
+      await server.command('SET', layout.buckets[3]?.state ?? '', 'x')
+      const [first, second, third] = await Promise.all([
+        failureOf(store.claim(asks(of(3)))),
+        failureOf(store.complete(claim, receipt(), 1000)),
+        store.claim(asks(of(4))),
+      ])
+      expect([first.code, second.code, third.state]).toEqual(['STORE_CORRUPT', 'STORE_CORRUPT', 'claimed'])
+    })
+
     it('does not notice that the server forgets its scripts, between calls and during them', async () => {
       let flushing = true
       const flush = (async () => {
@@ -91,6 +147,7 @@ for (const name of ['node-redis', 'ioredis'] as const) {
         expect(error.message).toContain(keyOf(id.digest))
       }
       expect(third.state).toBe('claimed')
+      expect(await store.stats()).toMatchObject({ running: 1 })
       expect(await server.command('GET', keyOf(text.digest))).toBe('somebody else was here')
     })
 

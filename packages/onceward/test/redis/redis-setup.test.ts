@@ -12,7 +12,7 @@ import { SINGLE, somePrefix } from './redis-suite.ts'
 
 /** What `docs/redis.md` says a user needs. */
 const COMMANDS =
-  '+evalsha +eval +time +get +set +setrange +unlink +zadd +zrem +zrange +zcount +zscore +zmscore +zscan +lpush +ltrim +lrange ' +
+  '+evalsha +eval +time +get +mget +set +msetnx +setrange +unlink +zadd +zrem +zrange +zcount +zscore +zmscore +zscan +lpush +ltrim +lrange ' +
   '+publish +subscribe +unsubscribe +ping +info +hello +auth +select +wait'
 
 await describeWhere('redis', 'a server that is set up wrongly', () => {

@@ -31,15 +31,11 @@ local function heldReply()
 end
 
 local function claim(at, last)
-  local length = unpack_('<I2', data, at)
-  local rest = at + length + 3
-  -- That there is a record has been seen.
+  -- What a short record consists of, behind one byte; the last is not of the key.
+  local again, mine, leaseMs, keepMs, onCrash, printLength, idLength, from = unpack_('<BI2c0ddBI4I4', data, at)
   load()
-  local mine = sub(data, at + 2, at + 1 + length)
-  local again = byte(data, rest - 1)
-  local leaseMs, keepMs, onCrash, printLength, idLength, from = unpack_('<ddBI4I4', data, rest)
   local print = sub(data, from, from + printLength - 1)
-  local ident = sub(data, from + printLength, last)
+  local ident = sub(data, from + printLength, last - 1)
   if expired() then
     local previous = fence
     attempt, dups, asks, quiet, born, events = 0, 0, 0, 0, now, 0

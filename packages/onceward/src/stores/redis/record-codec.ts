@@ -38,7 +38,7 @@ const UNREPLAYABLE_WITH_NOTE = 4
 export function readRecord(bytes: Buffer, digest: string): OperationRecord {
   const read = byteReader(bytes)
   const form = read.text(2)
-  if (form === '\x01P' || form === '\x01D') return readShort(read, digest, form === '\x01D')
+  if (form === '\x01P') return readShort(read, digest)
   if (form !== '\x01R') throw new TypeError('it is not a record')
   const state = STATES[read.byte()]
   if (state === undefined) throw new TypeError('it has no known state')
@@ -82,10 +82,11 @@ export function readRecord(bytes: Buffer, digest: string): OperationRecord {
 }
 
 /** Reads a record that was claimed once and, at most, completed. */
-function readShort(read: ByteReader, digest: string, done: boolean): OperationRecord {
+function readShort(read: ByteReader, digest: string): OperationRecord {
   const fence = read.double()
   const owner = read.text(read.uint16())
-  const [createdAt, leaseMs, claimedFor] = [read.double(), read.double(), read.double()]
+  const createdAt = Math.floor(fence / 1000)
+  const [leaseMs, claimedFor] = [read.double(), read.double()]
   const onCrash = read.byte() === 1 ? 'hold' : 'rerun'
   const [printLength, idLength] = [read.uint32(), read.uint32()]
   const fingerprint = printLength > 0 ? read.text(printLength).slice(1) : undefined
@@ -106,7 +107,8 @@ function readShort(read: ByteReader, digest: string, done: boolean): OperationRe
     steps: [],
     duplicates: 0,
   } as const
-  if (!done) {
+  read.byte()
+  if (read.done()) {
     const expiry = onCrash === 'hold' ? {} : { expiresAt: leaseUntil + claimedFor }
     const running = { state: 'running', updatedAt: createdAt, retentionMs: claimedFor } as const
     return { ...common, ...running, ...expiry, history: [claimed] }
@@ -157,9 +159,8 @@ export function readId(read: ByteReader, length: number, digest: string): Operat
   return { scope, key, digest }
 }
 
-/** Writes an outcome as one part. */
+/** Writes an outcome. */
 export function writeOutcome(to: ByteWriter, outcome: Outcome): void {
-  const start = to.begin()
   switch (outcome.kind) {
     case 'value':
       to.byte(VALUE)
@@ -174,7 +175,6 @@ export function writeOutcome(to: ByteWriter, outcome: Outcome): void {
       to.part(outcome.reason)
       if (outcome.note) to.part(outcome.note)
   }
-  to.end(start)
 }
 
 /** Reads an outcome. */

@@ -10,11 +10,11 @@
  * ```
  *
  * Most operations are claimed once and completed. These two steps are kept short: a first claim writes what the caller
- * has sent almost as it came, and its completion appends to it.
+ * has sent almost as it came, and its completion appends to it. The last byte tells whether it has ended.
  *
  * ```
- *  P fence │ owner │ now │ lease, retention, onCrash, lengths │ fingerprint │ scope and key
- *  D the same                                                                              │ now, retention, event │ outcome
+ *  P fence │ owner │ lease, retention, onCrash, lengths │ fingerprint │ scope and key │ 0
+ *  the same, ended                                                                      │ now, retention, event │ outcome │ 1
  * ```
  *
  * `record-codec.ts` reads the same layout. Times are ms of the server's clock; `us` is the same moment in µs.
@@ -29,36 +29,37 @@ local _
 local ENTRY = '<dBI4dI2'
 
 -- Reads a record that was claimed once and, at most, completed.
-local function loadShort(form)
+local function loadShort()
   local length, at
   fence, length, at = unpack_('<dI2', raw, 3)
   local owner = sub(raw, at, at + length - 1)
   at = at + length
   local onCrash, leaseMs
-  born, leaseMs, keep, onCrash, lf, li, at = unpack_('<dddBI4I4', raw, at)
+  leaseMs, keep, onCrash, lf, li, at = unpack_('<ddBI4I4', raw, at)
+  born = math.floor(fence / 1000)
   lo, crash, lease = length, onCrash, born + leaseMs
   front = owner .. sub(raw, at, at + lf + li - 1)
   at = at + lf + li
   hist = pack(ENTRY, born, 1, 1, fence, 0)
   watched, events, attempt, dups, asks, quiet, reason, steps = 0, 1, 1, 0, 0, 0, '', ''
-  if form == PENDING then
-    if at ~= #raw + 1 then error('FOREIGN', 0) end
+  if at == #raw and byte(raw, at) == 0 then
     st, changed, outcome = RUNNING, born, ''
     ends = crash == 1 and -1 or lease + keep
   else
     local what
-    changed, keep, what, at = unpack_('<ddB', raw, at)
-    st, events, ends, outcome = DONE, 2, changed + keep, sub(raw, at)
+    changed, keep, what, at = unpack_('<ddB', raw, at + 1)
+    st, events, ends, outcome = DONE, 2, changed + keep, sub(raw, at, -2)
     hist = hist .. pack(ENTRY, changed, what, 1, fence, 0)
   end
 end
 
+-- What was no text when it was read with the others may still be of another type, and then this tells.
 local function load()
-  raw = call('GET', key)
+  raw = raw or call('GET', key)
   if not raw then return false end
   local form = sub(raw, 1, 2)
-  if form == PENDING or form == ENDED then
-    if not pcall(loadShort, form) then error('FOREIGN', 0) end
+  if form == SHORT then
+    if not pcall(loadShort) then error('FOREIGN', 0) end
     return true
   end
   if #raw < 98 or form ~= WHOLE then error('FOREIGN', 0) end

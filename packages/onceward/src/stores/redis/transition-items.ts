@@ -37,13 +37,14 @@ export function claimItem(request: ClaimRequest): Item<ClaimReply | 'late'> {
     op: 1,
     digest: id.digest,
     write(to) {
-      to.shortPart(owner)
       to.byte(request.again ? 1 : 0)
       // From here on to the end it is also what is stored.
+      to.shortPart(owner)
       to.double(within(request.leaseMs))
       to.double(within(request.retentionMs))
       to.byte(request.onCrash === 'hold' ? 1 : 0)
       writePrintAndId(to, request.fingerprint, id)
+      to.byte(0)
     },
     read(reply) {
       if (!(reply instanceof Buffer)) {
@@ -76,6 +77,7 @@ export function completeItem(claim: Claim, outcome: Outcome, retentionMs: number
     to.double(within(retentionMs))
     to.byte(outcome.kind === 'failure' ? EVENT_FAILED : EVENT_COMPLETED)
     writeOutcome(to, outcome)
+    to.byte(1)
   })
 }
 
@@ -134,8 +136,9 @@ export function resolveItem(
       to.part(clipNote(actor))
       to.part(clipNote(reason))
       to.end(said)
+      const outcome = to.begin()
       if (as.state === 'done') writeOutcome(to, as.outcome)
-      else to.part('')
+      to.end(outcome)
     },
     read(reply) {
       if (!(reply instanceof Buffer)) return { state: 'absent' }

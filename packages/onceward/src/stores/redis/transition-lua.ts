@@ -43,15 +43,15 @@ local function checkpoint(at)
   return 1
 end
 
-local function complete(at)
-  load()
-  local given, mine, keepMs, what, result = unpack_('<dI2c0dBI4c0', data, at)
+local function complete(at, last)
+  if not load() then return 0 end
+  local given, mine, keepMs, what, from = unpack_('<dI2c0dB', data, at)
   if endedBy(DONE, mine, given) then
     touch()
     return 1
   end
   if not owns(mine, given) then return 0 end
-  st, outcome, keep, steps = DONE, result, keepMs, ''
+  st, outcome, keep, steps = DONE, sub(data, from, last - 1), keepMs, ''
   event(what)
   saveAndWake()
   return 1
