@@ -1,22 +1,23 @@
-import { ERRORS, type ErrorCode, OncewardError } from '../core/errors.ts'
+import { ERRORS, type ErrorCode, isOncewardError, OncewardError } from '../core/errors.ts'
 import type { GuardSettings } from './guard-settings.ts'
 import { readIdempotencyKey } from './idempotency-key.ts'
 import { essentialMediaType } from './media-type.ts'
 import { normalizeTarget } from './normalize-target.ts'
 import { readPreferWait } from './prefer.ts'
-import { NO_TOKEN } from './presented-token.ts'
+import { NO_TOKEN, presentedToken } from './presented-token.ts'
 import { problemAnswer } from './problem.ts'
 import { GUARDED_METHODS } from './request-identity.ts'
 import { headerValue } from './response-headers.ts'
-import type { Admission, RequestHead } from './types.ts'
+import type { Admission, HeaderPairs, KeyedRequest, RequestHead } from './types.ts'
 
 /** Makes the decision on the head of a request: pure, and the same for every adapter and the gateway. */
 export function admitter(settings: GuardSettings): (head: RequestHead) => Admission {
-  const { deriveKey, tokens, tokenFrom, requireKey, waitMs, maxBodyBytes } = settings
-  const readLater = deriveKey !== undefined || tokenFrom !== undefined
+  const { tokens, requireKey, waitMs, maxBodyBytes } = settings
+  const read = keyReader(settings)
   return (head) => {
     if (!GUARDED_METHODS.includes(head.method)) return { kind: 'pass' }
-    const reading = readLater ? ({ kind: 'derived' } as const) : readIdempotencyKey(head.headers)
+    const reading = read(head.headers)
+    if (reading.kind === 'refused') return refuse(reading.error.code, reading.error.message)
     if (reading.kind === 'invalid') return refuse('KEY_INVALID', `Idempotency-Key: ${reading.why}.`)
     if (reading.kind === 'absent') {
       return requireKey
@@ -33,10 +34,42 @@ export function admitter(settings: GuardSettings): (head: RequestHead) => Admiss
         method: head.method,
         ...target,
         mediaType: essentialMediaType(headerValue(head.headers, 'content-type')),
-        ...(reading.kind === 'key' ? { key: reading.key, echo: reading.echo } : {}),
+        ...(reading.kind === 'in-body' ? {} : reading.found),
         waitMs: Math.min(readPreferWait(head.headers) ?? waitMs, waitMs),
         headers: head.headers,
       },
+    }
+  }
+}
+
+type HeadReading =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'invalid'; readonly why: string }
+  | { readonly kind: 'refused'; readonly error: OncewardError }
+  | { readonly kind: 'found'; readonly found: Pick<KeyedRequest, 'key' | 'echo'> }
+  /** It is in the body, or made of it. */
+  | { readonly kind: 'in-body' }
+
+/** Makes what looks for the key, or the token, in a head: no body is read for a token that could not be in it. */
+function keyReader({
+  deriveKey,
+  tokenFrom,
+}: Pick<GuardSettings, 'deriveKey' | 'tokenFrom'>): (headers: HeaderPairs) => HeadReading {
+  if (deriveKey !== undefined || tokenFrom?.field !== undefined) return () => ({ kind: 'in-body' })
+  if (tokenFrom === undefined) {
+    return (headers) => {
+      const reading = readIdempotencyKey(headers)
+      if (reading.kind !== 'key') return reading
+      return { kind: 'found', found: { key: reading.key, echo: reading.echo } }
+    }
+  }
+  return (headers) => {
+    try {
+      const key = presentedToken(tokenFrom, { headers, mediaType: '' }, new Uint8Array())
+      return { kind: 'found', found: { key } }
+    } catch (error) {
+      if (isOncewardError(error)) return { kind: 'refused', error }
+      throw error
     }
   }
 }

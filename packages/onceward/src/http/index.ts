@@ -13,7 +13,7 @@ export type {
 } from './guard-options.ts'
 export { type KeyReading, MAX_HTTP_KEY_BYTES, readIdempotencyKey } from './idempotency-key.ts'
 export { type NormalTarget, normalizeTarget } from './normalize-target.ts'
-export type { TokenSource } from './presented-token.ts'
+export { presentedToken, type TokenSource } from './presented-token.ts'
 export { type ProblemDocument, problemAnswer, problemCode } from './problem.ts'
 export { parseJson } from './request-fingerprint.ts'
 export { GUARDED_METHODS, operationKey, operationScope } from './request-identity.ts'

@@ -1,14 +1,19 @@
 import { OncewardError } from '../core/errors.ts'
 import { refuseUnknown, written } from '../core/known-fields.ts'
 import { isJsonType } from './media-type.ts'
+import { multipartField } from './multipart-field.ts'
+import { isMultipartForm } from './multipart-parts.ts'
 import { parseJson } from './request-fingerprint.ts'
 import type { KeyedRequest, ParsedBody } from './types.ts'
 
-/** Where requests carry their one-time token. Two different tokens in one request are refused. */
+/** Where requests carry their one-time token. Two different tokens in one request are refused, wherever they stand. */
 export interface TokenSource {
   /** A field of the header, for example `X-Form-Token`. */
   readonly header?: string
-  /** A field of the body: of a form (`application/x-www-form-urlencoded`), or at the top of a JSON object. */
+  /**
+   * A field of the body: of a form (`application/x-www-form-urlencoded` or `multipart/form-data`), or at the top of a
+   * JSON object.
+   */
   readonly field?: string
   /** A cookie, such as `issueToken` sets it: `__Host-once-token`. */
   readonly cookie?: string
@@ -35,7 +40,8 @@ export function checkTokenSource(source: TokenSource): void {
  * Finds the token that a request presents. It is the same whether the bytes of the body or what a parser made of them
  * are given.
  *
- * Limit: the parts of a `multipart/form-data` body are not looked into; send the token in the header or a cookie there.
+ * Limit: of a `multipart/form-data` body at most 1,000 parts are looked through, and one that two readers could cut in two
+ * ways is refused (see `multipartParts`).
  *
  * @throws `KEY_MISSING` where there is none, `KEY_INVALID` for several, `REQUEST_INVALID` for a body that is not what it
  * says.
@@ -48,7 +54,7 @@ export function presentedToken(
   const found = new Set<unknown>()
   if (header !== undefined) for (const value of headerValues(request, header)) found.add(value)
   if (cookie !== undefined) for (const value of cookies(request, cookie)) found.add(value)
-  if (field !== undefined) for (const value of fields(request.mediaType, body, field)) found.add(value)
+  if (field !== undefined) for (const value of fields(request, body, field)) found.add(value)
   found.delete('')
   const [token, another] = found
   if (another !== undefined)
@@ -71,7 +77,15 @@ function cookies(request: Pick<KeyedRequest, 'headers'>, name: string): readonly
     .map((pair) => pair.slice(name.length + 1).replace(/^"(.*)"$/, '$1'))
 }
 
-function fields(mediaType: string, body: Uint8Array | ParsedBody, name: string): readonly unknown[] {
+function fields(
+  { headers, mediaType }: Pick<KeyedRequest, 'headers' | 'mediaType'>,
+  body: Uint8Array | ParsedBody,
+  name: string,
+): readonly unknown[] {
+  if (isMultipartForm(mediaType)) {
+    if (!(body instanceof Uint8Array)) return [memberOf(body.parsed, name)].flat()
+    return body.byteLength === 0 ? [] : [multipartField(headers, body, name) ?? '']
+  }
   if (mediaType.startsWith('application/x-www-form-urlencoded')) {
     if (body instanceof Uint8Array) return new URLSearchParams(Buffer.from(body).toString()).getAll(name)
     return [memberOf(body.parsed, name)].flat()

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { MAX_JSON_DEPTH, requestFingerprint } from './request-fingerprint.ts'
 
-const request = { method: 'POST', path: '/a', query: 'q=1', mediaType: 'application/json' }
+const request = { method: 'POST', path: '/a', query: 'q=1', mediaType: 'application/json', headers: [] }
 const of = (changes: object, body: string | { parsed: unknown } = '{"a":1}', canonical = false) =>
   requestFingerprint(
     { ...request, ...changes },
@@ -46,6 +46,49 @@ describe('the fingerprint of a request', () => {
   it('compares bytes of any other media type', () => {
     const plain = { mediaType: 'text/plain' }
     expect(of(plain, '{"a":1}', true)).not.toBe(of(plain, '{"a": 1}', true))
+  })
+
+  describe('of a form with parts', () => {
+    const part = (content: string, boundary: string) =>
+      `--${boundary}\r\nContent-Disposition: form-data; name="a"\r\n\r\n${content}\r\n`
+    const sent = (boundary: string, ...contents: string[]) =>
+      `${contents.map((content) => part(content, boundary)).join('')}--${boundary}--\r\n`
+    const as = (boundary: string, body: string) =>
+      of(
+        {
+          mediaType: 'multipart/form-data',
+          headers: [['Content-Type', `multipart/form-data; boundary=${boundary}`]],
+        },
+        body,
+      )
+
+    it('is that of its parts, whatever boundary is drawn between them', () => {
+      expect(as('one', sent('one', 'x', 'y'))).toBe(as('other', sent('other', 'x', 'y')))
+      const others = [
+        as('one', sent('one', 'x', 'y')),
+        as('one', sent('one', 'y', 'x')),
+        as('one', sent('one', 'xy', '')),
+        as('one', sent('one', 'x', 'y', '')),
+        as('one', sent('one', 'x')),
+        as('one', sent('one', 'x', 'Y')),
+        as('one', sent('one', `x\r\n${part('y', 'two').trimEnd()}`)),
+      ]
+      expect(new Set(others).size).toBe(others.length)
+    })
+
+    it('is that of its bytes where no parts can be told apart', () => {
+      const [one, other] = [part('x', 'one'), part('x', 'other')]
+      expect(as('one', one)).toBe(as('one', one))
+      expect(as('one', one)).not.toBe(as('other', other))
+      expect(as('one', sent('other', 'x'))).not.toBe(as('two', sent('other', 'y')))
+    })
+
+    it('is never that of other bytes', () => {
+      const whole = sent('one', 'x')
+      const inner = whole.slice('--one\r\n'.length, -'\r\n--one--\r\n'.length)
+      expect(as('one', whole)).not.toBe(as('two', `parts:${inner.length}:${inner}`))
+      expect(as('one', whole)).not.toBe(as('two', inner))
+    })
   })
 
   it('keeps members named like those of Object', () => {

@@ -3,7 +3,8 @@ import { parseBoundedJson } from '../core/bounded-json.ts'
 import { canonicalJson } from '../core/canonical-json.ts'
 import { OncewardError } from '../core/errors.ts'
 import { isJsonType } from './media-type.ts'
-import type { KeyedRequest, ParsedBody } from './types.ts'
+import { isMultipartForm, multipartParts } from './multipart-parts.ts'
+import type { HeaderPairs, KeyedRequest, ParsedBody } from './types.ts'
 
 /** The deepest nesting of a JSON body that is compared by its canonical form. */
 export const MAX_JSON_DEPTH = 512
@@ -15,10 +16,13 @@ export const MAX_JSON_DEPTH = 512
  * With `canonical`, and whenever a parser has left only the value, JSON bodies count by their RFC 8785 form: the digest
  * is the same whether the bytes or the parsed value are given. Numbers then count as IEEE doubles.
  *
+ * Of a `multipart/form-data` body its parts count, not the boundary between them: browsers and `FormData` draw a new one
+ * each time they send the same form. One that cannot be read so counts byte by byte.
+ *
  * @throws `REQUEST_INVALID` for a body that claims to be JSON and is not, or is nested more than 512 levels deep.
  */
 export function requestFingerprint(
-  request: Pick<KeyedRequest, 'method' | 'path' | 'query' | 'mediaType'>,
+  request: Pick<KeyedRequest, 'method' | 'path' | 'query' | 'mediaType' | 'headers'>,
   body: Uint8Array | ParsedBody,
   canonical: boolean,
 ): string {
@@ -26,7 +30,24 @@ export function requestFingerprint(
   const head = [method, path, query, mediaType].map(afterLength).join('')
   if (!(body instanceof Uint8Array)) return digest(head + afterLength(canonicalText(body.parsed)))
   if (canonical && isJsonType(mediaType)) return digest(head + afterLength(canonicalText(parseJson(body))))
+  if (isMultipartForm(mediaType)) {
+    const parts = partsOf(request.headers, body)
+    // No body whose bytes count has a digest that begins so: its length follows the head.
+    if (parts) return digest(Buffer.concat([Buffer.from(`${head}parts:`), ...parts.flatMap(withLength)]))
+  }
   return digest(Buffer.concat([Buffer.from(`${head}${body.byteLength}:`), body]))
+}
+
+function partsOf(headers: HeaderPairs, body: Uint8Array): readonly Uint8Array[] | undefined {
+  try {
+    return multipartParts(headers, body)
+  } catch {
+    return undefined
+  }
+}
+
+function withLength(bytes: Uint8Array): readonly Uint8Array[] {
+  return [Buffer.from(`${bytes.byteLength}:`), bytes]
 }
 
 function afterLength(part: string): string {

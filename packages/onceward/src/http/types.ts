@@ -40,9 +40,9 @@ export interface KeyedRequest {
   readonly query: string
   /** Type and subtype in lower case, with a charset other than UTF-8. Empty when there is none. */
   readonly mediaType: string
-  /** The key, unquoted. Absent only where the guard derives it from the body. */
+  /** The key, unquoted, or the one-time token. Absent only where it is in the body or derived from it. */
   readonly key?: string
-  /** The field as it was sent, to be echoed. Absent with a derived key. */
+  /** The field as it was sent, to be echoed. Absent with a derived key, and with a token from another place. */
   readonly echo?: string
   /** How long this caller is willing to wait for a running duplicate, in ms: `Prefer: wait=n`, capped. */
   readonly waitMs: number

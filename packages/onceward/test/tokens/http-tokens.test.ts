@@ -2,6 +2,7 @@ import { setTimeout as later } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createOnce, noEffect } from '../../src/core/index.ts'
 import { idempotency, issueToken } from '../../src/http/express.ts'
+import { idempotency as onFetch } from '../../src/http/fetch.ts'
 import type { IdempotencyOptions } from '../../src/http/guard-options.ts'
 import type { TokenSource } from '../../src/http/presented-token.ts'
 import type { TokenCookie } from '../../src/http/token-issuer.ts'
@@ -48,11 +49,11 @@ async function shopOn(open: OpenShop, given: Given = {}) {
     },
   })
   closing.push(() => target.close())
-  const post = async (path: string, headers: Record<string, string> = {}, body = '') => {
+  const post = async (path: string, headers: Record<string, string> = {}, body: string | Buffer = '') => {
     const response = await fetch(`http://127.0.0.1:${target.port}${path}`, {
       method: 'POST',
       headers: { 'x-user': 'ann', ...headers },
-      ...(body === '' ? {} : { body }),
+      ...(body === '' ? {} : { body: body as string }),
     })
     return { status: response.status, headers: response.headers, body: (await response.json()) as Answer }
   }
@@ -68,6 +69,14 @@ async function shopOn(open: OpenShop, given: Given = {}) {
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
 const EXPRESS = SHOPS['Express'] as OpenShop
 
+/** Header and body of a form with a token and a file. */
+function parts(boundary: string, token: string, file: Buffer): [Record<string, string>, Buffer] {
+  const field = `--${boundary}\r\nContent-Disposition: form-data; name="token"\r\n\r\n${token}\r\n`
+  const photo = `--${boundary}\r\nContent-Disposition: form-data; name="photo"; filename="token"\r\n\r\n`
+  const body = Buffer.concat([Buffer.from(field + photo), file, Buffer.from(`\r\n--${boundary}--\r\n`)])
+  return [{ 'content-type': `multipart/form-data; boundary=${boundary}` }, body]
+}
+
 describe.each(Object.entries(SHOPS))('tokens on %s', (_, open) => {
   it('two parallel posts of one form with one token are one order, with the same answer', async () => {
     const { post, issued, orders } = await shopOn(open, { tokenFrom: { field: 'token' } })
@@ -79,6 +88,26 @@ describe.each(Object.entries(SHOPS))('tokens on %s', (_, open) => {
     ])
     expect(answers.filter(({ headers }) => headers.get('idempotent-replayed') === 'true')).toHaveLength(1)
     expect(orders()).toBe(1)
+  })
+
+  it('two posts of one form with parts are one order too, though each has a boundary of its own', async () => {
+    const { post, issued, orders } = await shopOn(open, { tokenFrom: { field: 'token' } })
+    const token = await issued()
+    const photo = Buffer.from([0, 13, 10, 45, 45, 255])
+    const sent = (boundary: string, bytes = photo) => post('/orders', ...parts(boundary, token, bytes))
+    const answers = await Promise.all([sent('--b1'), sent('--b2')])
+    answers.push(await sent('another'))
+    for (const { status, body } of answers)
+      expect({ status, body }).toEqual({ status: 201, body: { order: 1 } })
+    const { status, body } = await sent('--b1', Buffer.from('other'))
+    expect({ status, code: body.code, orders: orders() }).toEqual({
+      status: 422,
+      code: 'key-reused',
+      orders: 1,
+    })
+    expect((await post('/orders', { 'content-type': 'multipart/form-data' }, 'x')).body.code).toBe(
+      'request-invalid',
+    )
   })
 
   it('a token in the field Idempotency-Key is needed, is for its own caller, and only if it was issued', async () => {
@@ -103,6 +132,13 @@ describe.each(Object.entries(SHOPS))('tokens on %s', (_, open) => {
   })
 })
 
+/** A handler of its own that takes tokens. */
+function wrapped(tokenFrom: TokenSource, handler: (request: Request) => Response | Promise<Response>) {
+  const once = createOnce({ store: memoryStore(), scope: 'shop' })
+  const tokens = createTokens({ once })
+  return { tokens, guarded: onFetch({ once, scope: 'public', tokens, tokenFrom })(handler) }
+}
+
 describe('where a token is carried', () => {
   const everywhere = { header: 'x-form-token', field: 'token', cookie: '__Host-once-token' }
 
@@ -112,11 +148,12 @@ describe('where a token is carried', () => {
     const ways = [
       async () => post('/orders', { 'x-form-token': await issued() }),
       async () => post('/orders', FORM, `item=tea&token=${await issued()}`),
+      async () => post('/orders', ...parts('b', await issued(), Buffer.from('a photo'))),
       async () => post('/orders', json, JSON.stringify({ token: await issued() })),
       async () => post('/orders', { cookie: `a=b; __Host-once-token="${await issued()}"; c=d` }),
     ]
     for (const way of ways) expect((await way()).status).toBe(201)
-    expect(orders()).toBe(4)
+    expect(orders()).toBe(5)
   })
 
   it('two different tokens in one request are refused, the same one twice is not; a token that is no text is none', async () => {
@@ -130,8 +167,44 @@ describe('where a token is carried', () => {
     expect(await codeOf(json, '{"token":{"$gt":""}}')).toBe('key-invalid')
     expect(await codeOf(json, '{"token":')).toBe('request-invalid')
     expect(await codeOf(FORM, 'token=&item=tea')).toBe('key-missing')
+    const [form, body] = parts('b', one, Buffer.alloc(0))
+    expect((await post('/orders', { ...form, cookie: `__Host-once-token=${other}` }, body)).body.code).toBe(
+      'key-invalid',
+    )
     const both = { ...FORM, 'x-form-token': one, cookie: `__Host-once-token=${one}` }
     expect((await post('/orders', both, `token=${one}`)).status).toBe(201)
+  })
+
+  it('the form is there, byte for byte, for what parses it behind the guard', async () => {
+    const { guarded, tokens } = wrapped({ field: 'token' }, async (request) => {
+      const data = await request.formData()
+      const photo = Buffer.from(await (data.get('photo') as File).arrayBuffer())
+      return Response.json({ token: data.get('token'), photo: photo.toString('base64') })
+    })
+    const token = await tokens.issue({ scope: 'public' })
+    const photo = Buffer.from(Array.from({ length: 70_000 }, (_, index) => (index * 7) % 256))
+    const data = new FormData()
+    data.append('token', token)
+    data.append('photo', new File([photo], 'photo.jpg'))
+    const send = () => guarded(new Request('http://localhost/', { method: 'POST', body: data }))
+    const [first, again] = [await send(), await send()]
+    expect(await first.json()).toEqual({ token, photo: photo.toString('base64') })
+    expect([again.status, again.headers.get('idempotent-replayed')]).toEqual([200, 'true'])
+  })
+
+  it('no body is read for a token that can only be in the head', async () => {
+    const { guarded } = wrapped({ header: 'x-form-token', cookie: 'c' }, () => new Response())
+    const post = { method: 'POST', body: new ReadableStream(), duplex: 'half' } as RequestInit
+    const [none, two] = [{}, { 'x-form-token': 'one', cookie: 'c=other' }]
+    for (const [headers, code] of [
+      [none, 'key-missing'],
+      [two, 'key-invalid'],
+    ] as const) {
+      const request = new Request('http://localhost/', { ...post, headers })
+      const answer = await guarded(request)
+      expect(await answer.json()).toMatchObject({ status: 400, code })
+      expect(request.bodyUsed).toBe(false)
+    }
   })
 
   it('a cookie is set for the host alone, out of reach of scripts, and not told in the answer', async () => {

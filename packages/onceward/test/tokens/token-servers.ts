@@ -7,7 +7,7 @@ import { NestFactory } from '@nestjs/core'
 import { ExpressAdapter } from '@nestjs/platform-express'
 import { FastifyAdapter } from '@nestjs/platform-fastify'
 import express, { type Request as ExpressRequest } from 'express'
-import fastify, { type FastifyRequest } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { Hono, type Context as HonoContext } from 'hono'
 import Koa, { type Context as KoaContext } from 'koa'
 import * as onExpress from '../../src/http/express.ts'
@@ -71,7 +71,9 @@ const nest =
     Controller()(Orders)
     class Shop {}
     Module({ controllers: [Orders] })(Shop)
-    const app = await NestFactory.create(Shop, adapter(), { logger: false, rawBody: true })
+    const on = adapter()
+    if (on instanceof FastifyAdapter) keepParts(on.getInstance())
+    const app = await NestFactory.create(Shop, on, { logger: false, rawBody: true })
     await app.listen(0, '127.0.0.1')
     return {
       port: app.getHttpServer().address().port,
@@ -82,6 +84,11 @@ const nest =
     }
   }
 
+/** Fastify refuses what it has no parser for. */
+function keepParts(app: Pick<FastifyInstance, 'addContentTypeParser'>): void {
+  app.addContentTypeParser('multipart/form-data', { parseAs: 'buffer' }, (_, body, done) => done(null, body))
+}
+
 /** Every adapter. */
 export const SHOPS: Readonly<Record<string, OpenShop>> = {
   Express: onExpressWith(),
@@ -90,6 +97,7 @@ export const SHOPS: Readonly<Record<string, OpenShop>> = {
     const app = fastify()
     const asText = { parseAs: 'string' } as const
     app.addContentTypeParser('application/x-www-form-urlencoded', asText, (_, body, done) => done(null, body))
+    keepParts(app)
     app.post('/token', onFastify.issueToken(shop.issue<FastifyRequest>(headerOf)))
     await app.register((orders, _, done) => {
       orders.register(onFastify.idempotency(shop.guard<FastifyRequest>(headerOf)))
