@@ -55,7 +55,7 @@ export function checkRecords(evidence: Evidence): void {
 
 /**
  * A claim that never led to work is given back by its process. It may lapse into held only where that process was kept
- * from doing so: it died, was stopped or starved, or could not reach the store.
+ * from doing so: it died, was stopped or starved, or could not reach the store in time.
  */
 function checkHolds({ of, promised, lossy, report }: Evidence): void {
   if (lossy) return
@@ -71,7 +71,10 @@ function checkHolds({ of, promised, lossy, report }: Evidence): void {
     )
     const [worker] = claim?.w?.split('.') ?? []
     const silent = of('fault').some(({ kind, worker: of }) => kind !== 'reply-lost' && String(of) === worker)
-    if (claim?.w !== undefined && sound.has(claim.w) && !silent)
+    const slow = of('store').some(
+      (event) => event.w === claim?.w && event.op === op && event.t - event.sent >= promised.leaseMs / 4,
+    )
+    if (claim?.w !== undefined && sound.has(claim.w) && !silent && !slow)
       report('held: only what nobody knows', `${op} is held though the work of fence ${fence} never began`)
   }
 }

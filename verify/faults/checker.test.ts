@@ -388,6 +388,9 @@ describe('the checker of fault trials', () => {
     const heard = Object.assign(claimed(1, 2, 100), { w: '0.0', state: 'held', t: 400, sent: 399 })
     expect(rulesOf('hold', ...lapsed, lag, heard)).toEqual([])
     expect(rulesOf('hold', ...lapsed, lag, by('1.0'))).toEqual([])
+    // The store of a machine that is too busy: the grant, or what gives it back, comes when the lease is over.
+    const late = Object.assign(claimed(1, 1000, 100), { w: '0.0' })
+    expect(rulesOf('hold', ...lapsed, lag, late)).toEqual([])
   })
 
   it('sees an error that says "none" after an effect, and "done" without one', () => {
