@@ -6,7 +6,7 @@ import type { Config } from '../src/config/config-schema.ts'
 import { createLog } from '../src/gateway/gateway-log.ts'
 import { type Gateway, startGateway } from '../src/gateway/start-gateway.ts'
 import { command } from './support/in-process.ts'
-import { gatewayBefore, optionsOf, startUpstream, type Upstream, until } from './support/servers.ts'
+import { gatewayBefore, optionsOf, sendRaw, startUpstream, type Upstream, until } from './support/servers.ts'
 
 const ISSUING: Config = {
   scope: 'header:x-tenant',
@@ -32,7 +32,7 @@ describe('a gateway that issues tokens', () => {
     gateway = await gatewayBefore(upstream.url, config)
     steps.push(() => gateway.stop())
   }
-  const post = async (path: string, headers: Record<string, string> = {}, body = '{}') => {
+  const post = async (path: string, headers: Record<string, string> = {}, body: string | FormData = '{}') => {
     const response = await fetch(gateway.url + path, {
       method: 'POST',
       headers: { 'X-Tenant': 'ann', ...headers },
@@ -124,8 +124,114 @@ describe('a gateway that issues tokens', () => {
     expect((await post('/onceward/tokens')).text).toBe('order 1')
   })
 
+  const everywhere = { header: 'X-Form-Token', field: 'token', cookie: '__Host-once-token' }
+  const CARRIED: Config = { ...ISSUING, routes: [{ path: '/orders', key: 'issued', tokenFrom: everywhere }] }
+  const FORM = { 'Content-Type': 'application/x-www-form-urlencoded' }
+  const JSON_TYPE = { 'Content-Type': 'application/json' }
+  const partsWith = (token: string): FormData => {
+    const data = new FormData()
+    data.append('item', 'tea')
+    data.append('token', token)
+    data.append('photo', new File([Buffer.from([0, 13, 10, 45, 45, 255])], 'tea.jpg'))
+    return data
+  }
+
+  it('finds the token in a header, a cookie, a form, a form with parts and a JSON body, and tells it upstream', async () => {
+    await start(CARRIED)
+    const ways = [
+      (token: string) => [{ 'X-Form-Token': token }, ''],
+      (token: string) => [{ Cookie: `a=b; __Host-once-token=${token}` }, ''],
+      (token: string) => [FORM, `item=tea&token=${token}`],
+      (token: string) => [JSON_TYPE, JSON.stringify({ token })],
+      (token: string) => [{}, partsWith(token)],
+    ] as const
+    for (const [index, way] of ways.entries()) {
+      const token = await issued()
+      const [headers, body] = way(token) as [Record<string, string>, string | FormData]
+      const both = await Promise.all([post('/orders', headers, body), post('/orders', headers, body)])
+      for (const { status, text } of both)
+        expect({ status, text }).toEqual({ status: 201, text: `order ${index + 1}` })
+      const seen = upstream.seen[index]
+      expect(seen?.headers['idempotency-key']).toBe(token)
+      if (typeof body === 'string') expect(seen?.body).toBe(body)
+    }
+    expect(upstream.seen).toHaveLength(ways.length)
+  })
+
+  it('hands a form with parts on as it came, and takes a second post of it for the same', async () => {
+    const token = 'A'.repeat(43)
+    await start(CARRIED)
+    const field = `Content-Disposition: form-data; name="token"\r\n\r\n${await issued()}`
+    const sent = (boundary: string) => `--${boundary}\r\n${field}\r\n--${boundary}-- \r\n\r\n`
+    const as = (boundary: string, body: string) =>
+      post('/orders', { 'Content-Type': `multipart/form-data; boundary=${boundary}` }, body)
+    expect((await as('one', sent('one'))).text).toBe('order 1')
+    expect((await as('two', sent('two'))).text).toBe('order 1')
+    expect(upstream.seen.map(({ body }) => body)).toEqual([sent('one')])
+    expect((await as('one', sent('one').replace(field, field.slice(0, -43) + token))).code).toBe(
+      'token-refused',
+    )
+    expect((await as('one', sent('one').replace('token"', 'token"; filename="a"'))).code).toBe('key-invalid')
+    expect((await as('one', sent('two'))).code).toBe('request-invalid')
+    expect(upstream.seen).toHaveLength(1)
+  })
+
+  it('refuses different tokens in several places, one of another caller, and none at all', async () => {
+    await start(CARRIED)
+    const [one, other] = [await issued(), await issued()]
+    const cookie = { Cookie: `__Host-once-token=${other}` }
+    expect((await post('/orders', cookie, partsWith(one))).code).toBe('key-invalid')
+    expect((await post('/orders', { ...FORM, 'X-Form-Token': one }, `token=${other}`)).code).toBe(
+      'key-invalid',
+    )
+    expect((await post('/orders', FORM, `token=${one}&token=${other}`)).code).toBe('key-invalid')
+    expect((await post('/orders', { ...FORM, 'X-Tenant': 'bob' }, `token=${one}`)).code).toBe('token-refused')
+    expect((await post('/orders', { 'Idempotency-Key': one })).code).toBe('key-missing')
+    const named = `Host: a\r\nX-Tenant: ann\r\nX-Form-Token: ${one}\r\nConnection: X-Form-Token, close\r\n\r\n`
+    expect(await sendRaw(gateway.url, `POST /orders HTTP/1.1\r\nContent-Length: 0\r\n${named}`)).toMatch(
+      / 400 /,
+    )
+    expect(upstream.seen).toEqual([])
+    expect((await post('/orders', { ...FORM, 'X-Form-Token': one }, `token=${one}`)).status).toBe(201)
+  })
+
+  it('holds bodies to their cap while it looks for a token in them, and reads none where it cannot be there', async () => {
+    await start({
+      ...CARRIED,
+      maxBodyBytes: 1000,
+      routes: [
+        ...(CARRIED.routes ?? []),
+        { path: '/cookies', key: 'issued', tokenFrom: { cookie: everywhere.cookie } },
+      ],
+    })
+    const large = `${'x'.repeat(1000)}&token=${await issued()}`
+    expect((await post('/orders', FORM, large)).status).toBe(413)
+    const endless = 'Host: a\r\nX-Tenant: ann\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n'
+    const refused = await sendRaw(gateway.url, `POST /cookies HTTP/1.1\r\n${endless}`)
+    expect(refused).toMatch(/^HTTP\/1\.1 400 .*key-missing/s)
+    expect(upstream.seen).toEqual([])
+  })
+
+  it('issues tokens as a cookie, which its answer does not tell', async () => {
+    await start({ ...CARRIED, tokenCookie: '__Host-once-token' })
+    const { status, text, headers } = await post('/onceward/tokens')
+    expect({ status, ...JSON.parse(text) }).toEqual({ status: 200, expiresInMs: 3_600_000 })
+    const [cookie = '', ...attributes] = (headers.get('set-cookie') ?? '').split('; ')
+    expect(attributes).toEqual(['Path=/', 'HttpOnly', 'Secure', 'SameSite=Lax', 'Max-Age=3600'])
+    const answers = [await post('/orders', { Cookie: cookie }), await post('/orders', { Cookie: cookie })]
+    expect(answers.map((answer) => answer.text)).toEqual(['order 1', 'order 1'])
+    expect((await post('/orders', { Cookie: cookie, 'X-Tenant': 'bob' })).code).toBe('token-refused')
+  })
+
   it.each([
     [{ tokensPath: undefined }, /needs --tokens-path/],
+    [{ tokensPath: undefined, tokenCookie: 'c', routes: [] }, /--token-cookie needs --tokens-path/],
+    [{ tokenCookie: 'c' }, /"tokenFrom": \{ "cookie": "c" \}/],
+    [{ routes: [{ path: '/orders', key: 'issued' as const, tokenFrom: {} }] }, /names no place/],
+    [
+      { routes: [{ path: '/orders', key: 'required' as const, tokenFrom: { field: 'token' } }] },
+      /needs key "issued"/,
+    ],
     [
       { routes: [{ path: '/orders', key: 'issued' as const, scope: 'public' }] },
       /needs the scope of the gateway/,

@@ -52,7 +52,7 @@ export function presentedToken(
   body: Uint8Array | ParsedBody,
 ): string {
   const found = new Set<unknown>()
-  if (header !== undefined) for (const value of headerValues(request, header)) found.add(value)
+  if (header !== undefined) for (const value of headerValues(request, header)) found.add(unquoted(value))
   if (cookie !== undefined) for (const value of cookies(request, cookie)) found.add(value)
   if (field !== undefined) for (const value of fields(request, body, field)) found.add(value)
   found.delete('')
@@ -74,7 +74,12 @@ function cookies(request: Pick<KeyedRequest, 'headers'>, name: string): readonly
     .flatMap((line) => line.split(';'))
     .map((pair) => pair.trim())
     .filter((pair) => pair.startsWith(`${name}=`))
-    .map((pair) => pair.slice(name.length + 1).replace(/^"(.*)"$/, '$1'))
+    .map((pair) => unquoted(pair.slice(name.length + 1)))
+}
+
+/** A key may be sent as a structured-field string and a cookie in quotes; a token has nothing to escape. */
+function unquoted(value: string): string {
+  return value.replace(/^"(.*)"$/, '$1')
 }
 
 function fields(

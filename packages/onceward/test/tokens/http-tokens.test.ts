@@ -147,13 +147,14 @@ describe('where a token is carried', () => {
     const json = { 'content-type': 'application/json' }
     const ways = [
       async () => post('/orders', { 'x-form-token': await issued() }),
+      async () => post('/orders', { 'x-form-token': `"${await issued()}"` }),
       async () => post('/orders', FORM, `item=tea&token=${await issued()}`),
       async () => post('/orders', ...parts('b', await issued(), Buffer.from('a photo'))),
       async () => post('/orders', json, JSON.stringify({ token: await issued() })),
       async () => post('/orders', { cookie: `a=b; __Host-once-token="${await issued()}"; c=d` }),
     ]
     for (const way of ways) expect((await way()).status).toBe(201)
-    expect(orders()).toBe(5)
+    expect(orders()).toBe(6)
   })
 
   it('two different tokens in one request are refused, the same one twice is not; a token that is no text is none', async () => {

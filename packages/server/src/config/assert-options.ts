@@ -24,9 +24,22 @@ export function assertScopesCanWork(options: GatewayOptions): void {
  *
  * @throws `CommandError` (usage).
  */
-export function assertTokensCanWork({ defaults, routes, tokensPath }: GatewayOptions): void {
+export function assertTokensCanWork(options: GatewayOptions): void {
+  const { defaults, routes, tokensPath, tokenCookie } = options
+  if (tokenCookie !== undefined && tokensPath === undefined)
+    throw usageError('--token-cookie needs --tokens-path, where the cookie is set')
   for (const { path, policy } of routes) {
-    if (policy.key !== 'issued') continue
+    const { tokenFrom } = policy
+    if (policy.key !== 'issued') {
+      if (tokenFrom === undefined) continue
+      throw usageError(`route ${path}: tokenFrom needs key "issued"; other keys are in Idempotency-Key`)
+    }
+    if (tokenFrom !== undefined && Object.keys(tokenFrom).length === 0)
+      throw usageError(`route ${path}: tokenFrom names no place; give a "header", "field" or "cookie"`)
+    if (tokenCookie !== undefined && tokenFrom?.cookie !== tokenCookie)
+      throw usageError(
+        `route ${path}: key "issued" needs "tokenFrom": { "cookie": "${tokenCookie}" }, where --token-cookie sets it`,
+      )
     if (tokensPath === undefined)
       throw usageError(`route ${path}: key "issued" needs --tokens-path, where keys are issued`)
     if (JSON.stringify(policy.scope) !== JSON.stringify(defaults.scope))

@@ -1,5 +1,6 @@
 import * as v from 'valibot'
-import { bytes, count, fieldName, milliseconds, scope, text, url } from './fields.ts'
+import { bytes, cookieName, count, fieldName, milliseconds, scope, text, url } from './fields.ts'
+import { type TokenFromConfig, tokenFromSchema } from './token-from.ts'
 
 /** What can be set for all routes, and again for one. */
 const policy = {
@@ -109,6 +110,7 @@ export const routeSchema: v.GenericSchema<unknown, RouteConfig> = v.strictObject
       ),
     ),
   ),
+  tokenFrom: v.optional(tokenFromSchema),
   ...policy,
   failOpen: v.optional(
     v.pipe(
@@ -164,6 +166,7 @@ export const configSchema: v.GenericSchema<unknown, Config> = v.strictObject({
     ),
   ),
   tokenTtlMs: v.optional(milliseconds(1, 'How long an issued token may be presented.')),
+  tokenCookie: v.optional(cookieName('The cookie that issued tokens are set in, in place of being told.')),
   ...policy,
   trustProxy: v.optional(
     v.pipe(
@@ -250,6 +253,7 @@ export interface RouteConfig extends PolicyConfig {
   method?: KeyedMethod | KeyedMethod[] | undefined
   path: string
   key?: 'required' | 'issued' | 'optional' | 'ignored' | DerivedKeyConfig | undefined
+  tokenFrom?: TokenFromConfig | undefined
   failOpen?: boolean | undefined
 }
 
@@ -269,6 +273,7 @@ export interface Config extends PolicyConfig {
   requireKey?: boolean | undefined
   tokensPath?: string | undefined
   tokenTtlMs?: number | undefined
+  tokenCookie?: string | undefined
   trustProxy?: string[] | undefined
   upstreamTimeoutMs?: number | undefined
   storeTimeoutMs?: number | undefined

@@ -95,6 +95,16 @@ describe('configuration', () => {
     })
   })
 
+  it('names the place of a token that it does not know', async () => {
+    const from = (tokenFrom: object) => file({ routes: [{ path: '/orders', key: 'issued', tokenFrom }] })
+    await from({ cooky: 'c' })
+    await expect(load()).rejects.toThrow(
+      'routes[0].tokenFrom.cooky is not a known field; did you mean cookie?',
+    )
+    await from({ cookie: 'a b' })
+    await expect(load()).rejects.toThrow('routes[0].tokenFrom.cookie: give a cookie name')
+  })
+
   it('is described to editors by the JSON Schema beside the package (UPDATE_DOCS=1 writes it)', async () => {
     const path = fileURLToPath(new URL('../../onceward.config.schema.json', import.meta.url))
     if (process.env['UPDATE_DOCS'] === '1') await writeFile(path, JSON.stringify(configJsonSchema(), null, 2))

@@ -3,6 +3,7 @@ import { configSchema, derivedKeySchema, routeSchema } from './config-schema.ts'
 import { nearest } from './nearest.ts'
 import { shownValue } from './print-config.ts'
 import type { SchemaNode } from './settings.ts'
+import { tokenFromSchema } from './token-from.ts'
 
 /** Says in one line what is wrong with the configuration, where, and which name was probably meant. */
 export function describeIssue(issue: BaseIssue<unknown>): string {
@@ -21,8 +22,13 @@ export function describeIssue(issue: BaseIssue<unknown>): string {
 }
 
 function knownNames(where: readonly unknown[]): string[] {
-  const schema = where[0] !== 'routes' ? configSchema : where.length <= 3 ? routeSchema : derivedKeySchema
-  return Object.keys((schema as unknown as SchemaNode).entries ?? {})
+  return Object.keys((schemaOf(where) as unknown as SchemaNode).entries ?? {})
+}
+
+function schemaOf(where: readonly unknown[]): unknown {
+  if (where[0] !== 'routes') return configSchema
+  if (where.length <= 3) return routeSchema
+  return where[2] === 'tokenFrom' ? tokenFromSchema : derivedKeySchema
 }
 
 function pathText(where: readonly unknown[]): string {

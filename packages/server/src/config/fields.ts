@@ -59,6 +59,15 @@ export function fieldName(about: string): v.GenericSchema<string> {
   )
 }
 
+/** The name of a cookie (RFC 6265 section 4.1.1), of the same characters. */
+export function cookieName(about: string): v.GenericSchema<string> {
+  return v.pipe(
+    v.string('give a cookie name'),
+    v.regex(FIELD_NAME, 'give a cookie name such as __Host-once-token'),
+    v.description(about),
+  )
+}
+
 /** Fields that hold a secret, which would be stored and listed as the scope, or that do not tell who asks. */
 const NO_CALLERS = /^header:(?:authorization|proxy-authorization|cookie|idempotency-key|host)$/i
 

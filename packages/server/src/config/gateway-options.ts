@@ -1,3 +1,4 @@
+import type { TokenSource } from 'onceward/http'
 import { usageError } from '../exit-codes.ts'
 import { assertScopesCanWork, assertTokensCanWork } from './assert-options.ts'
 import {
@@ -8,6 +9,7 @@ import {
   type PolicyConfig,
 } from './config-schema.ts'
 import type { LoadedConfig } from './load-config.ts'
+import { tokenSource } from './token-from.ts'
 
 /** How callers are told apart. */
 export type ScopeRule =
@@ -20,6 +22,8 @@ export type ScopeRule =
 export interface RoutePolicy {
   readonly scope: ScopeRule
   readonly key: 'required' | 'issued' | 'optional' | 'ignored' | DerivedKeyConfig
+  /** Where an issued key is, if not in its own field. */
+  readonly tokenFrom: TokenSource | undefined
   readonly retentionMs: number
   readonly leaseMs: number
   readonly waitMs: number
@@ -58,6 +62,7 @@ export interface GatewayOptions {
   /** Where tokens are issued, if anywhere. */
   readonly tokensPath: string | undefined
   readonly tokenTtlMs: number
+  readonly tokenCookie: string | undefined
   readonly trustProxy: readonly string[]
   readonly upstreamTimeoutMs: number
   readonly storeTimeoutMs: number
@@ -151,7 +156,7 @@ export function gatewayOptions(loaded: LoadedConfig): GatewayOptions {
   const scope = given.scope
   const defaults = policyOf({ ...config, scope }, config.requireKey ? 'required' : 'optional', false)
   const routes = (given.routes ?? []).map((route): RouteOptions => {
-    const { name, path, method, key, failOpen, ...overrides } = route
+    const { name, path, method, key, tokenFrom, failOpen, ...overrides } = route
     const methods = method === undefined ? KEYED_METHODS : Array.isArray(method) ? method : [method]
     if (typeof key === 'object' && !key.json?.length && !key.headers?.length) {
       throw usageError(`route ${path}: key derives from nothing; name fields in "json" or "headers"`)
@@ -161,7 +166,7 @@ export function gatewayOptions(loaded: LoadedConfig): GatewayOptions {
       name: name ?? path,
       methods,
       path,
-      policy: policyOf(merged, key ?? defaults.key, failOpen ?? false),
+      policy: policyOf(merged, key ?? defaults.key, failOpen ?? false, tokenSource(tokenFrom)),
     }
   })
   const options: GatewayOptions = {
@@ -177,6 +182,7 @@ export function gatewayOptions(loaded: LoadedConfig): GatewayOptions {
     adminPort: config.adminPort,
     tokensPath: given.tokensPath,
     tokenTtlMs: config.tokenTtlMs,
+    tokenCookie: given.tokenCookie,
     trustProxy: config.trustProxy,
     upstreamTimeoutMs: config.upstreamTimeoutMs,
     storeTimeoutMs: config.storeTimeoutMs,
@@ -206,6 +212,7 @@ function policyOf(
   config: PolicyConfig & { readonly scope: string },
   key: RoutePolicy['key'],
   failOpen: boolean,
+  tokenFrom?: TokenSource,
 ): RoutePolicy {
   const merged = { ...DEFAULTS, ...config } as Required<{
     [F in keyof PolicyConfig]: NonNullable<PolicyConfig[F]>
@@ -213,6 +220,7 @@ function policyOf(
   return {
     scope: scopeRule(config.scope),
     key,
+    tokenFrom,
     retentionMs: merged.retentionMs,
     leaseMs: merged.leaseMs,
     waitMs: merged.waitMs,

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Once } from 'onceward'
-import { createGuard, type Guard, type KeyedRequest, type SendAnswer } from 'onceward/http'
+import { createGuard, type Guard, type KeyedRequest, presentedToken, type SendAnswer } from 'onceward/http'
 import type { Tokens } from 'onceward/tokens'
 import type { Logger } from 'pino'
 import type { Dispatcher } from 'undici'
@@ -112,7 +112,7 @@ async function handle(
       body: read.body,
       signal: left.signal,
       work: (op) => {
-        const key = keyed.key ?? derived.get(keyed)
+        const key = keyed.key ?? derived.get(keyed) ?? tokenOf(route.policy, keyed, read.body)
         if (op === undefined)
           context.log.warn({ route: route.name }, 'the store is down: forwarded without protection')
         const answered = askUpstream(
@@ -230,6 +230,11 @@ function linger(response: ServerResponse, body: Uint8Array): void {
   request.resume()
 }
 
+/** The token in the body, which the guard has found there. */
+function tokenOf({ tokenFrom }: RoutePolicy, keyed: KeyedRequest, body: Buffer): string | undefined {
+  return tokenFrom === undefined ? undefined : presentedToken(tokenFrom, keyed, body)
+}
+
 function routeGuard(context: KeyedContext, policy: RoutePolicy): RouteGuard {
   const derived = new WeakMap<KeyedRequest, string>()
   const derive = typeof policy.key === 'object' ? keyDeriver(policy.key) : undefined
@@ -238,6 +243,7 @@ function routeGuard(context: KeyedContext, policy: RoutePolicy): RouteGuard {
       once: context.once,
       requireKey: policy.key === 'required',
       ...(policy.key === 'issued' ? { tokens: context.tokens } : {}),
+      ...(policy.tokenFrom === undefined ? {} : { tokenFrom: policy.tokenFrom }),
       waitMs: policy.waitMs,
       maxBodyBytes: policy.maxBodyBytes,
       maxResponseBytes: policy.maxResponseBytes,

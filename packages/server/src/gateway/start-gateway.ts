@@ -62,6 +62,7 @@ export async function startGateway(
   const callerOf = await callers(options.jwt)
   const policies = [options.defaults, ...options.routes.map((route) => route.policy)]
   const scopeFields = new Set(policies.flatMap(({ scope }) => (scope.kind === 'header' ? [scope.name] : [])))
+  const tokenFields = policies.flatMap(({ tokenFrom }) => tokenFrom?.header?.toLowerCase() ?? [])
 
   let handler: RequestHandler | undefined
   const front = await publicServer(options, {
@@ -133,7 +134,10 @@ export async function startGateway(
         // Of its own, so that a gateway before a gateway is no loop.
         viaName: `onceward-${randomBytes(6).toString('hex')}`,
       },
-      limits: { maxHeaders: options.maxHeaders, endToEnd: new Set([...END_TO_END, ...scopeFields]) },
+      limits: {
+        maxHeaders: options.maxHeaders,
+        endToEnd: new Set([...END_TO_END, ...scopeFields, ...tokenFields]),
+      },
       log,
     })
     const healing = startHealing(once, store, log)

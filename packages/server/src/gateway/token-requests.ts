@@ -12,7 +12,10 @@ export interface TokenContext {
   readonly tokens: Tokens
   readonly callerOf: CallerOf
   readonly log: Logger
-  readonly options: Pick<GatewayOptions, 'defaults' | 'tokensPath' | 'tokenTtlMs' | 'maxNewKeys'>
+  readonly options: Pick<
+    GatewayOptions,
+    'defaults' | 'tokensPath' | 'tokenTtlMs' | 'tokenCookie' | 'maxNewKeys'
+  >
 }
 
 /** One request for a token. */
@@ -28,13 +31,14 @@ export type TokenHandler = (exchange: TokenExchange) => 'pass' | Promise<void>
 
 /** Makes the handler of requests for tokens: POST on `tokensPath`, for the caller that the scope of the gateway tells. */
 export function tokenHandler({ tokens, callerOf, log, options }: TokenContext): TokenHandler {
-  const { tokensPath, tokenTtlMs, maxNewKeys } = options
+  const { tokensPath, tokenTtlMs, tokenCookie, maxNewKeys } = options
   const { scope } = options.defaults
   if (tokensPath === undefined) return () => 'pass'
   const issue = tokenIssuer<TokenExchange>({
     tokens,
     scope: ({ request, trusted }) => callerOf(scope, request, trusted),
     ttlMs: tokenTtlMs,
+    ...(tokenCookie === undefined ? {} : { cookie: { name: tokenCookie } }),
     ...(maxNewKeys === 0 ? {} : { quota: { newKeys: maxNewKeys, perMs: 60_000 } }),
   })
   const answer = async (exchange: TokenExchange): Promise<void> => {
