@@ -31,8 +31,8 @@ local function heldReply()
 end
 
 local function claim(at, last)
-  -- What a short record consists of, behind one byte; the last is not of the key.
-  local again, mine, leaseMs, keepMs, onCrash, printLength, idLength, from = unpack_('<BI2c0ddBI4I4', data, at)
+  -- Behind ten bytes it is as a short record has it; the last is not of the key.
+  local again, _, _, mine, leaseMs, keepMs, onCrash, printLength, idLength, from = unpack_('<BBdI2c0ddBI4I4', data, at)
   load()
   local print = sub(data, from, from + printLength - 1)
   local ident = sub(data, from + printLength, last - 1)

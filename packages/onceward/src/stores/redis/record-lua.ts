@@ -20,6 +20,9 @@
  * `record-codec.ts` reads the same layout. Times are ms of the server's clock; `us` is the same moment in µs.
  */
 export const RECORD_LUA = /* lua */ `
+local HEAD = '<c2BBBBI4I4I4dddddddI4I4I4I4I4I4'
+local WHOLE = '\\1R'
+local RUNNING, DONE, HELD, RELEASED = 1, 2, 3, 4
 local st, crash, watched, events, attempt, dups, asks
 local fence, born, changed, lease, keep, ends, quiet, lo, lf, li
 local front, reason, hist, steps, outcome

@@ -37,12 +37,15 @@ export function claimItem(request: ClaimRequest): Item<ClaimReply | 'late'> {
     op: 1,
     digest: id.digest,
     write(to) {
+      const [leaseMs, holds] = [within(request.leaseMs), request.onCrash === 'hold' ? 1 : 0]
       to.byte(request.again ? 1 : 0)
+      to.byte(holds)
+      to.double(leaseMs)
       // From here on to the end it is also what is stored.
       to.shortPart(owner)
-      to.double(within(request.leaseMs))
+      to.double(leaseMs)
       to.double(within(request.retentionMs))
-      to.byte(request.onCrash === 'hold' ? 1 : 0)
+      to.byte(holds)
       writePrintAndId(to, request.fingerprint, id)
       to.byte(0)
     },

@@ -163,6 +163,6 @@ return {claim, renew, checkpoint, complete, release, holdItem, get, takeTurn, re
 /** Makes the script that carries out transitions. */
 export function transitionScript(): RedisScript {
   return redisScript(
-    `${QUICK_LUA}local function others()\n${RECORD_LUA}${CLAIM_LUA}${ITEMS_LUA}end\n${LOOP_LUA}`,
+    `${QUICK_LUA}${RECORD_LUA}${CLAIM_LUA}return {claim}, function()\n${ITEMS_LUA}end\n${LOOP_LUA}`,
   )
 }
