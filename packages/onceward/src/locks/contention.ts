@@ -1,9 +1,9 @@
 import { backOffMs } from '../core/back-off.ts'
 import { isLasting, isOncewardError } from '../core/errors.ts'
 import { jittered } from '../core/jittered.ts'
-import { type Reading, readClock } from '../core/lease-clock.ts'
+import { type Reading, readClock, sinceMs } from '../core/lease-clock.ts'
 import { Alarm } from './alarms.ts'
-import type { AcquireReply, AcquireRequest, HeldLock } from './lock-backend.ts'
+import type { AcquireReply, AcquireRequest, HeldLock, PlaceGrant } from './lock-backend.ts'
 import type { LockParts } from './lock-parts.ts'
 
 /** A question and its answer. */
@@ -13,12 +13,19 @@ export interface Asked {
   readonly reply: AcquireReply
   /** The shortest time that was asked for with this token by a request of which nobody knows what became. */
   readonly doubtMs: number
+  /** For how long the backend keeps the grant until it is extended, where that is not the request's `ttlMs`. */
+  readonly firstMs?: number | undefined
 }
 
 /** For whom a contention asks. */
 export interface Contender {
-  /** What to ask for, for whoever is first now. */
-  request(token: string): AcquireRequest
+  /**
+   * What to ask for, for whoever is first now.
+   *
+   * @param round - Which asking with this token it is.
+   * @param told - Whether a wake can tell of a grant.
+   */
+  request(token: string, round: number, told: boolean): AcquireRequest
   /** @returns false when the grant is worth nothing and another has to be asked for. */
   granted(asked: Asked & { readonly reply: { readonly granted: true } }): boolean
   /** Others hold it. */
@@ -57,6 +64,11 @@ export class Contention {
   /** Since the last answer. */
   #retries = 0
   #doubtMs = Infinity
+  #round = 0
+  /** What was refused last: the place has been kept since. */
+  #waiting: Asked | undefined
+  /** The grant that the last wake has told of. */
+  #granted: PlaceGrant | undefined
   /** What the last question failed with; absent when it was answered. */
   error: unknown
   /** What the last refusal said. */
@@ -74,7 +86,7 @@ export class Contention {
     try {
       let asked = first
       while (!this.#over) {
-        asked ??= await this.#ask()
+        asked ??= this.#grantOfPlace() ?? (await this.#ask())
         if (this.#over) return
         if (!asked) await this.#pause(this.#retryPauseMs())
         else if (asked.reply.granted) {
@@ -84,6 +96,7 @@ export class Contention {
           this.#over = false
           this.#held = { key: this.#key, token: this.#parts.engine.random.nonce() }
           this.#doubtMs = Infinity
+          this.#waiting = undefined
           await this.#pause(this.#retryPauseMs())
         } else await this.#refused(asked)
         asked = undefined
@@ -95,9 +108,9 @@ export class Contention {
 
   /** Releases a grant, and asks in the same step. @throws what the backend throws; the asking goes on. */
   async runAfterRelease(held: HeldLock): Promise<boolean> {
-    const request = this.#contender.request(this.#held.token)
     // A wake cannot be missed when the watch comes before the place.
     this.#watch()
+    const request = this.#request()
     const sentAt = readClock(this.#parts.engine)
     const call = this.#parts.calls.run((backend) => backend.release(held, request), {
       late: () => this.#lateAnswer(request),
@@ -127,9 +140,10 @@ export class Contention {
     return this.#parts.sweeper.sweep(this.#held, PLACE_MS, this.#underWay)
   }
 
-  /** Asks again soon. */
-  wake(): void {
+  /** Takes the grant, or asks again, soon. */
+  wake(granted?: PlaceGrant): void {
     this.#woken = true
+    this.#granted = granted ?? this.#granted
     this.#wake?.()
   }
 
@@ -140,9 +154,19 @@ export class Contention {
     this.#wake?.()
   }
 
+  #request(): AcquireRequest {
+    this.#round++
+    const { grantsPlaces = false } = this.#parts.engine.backend
+    return this.#contender.request(
+      this.#held.token,
+      this.#round,
+      grantsPlaces && this.#stopWatching !== undefined,
+    )
+  }
+
   async #ask(): Promise<Asked | undefined> {
     this.#woken = false
-    const request = this.#contender.request(this.#held.token)
+    const request = this.#request()
     const sentAt = readClock(this.#parts.engine)
     const call = this.#parts.calls.run((backend) => backend.acquire(request), {
       late: () => this.#lateAnswer(request),
@@ -166,13 +190,44 @@ export class Contention {
     }
   }
 
+  /**
+   * The grant that the place has become, if a wake has told of it.
+   *
+   * ```
+   *  sent ──▶ place taken ─────── becomes the grant ─────▶ ends there after ttlMs, or as the place would have
+   *   └────── the lesser of ttlMs and placeMs − drift ──▶ own deadline
+   * ```
+   *
+   * So it has to be this place, of the request whose sending time is known: an older one may have ended sooner. Where much of
+   * that time is gone, it is asked again: the answer is a grant of the whole time.
+   */
+  #grantOfPlace(): Asked | undefined {
+    const granted = this.#granted
+    const waiting = this.#waiting
+    this.#granted = undefined
+    if (!granted || !waiting || waiting.request.round !== granted.round) return undefined
+    const { ttlMs, placeMs = 0 } = waiting.request
+    const firstMs = Math.min(ttlMs, placeMs)
+    if (sinceMs(this.#parts.engine, waiting.sentAt) > firstMs / 2) return undefined
+    const { fence, mark } = granted
+    this.#woken = false
+    return {
+      ...waiting,
+      reply: { granted: true, fence, ...(mark === undefined ? {} : { mark }) },
+      doubtMs: this.#doubtMs,
+      firstMs,
+    }
+  }
+
   /** An answer that nobody waits for any more may have been a grant. */
   #lateAnswer({ key, token }: AcquireRequest): void {
     if (this.#over || this.#held.token !== token) this.#parts.strayToken({ key, token })
   }
 
-  async #refused({ request, reply }: Asked): Promise<void> {
+  async #refused(asked: Asked): Promise<void> {
+    const { request, reply } = asked
     if (reply.granted) return
+    this.#waiting = asked
     this.retryAfterMs = reply.retryAfterMs
     this.#contender.refused()
     const { random } = this.#parts.engine
@@ -192,7 +247,7 @@ export class Contention {
     const { backend } = this.#parts.engine
     if (this.#stopWatching || !backend.watch || !backend.capabilities.push) return false
     try {
-      this.#stopWatching = backend.watch(this.#held, () => this.wake())
+      this.#stopWatching = backend.watch(this.#held, (granted) => this.wake(granted))
       return true
     } catch {
       // Who cannot be woken looks again now and then.

@@ -20,6 +20,8 @@ export interface GrantTerms {
   readonly handovers: number
   /** The shortest time that a request asked for of which nobody knows what became. Absent: there is none. */
   readonly doubtMs?: number
+  /** For how long the backend keeps it until it is extended for the first time. Absent: for `ttlMs`. */
+  readonly firstMs?: number | undefined
 }
 
 /**
@@ -40,6 +42,8 @@ export class Grant {
   handovers: number
   /** The shortest time that a request asked for which may still be carried out. */
   doubtMs: number
+  /** For how long it holds until it is extended, where that is not `ttlMs`. */
+  firstMs: number | undefined
   state: 'held' | 'lost' | 'released' = 'held'
   /** Whether its token was shown to the user: whoever has it now must not be given the leases of others. */
   shown: boolean = false
@@ -62,6 +66,7 @@ export class Grant {
     this.sentAt = terms.sentAt
     this.handovers = terms.handovers
     this.doubtMs = terms.doubtMs ?? Infinity
+    this.firstMs = terms.firstMs
     this.alarm = new Alarm(() => ring(this))
   }
 }

@@ -55,7 +55,7 @@ export class Holdings implements QueueHome, LeaseHome {
       if (settings.fair && queue && queue.waiters.size > 0) return null
     }
     const { engine, calls, sweeper } = this.parts
-    const request = requestOf(this, target, engine.random.nonce(), settings, false)
+    const request = requestOf(this, target, engine.random.nonce(), settings)
     const sentAt = readClock(engine)
     try {
       const reply = await calls.run((backend) => backend.acquire(request), {
@@ -70,18 +70,19 @@ export class Holdings implements QueueHome, LeaseHome {
     }
   }
 
-  admit({ request, sentAt, reply, doubtMs }: Asked): Grant | undefined {
+  admit({ request, sentAt, reply, doubtMs, firstMs }: Asked): Grant | undefined {
     if (!reply.granted) return undefined
     const { key, token, mode, ttlMs, meta } = request
     const { fence, mark } = reply
     const holder = mode === 'exclusive' ? this.#queues.get(key)?.holder : undefined
     const passed = fence !== undefined && holder?.fence !== undefined && fence <= holder.fence
-    if (this.#closed || passed || this.#watchdog.isSpent({ ttlMs, sentAt, doubtMs })) {
+    if (this.#closed || passed || this.#watchdog.isSpent({ ttlMs, sentAt, doubtMs, firstMs })) {
       void this.parts.sweeper.sweep({ key, token }, ttlMs)
       return undefined
     }
     const { handovers } = this
-    return this.take({ held: { key, token }, mode, fence, mark, ttlMs, meta, sentAt, handovers, doubtMs })
+    const terms = { mode, fence, mark, ttlMs, meta, sentAt, handovers, doubtMs, firstMs }
+    return this.take({ held: { key, token }, ...terms })
   }
 
   /** Takes a grant in. */
@@ -208,7 +209,7 @@ export class Holdings implements QueueHome, LeaseHome {
     if (!apt) return this.#leave(queue, grant)
     grant.handovers--
     if (grant.fence !== undefined) grant.fence++
-    const fresh = this.#watchdog.leftMs(grant) >= FRESH_PART * next.ttlMs
+    const fresh = this.#watchdog.leftMs(grant) >= FRESH_PART * Math.min(next.ttlMs, grant.firstMs ?? Infinity)
     if (!fresh || !suits(grant, next)) return this.#adapt(queue, grant)
     queue.deliver(grant)
     return true

@@ -45,7 +45,7 @@ export class LocalQueue implements Contender {
   readonly #home: QueueHome
   readonly #overtake: boolean
 
-  /** @param overtake - Asks without a place, and past those who have one. */
+  /** @param overtake - Asks past those who have a place, at first without one: in a long line none would never be its turn. */
   constructor(home: QueueHome, target: LockTarget, overtake: boolean) {
     this.#home = home
     this.target = target
@@ -106,10 +106,12 @@ export class LocalQueue implements Contender {
     } else this.#home.adapt(this, grant)
   }
 
-  request(token: string): AcquireRequest {
+  request(token: string, round: number, told: boolean): AcquireRequest {
     const settings = this.first?.settings
     if (!settings) throw new Error('nobody waits')
-    return requestOf(this.#home, this.target, token, settings, !this.#overtake)
+    const asked = requestOf(this.#home, this.target, token, settings)
+    if (this.#overtake && round === 1) return asked
+    return { ...asked, placeMs: PLACE_MS, ...(told && asked.mode === 'exclusive' ? { round } : {}) }
   }
 
   granted(asked: Asked): boolean {
@@ -167,13 +169,12 @@ export function timeoutError(key: string, waitMs: number, retryAfterMs: number =
   return new OncewardError('LOCK_TIMEOUT', message, { retryAfterMs })
 }
 
-/** The request for one caller. */
+/** The request for one caller, without a place. */
 export function requestOf(
   { parts: { engine }, handovers }: Pick<QueueHome, 'parts' | 'handovers'>,
   { key, mode, permits }: LockTarget,
   token: string,
   { ttlMs, meta, fair }: AcquireSettings,
-  placed: boolean,
 ): AcquireRequest {
   const reserves = handovers > 0 && mode === 'exclusive' && engine.backend.capabilities.fencing
   return {
@@ -184,7 +185,6 @@ export function requestOf(
     ttlMs,
     owner: engine.owner,
     ...(meta === undefined ? {} : { meta }),
-    ...(placed ? { placeMs: PLACE_MS } : {}),
     ...(fair ? {} : { overtake: true }),
     ...(reserves ? { fences: handovers + 1 } : {}),
   }

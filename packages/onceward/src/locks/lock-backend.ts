@@ -35,6 +35,12 @@ export interface AcquireRequest {
   readonly meta?: string
   /** Keeps a place among the waiters for so many ms, if it cannot be granted now. Absent: one attempt that leaves nothing. */
   readonly placeMs?: number
+  /**
+   * Which asking of this token it is. With it, whatever makes room may turn the place into the grant: that ends after `ttlMs`,
+   * or when the place would have ended if that is sooner, and the wake tells of it. Only to hold alone, and with
+   * {@link LockBackend.grantsPlaces}. Absent: a turn is only told of.
+   */
+  readonly round?: number
   /** May be granted although others wait. Default false. */
   readonly overtake?: boolean
   /**
@@ -58,6 +64,14 @@ export type AcquireReply =
       /** After how many ms asking again can help if nobody releases anything: the holder in the way has lapsed then. */
       readonly retryAfterMs: number
     }
+
+/** A place that has become the grant. */
+export interface PlaceGrant {
+  /** The {@link AcquireRequest.round} of the request that took or renewed the place last. */
+  readonly round: number
+  readonly fence: number
+  readonly mark?: string
+}
 
 /** One holder, as its own process knows it. */
 export interface HeldLock {
@@ -129,6 +143,8 @@ export interface LockBackend {
   readonly minTtlMs: number
   /** How far apart the clocks of holder and backend may run, as a part of a time: what a holder gives up of its ttl. */
   readonly drift: number
+  /** Whether it makes the grant of a place that has a {@link AcquireRequest.round}, and its wakes tell so. Default false. */
+  readonly grantsPlaces?: boolean
   /** Grants, or tells what stands in the way. With `placeMs` it takes or renews a place. */
   acquire(request: AcquireRequest): Promise<AcquireReply>
   /** Moves the ends of many grants in one go. `false` for one that has lapsed or was taken: it stays lost. */
@@ -154,9 +170,10 @@ export interface LockBackend {
   mark?(held: HeldLock, mark: string, keepMs: number): Promise<boolean>
   /**
    * Calls `wake` whenever it may be the turn of `held`, which has a place, until the returned function is called. A wake
-   * that is lost costs time only: who waits asks again now and then. Absent where {@link LockCapabilities.push} is false.
+   * that is lost costs time only: who waits asks again now and then, and is told then of a grant that it has. Absent where
+   * {@link LockCapabilities.push} is false.
    */
-  watch?(held: HeldLock, wake: () => void): () => void
+  watch?(held: HeldLock, wake: (granted?: PlaceGrant) => void): () => void
   /** Creates what the backend needs, such as tables. Absent where it needs nothing. */
   migrate?(): Promise<readonly string[]>
   /** Frees what the backend itself opened. What is held lapses by itself. */

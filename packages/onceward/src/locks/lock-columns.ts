@@ -46,6 +46,8 @@ interface State {
   readonly queue?: readonly (Omit<Place, 'permits'> & { readonly permits: number | null })[]
   readonly mark?: Mark
   readonly forced?: readonly ForcedRelease[]
+  /** Of the one who holds alone, by the token: a later one may have been granted without a look at this. */
+  readonly grown?: { readonly token: string; readonly round: number }
 }
 
 /** Writes a record. */
@@ -61,6 +63,7 @@ export function toLockColumns(record: LockRecord): LockColumns {
       : {}),
     ...(mark ? { mark } : {}),
     ...(forced.length > 0 ? { forced } : {}),
+    ...(alone?.round === undefined ? {} : { grown: { token: alone.token, round: alone.round } }),
   }
   return {
     token: alone?.token ?? null,
@@ -82,7 +85,7 @@ export function toLockColumns(record: LockRecord): LockColumns {
  */
 export function fromLockColumns(row: LockColumns, where: string): LockRecord {
   const { token, fence, fences, until, owner, meta } = row
-  const { shared = [], queue = [], mark, forced = [] } = stateOf(row.state, where)
+  const { shared = [], queue = [], mark, forced = [], grown } = stateOf(row.state, where)
   const alone: Holder | undefined =
     token === null
       ? undefined
@@ -94,6 +97,7 @@ export function fromLockColumns(row: LockColumns, where: string): LockRecord {
           until,
           owner: owner ?? '',
           ...(meta === null ? {} : { meta }),
+          ...(grown?.token === token ? { round: grown.round } : {}),
         }
   return {
     fence,

@@ -23,6 +23,8 @@ export interface Holder {
   readonly until: number
   readonly owner: string
   readonly meta?: string
+  /** Of a grant that a place has become: the {@link PlaceGrant.round} by which its holder knows that. */
+  readonly round?: number
 }
 
 /** Who waits for it. */
@@ -32,6 +34,14 @@ export interface Place {
   readonly permits: number
   /** When the place is given up unless it is renewed, in ms on the backend's clock. */
   readonly until: number
+  /** What the grant is to be that the place may become. Absent: its turn is only told of. */
+  readonly offer?: Offer
+}
+
+/** What a place offers to become. */
+export interface Offer extends Pick<Holder, 'fences' | 'owner' | 'meta'> {
+  readonly round: number
+  readonly ttlMs: number
 }
 
 /** What a holder has left for the next one. */

@@ -1,6 +1,6 @@
 import type { ExtendRequest } from './lock-backend.ts'
 import type { LockRecord } from './lock-record.ts'
-import { extend, type Step } from './lock-transitions.ts'
+import { extend, type Step, type Turn } from './lock-transitions.ts'
 
 /** One step to decide on the lock of a key, by a backend that runs the rules under a lock of its own. */
 export interface LockStep<Reply = unknown> {
@@ -13,8 +13,8 @@ export interface LockStep<Reply = unknown> {
 export interface DecidedSteps {
   /** In the order of the steps. */
   readonly replies: readonly unknown[]
-  /** The tokens whose turn it may be now. */
-  readonly wake: readonly string[]
+  /** Who is to be told. */
+  readonly wake: readonly Turn[]
 }
 
 /** The step that moves the end of one grant. */

@@ -5,19 +5,23 @@ import type {
   ForceRequest,
   HeldLock,
   LockView,
+  PlaceGrant,
   ReleaseReply,
   Transferred,
 } from './lock-backend.ts'
 import { EMPTY, FORCED_KEPT_MS, type Holder, type LockRecord, MAX_FORCED, type Place } from './lock-record.ts'
 
-/**
- * What one step makes of a record. `record` is absent where nothing is to be written. `wake` names the tokens whose turn it
- * may be now.
- */
+/** One who is to be told: whose turn it may be, or whose place has become the grant. */
+export interface Turn {
+  readonly token: string
+  readonly granted?: PlaceGrant
+}
+
+/** What one step makes of a record. `record` is absent where nothing is to be written. `wake` is who is to be told. */
 export interface Step<Reply> {
   readonly reply: Reply
   readonly record?: LockRecord
-  readonly wake: readonly string[]
+  readonly wake: readonly Turn[]
 }
 
 /*
@@ -32,7 +36,7 @@ export function acquire(
   now: number,
 ): Step<AcquireReply> {
   const record = pruned(found ?? EMPTY, now)
-  const { token, mode, permits, ttlMs, owner, meta, placeMs, overtake = false, fences = 1 } = request
+  const { token, mode, permits, ttlMs, owner, meta, placeMs, overtake = false, fences = 1, round } = request
   const held = record.holders.find((holder) => holder.token === token)
   if (held) {
     const holders = replaced(record.holders, { ...held, until: now + ttlMs })
@@ -41,7 +45,7 @@ export function acquire(
   const at = record.queue.findIndex((place) => place.token === token)
   const ahead = overtake ? [] : at < 0 ? record.queue : record.queue.slice(0, at)
   if (ahead.length === 0 && fits(record.holders, { mode, permits })) {
-    const fence = Math.max(record.fence + 1, fenceAt(now))
+    const fence = nextFence(record, now)
     const holder: Holder = {
       token,
       mode,
@@ -63,7 +67,9 @@ export function acquire(
   const retryAfterMs = Math.max(1, Math.min(...inTheWay.map(({ until }) => until)) - now)
   const reply: AcquireReply = { granted: false, retryAfterMs }
   if (placeMs === undefined) return { reply, wake: [] }
-  const place: Place = { token, mode, permits, until: now + placeMs }
+  const offers = round !== undefined && mode === 'exclusive'
+  const offer = { round: round ?? 0, ttlMs, fences, owner, ...(meta === undefined ? {} : { meta }) }
+  const place: Place = { token, mode, permits, until: now + placeMs, ...(offers ? { offer } : {}) }
   const queue = at < 0 ? [...record.queue, place] : replaced(record.queue, place)
   return { reply, record: { ...record, queue }, wake: [] }
 }
@@ -92,12 +98,12 @@ export function release(
   const released = record.holders.some((holder) => holder.token === held.token)
   const left = without(record, (token) => token === held.token)
   if (!next) {
-    const changed = released || left.queue.length < record.queue.length
-    return { reply: { released }, wake: turnOf(left), ...(changed ? { record: left } : {}) }
+    const { record: after, wake } = passed(left, now)
+    const changed = released || left.queue.length < record.queue.length || after !== left
+    return { reply: { released }, wake, ...(changed ? { record: after } : {}) }
   }
   const asked = acquire(left, next, now)
-  const after = asked.record ?? left
-  return { reply: { released, next: asked.reply }, record: after, wake: turnOf(after) }
+  return { reply: { released, next: asked.reply }, ...passed(asked.record ?? left, now) }
 }
 
 /** Gives a grant to another token. Asked again, it answers the same. */
@@ -138,8 +144,7 @@ export function forceRelease(
   if (losers.length === 0) return { reply: 0, wake: [] }
   const left = without(record, (token) => losers.some((loser) => loser.token === token))
   const forced = [...record.forced, ...losers.map(({ fence }) => ({ at: now, by, reason, fence }))]
-  const after = { ...left, forced: forced.slice(-MAX_FORCED) }
-  return { reply: losers.length, record: after, wake: turnOf(after) }
+  return { reply: losers.length, ...passed({ ...left, forced: forced.slice(-MAX_FORCED) }, now) }
 }
 
 /** Keeps a mark, if the token holds the lock. */
@@ -174,9 +179,14 @@ export function view(key: string, found: LockRecord, now: number): LockView {
   }
 }
 
-/** The tokens whose turn it may be at this moment: what a backend looks for that is not told of every change. */
-export function turns(found: LockRecord, now: number): readonly string[] {
-  return turnOf(pruned(found, now))
+/** Who is to be told at this moment: what a backend looks for that is not told of every change. */
+export function turns(found: LockRecord, now: number): readonly Turn[] {
+  const record = pruned(found, now)
+  const { mark: left, holders } = record
+  const grown = holders.flatMap(({ token, round, fence }) =>
+    round === undefined ? [] : [{ token, granted: placeGrant(round, fence, left) }],
+  )
+  return [...grown, ...turnOf(record)]
 }
 
 /** Whether nothing is lost when the record is forgotten: new fences are greater by the clock alone. */
@@ -184,6 +194,10 @@ export function isIdle(record: LockRecord, now: number): boolean {
   const { fence, holders, queue, forced, mark: left } = pruned(record, now)
   if (fence >= fenceAt(now)) return false
   return holders.length === 0 && queue.length === 0 && forced.length === 0 && !left
+}
+
+function nextFence({ fence }: LockRecord, now: number): number {
+  return Math.max(fence + 1, fenceAt(now))
 }
 
 /** The least fence of a grant at this time: in µs, so that it is greater than any that nobody remembers. */
@@ -219,8 +233,33 @@ export function isMeant({ fence, fences }: Pick<Holder, 'fence' | 'fences'>, ifF
 }
 
 /** The first one who waits, when it would be granted now. A grant wakes the next one, so readers follow each other. */
-function turnOf({ holders, queue: [first] }: LockRecord): readonly string[] {
-  return first && fits(holders, first) ? [first.token] : []
+function turnOf({ holders, queue: [first] }: LockRecord): readonly Turn[] {
+  return first && fits(holders, first) ? [{ token: first.token }] : []
+}
+
+/**
+ * Makes the grant of the place whose turn it is, where that offers it, and tells its owner. It ends no later than the place:
+ * who died does not keep others waiting for longer.
+ */
+function passed(
+  record: LockRecord,
+  now: number,
+): { readonly record: LockRecord; readonly wake: readonly Turn[] } {
+  const [first, ...queue] = record.queue
+  if (!first?.offer || !fits(record.holders, first)) return { record, wake: turnOf(record) }
+  const { token, mode, offer } = first
+  const { ttlMs, ...terms } = offer
+  const until = Math.min(first.until, now + ttlMs)
+  const fence = nextFence(record, now)
+  const holders = [...record.holders, { token, mode, fence, until, ...terms }]
+  return {
+    record: { ...record, fence: fence + offer.fences - 1, holders, queue },
+    wake: [{ token, granted: placeGrant(offer.round, fence, record.mark) }],
+  }
+}
+
+function placeGrant(round: number, fence: number, left: LockRecord['mark']): PlaceGrant {
+  return { round, fence, ...(left ? { mark: left.text } : {}) }
 }
 
 function without(record: LockRecord, leaves: (token: string) => boolean): LockRecord {

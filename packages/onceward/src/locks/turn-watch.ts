@@ -1,4 +1,19 @@
 import type { Timers } from '../core/clock.ts'
+import type { PlaceGrant } from './lock-backend.ts'
+import type { Turn } from './lock-transitions.ts'
+
+/** One who is to be told, by a name: whose turn it may be, or whose place has become the grant. */
+export interface NamedTurn {
+  readonly name: string
+  readonly granted?: PlaceGrant
+}
+
+type Wake = (granted?: PlaceGrant) => void
+
+/** Turns whose names are the tokens. */
+export function named(turns: readonly Turn[]): readonly NamedTurn[] {
+  return turns.map(({ token, granted }) => ({ name: token, ...(granted ? { granted } : {}) }))
+}
 
 /** What looking for turns needs. */
 export interface TurnWatching {
@@ -6,8 +21,8 @@ export interface TurnWatching {
   isClosed(): boolean
   /** How long to wait before the next look, in ms, after so many since somebody came. */
   pauseMs(looks: number): number
-  /** The names of those whose turn it may be, of all who wait for these keys. */
-  turnsOf(keys: readonly string[]): readonly string[] | Promise<readonly string[]>
+  /** Who is to be told, of all who wait for these keys. */
+  turnsOf(keys: readonly string[]): readonly NamedTurn[] | Promise<readonly NamedTurn[]>
   /** Somebody waits now. */
   onNeeded?(): void
   /** Nobody waits any more. */
@@ -16,17 +31,17 @@ export interface TurnWatching {
 
 /** Those of this process who wait for their turn. */
 export interface TurnWatch {
-  /** Calls `wake` whenever it may be the turn of `name`, until the returned function is called. */
-  watch(waiter: { readonly key: string; readonly name: string }, wake: () => void): () => void
+  /** Calls `wake` whenever there is something to tell `name`, until the returned function is called. */
+  watch(waiter: { readonly key: string; readonly name: string }, wake: Wake): () => void
   /** Wakes these; answers those who do not wait here. */
-  wake(names: readonly string[]): readonly string[]
+  wake(turns: readonly NamedTurn[]): readonly NamedTurn[]
   close(): void
 }
 
 /** One who waits. */
 interface Waiter {
   readonly key: string
-  readonly wake: () => void
+  readonly wake: Wake
 }
 
 /**
@@ -42,10 +57,10 @@ export function turnWatch(watching: TurnWatching): TurnWatch {
   /** Whom the last look has woken. */
   let woken = ''
 
-  const wake = (names: readonly string[]) =>
-    names.filter((name) => {
+  const wake = (turns: readonly NamedTurn[]) =>
+    turns.filter(({ name, granted }) => {
       const found = waiters.get(name)
-      for (const waiter of found ?? []) waiter.wake()
+      for (const waiter of found ?? []) waiter.wake(granted)
       return found === undefined
     })
   const look = async () => {
@@ -55,7 +70,7 @@ export function turnWatch(watching: TurnWatching): TurnWatch {
       const keys = new Set([...waiters.values()].flatMap((some) => [...some].map(({ key }) => key)))
       const turns = await watching.turnsOf([...keys])
       const elsewhere = new Set(wake(turns))
-      const here = turns.filter((name) => !elsewhere.has(name)).join(' ')
+      const here = turns.flatMap((turn) => (elsewhere.has(turn) ? [] : [turn.name])).join(' ')
       // Where a lock changes hands it may soon do so again.
       if (here !== '' && here !== woken) looks = 0
       woken = here

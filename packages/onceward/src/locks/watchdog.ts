@@ -10,6 +10,12 @@ import type { LockEngine } from './lock-options.ts'
 /** Why a grant is lost that the backend does not extend. */
 const TAKEN = 'is not held any more: the backend has given it to another, or it has lapsed there'
 
+/** After how long a lease on a place that became the grant is extended, in ms: most work has ended before. */
+const FIRST_EXTENSION_MS = 25
+
+/** What tells how long a grant is counted on. */
+type EndTerms = Pick<GrantTerms, 'ttlMs' | 'sentAt' | 'doubtMs' | 'firstMs'>
+
 /** What a watchdog tells of. */
 export interface WatchdogEnds {
   /** The grant may be lost. It is told of once. */
@@ -27,6 +33,9 @@ export interface WatchdogEnds {
  *   ├──────────┼── ttlMs − drift ──▶ own deadline         │      the deadline counts from *before* the request was
  *   │          └─────────────── ttlMs ───────────────────▶│      sent, so it always comes first
  * ```
+ *
+ * A place that became the grant may end when the place would have: it counts from the request for the place, and is extended
+ * soon to the time that was asked for, whether or not its lease renews.
  *
  * An extension that answers moves the deadline to its own sending time. One that fails may have been carried out, or may yet
  * be: from then on the grant is trusted for no longer than that one asked for, and so it is while one is under way.
@@ -54,7 +63,7 @@ export class Watchdog {
   }
 
   /** Whether a grant that was asked for at `sentAt` may have lapsed before it was heard of. */
-  isSpent(terms: Pick<GrantTerms, 'ttlMs' | 'sentAt' | 'doubtMs'>): boolean {
+  isSpent(terms: EndTerms): boolean {
     return this.#beyond(terms) <= 0
   }
 
@@ -68,7 +77,9 @@ export class Watchdog {
   /** Plans the next extension of a grant, which has a new lease or a new end. */
   renew(grant: Grant): void {
     const ttlMs = trustedMs(grant)
-    grant.renewAt = together(grant.sentAt.monotonic + ttlMs / 3, ttlMs)
+    const due = together(grant.sentAt.monotonic + ttlMs / 3, ttlMs)
+    grant.renewAt =
+      grant.firstMs === undefined ? due : Math.min(due, this.#engine.clock.monotonic() + FIRST_EXTENSION_MS)
     this.#plan(grant)
   }
 
@@ -127,7 +138,7 @@ export class Watchdog {
     this.#over(grant)
   }
 
-  #beyond(terms: Pick<GrantTerms, 'ttlMs' | 'sentAt' | 'doubtMs'>): number {
+  #beyond(terms: EndTerms): number {
     return countOnMs(trustedMs(terms), this.#engine.backend.drift) - sinceMs(this.#engine, terms.sentAt)
   }
 
@@ -141,7 +152,7 @@ export class Watchdog {
   #plan(grant: Grant): void {
     const left = this.#left(grant)
     const now = this.#engine.clock.monotonic()
-    const renews = grant.lease?.renews === true && !grant.extension
+    const renews = isToRenew(grant)
     this.#alarms.set(grant.alarm, Math.min(now + left, renews ? Math.max(now, grant.renewAt) : Infinity))
   }
 
@@ -149,8 +160,8 @@ export class Watchdog {
     if (this.leftMs(grant) === 0) return
     const { lease, held, fence } = grant
     const now = this.#engine.clock.monotonic()
-    if (lease?.renews && !grant.extension && now >= grant.renewAt) {
-      if (lease.heldMs(now) < lease.maxHoldMs) {
+    if (lease && isToRenew(grant) && now >= grant.renewAt) {
+      if (grant.firstMs !== undefined || lease.heldMs(now) < lease.maxHoldMs) {
         this.#ask({ grant, ttlMs: grant.ttlMs, meta: undefined, after: undefined })
       } else {
         lease.renews = false
@@ -190,6 +201,7 @@ export class Watchdog {
     }
     grant.sentAt = sentAt
     grant.ttlMs = ttlMs
+    grant.firstMs = undefined
     if (meta !== undefined) grant.meta = meta
     extension.settle?.({ kept: true })
     this.#over(grant)
@@ -225,8 +237,13 @@ export class Watchdog {
 }
 
 /** How long a grant is trusted to hold after what was sent last: a request in doubt may yet set an end that is earlier. */
-function trustedMs({ ttlMs, doubtMs = Infinity }: Pick<GrantTerms, 'ttlMs' | 'doubtMs'>): number {
-  return Math.min(ttlMs, doubtMs)
+function trustedMs({ ttlMs, doubtMs = Infinity, firstMs = Infinity }: Omit<EndTerms, 'sentAt'>): number {
+  return Math.min(ttlMs, doubtMs, firstMs)
+}
+
+/** Whether the watchdog is to extend it at its time. */
+function isToRenew({ lease, extension, firstMs }: Grant): boolean {
+  return (lease?.renews === true || (lease !== undefined && firstMs !== undefined)) && !extension
 }
 
 /** A time at most a 32nd of `ttlMs` earlier: what is due at nearly the same time is extended in one call. */

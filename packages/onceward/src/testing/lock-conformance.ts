@@ -6,6 +6,7 @@ import { forcedCases } from './lock-cases/forced.ts'
 import { grantCases } from './lock-cases/grants.ts'
 import { markCases } from './lock-cases/marks.ts'
 import { lockModelCase } from './lock-cases/model-case.ts'
+import { placeGrantCases } from './lock-cases/place-grants.ts'
 import { placeCases } from './lock-cases/places.ts'
 import { releaseCases } from './lock-cases/releases.ts'
 import { sharedCases } from './lock-cases/shared.ts'
@@ -31,6 +32,7 @@ export function lockConformance(harness: LockHarness): readonly ConformanceCase[
     ...releaseCases,
     ...fenceCases,
     ...placeCases,
+    ...placeGrantCases,
     ...sharedCases,
     ...wakeCases,
     ...transferCases,

@@ -4,9 +4,10 @@ import { lockConformance, runCases } from '../../src/testing/index.ts'
 import { brokenHands } from './broken-hands.ts'
 import { brokenHolders } from './broken-holders.ts'
 import { brokenLines } from './broken-lines.ts'
+import { brokenPlaces } from './broken-places.ts'
 import { brokenLocks, type LockFlaw } from './broken-rig.ts'
 
-const FLAWS: readonly LockFlaw[] = [...brokenHolders, ...brokenLines, ...brokenHands]
+const FLAWS: readonly LockFlaw[] = [...brokenHolders, ...brokenLines, ...brokenPlaces, ...brokenHands]
 const MODEL = /agree with the rules/
 
 const casesOf = (flaw?: LockFlaw) => lockConformance(brokenLocks(flaw))

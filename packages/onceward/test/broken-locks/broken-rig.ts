@@ -1,6 +1,6 @@
 /** Locks in memory taken apart, so that a test can break one thing of them. */
 import { OncewardError } from '../../src/core/errors.ts'
-import type { HeldLock, LockBackend, LockCapabilities } from '../../src/locks/lock-backend.ts'
+import type { HeldLock, LockBackend, LockCapabilities, PlaceGrant } from '../../src/locks/lock-backend.ts'
 import { EMPTY, type LockRecord } from '../../src/locks/lock-record.ts'
 import * as transitions from '../../src/locks/lock-transitions.ts'
 import type { LockHarness } from '../../src/testing/index.ts'
@@ -15,7 +15,7 @@ export interface LockParts {
   readonly step: <Reply>(key: string, decide: Decide<Reply>) => Promise<Reply>
   /** The locks without the flaw, on the same records. */
   readonly sound: LockBackend
-  readonly wake: (token: string) => void
+  readonly wake: (token: string, granted?: PlaceGrant) => void
 }
 
 /** One deliberate defect. */
@@ -63,21 +63,22 @@ export function brokenLocks(flaw?: LockFlaw): LockHarness {
 
 function partsOf(now: () => number): LockParts {
   const records = new Map<string, LockRecord>()
-  const watchers = new Map<string, Set<() => void>>()
+  const watchers = new Map<string, Set<(granted?: PlaceGrant) => void>>()
   let closed = false
-  const wake = (token: string) => {
-    for (const call of watchers.get(token) ?? []) queueMicrotask(call)
+  const wake = (token: string, granted?: PlaceGrant) => {
+    for (const call of watchers.get(token) ?? []) queueMicrotask(() => call(granted))
   }
   const step = async <Reply>(key: string, decide: Decide<Reply>): Promise<Reply> => {
     if (closed) throw new OncewardError('CLOSED', 'these locks were closed')
     const { reply, record, wake: woken } = decide(records.get(key), now())
     if (record) records.set(key, record)
-    for (const token of woken) wake(token)
+    for (const { token, granted } of woken) wake(token, granted)
     return reply
   }
   const sound: LockBackend = {
     where: 'memory',
     capabilities: CAPABILITIES,
+    grantsPlaces: true,
     minTtlMs: 10,
     drift: 0,
     acquire: (request) => step(request.key, (found, at) => transitions.acquire(found, request, at)),

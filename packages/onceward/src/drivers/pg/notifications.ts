@@ -32,8 +32,8 @@ export interface Notifications {
   close(): Promise<void>
 }
 
-/** A name has about 43 characters; a payload may have 8,000 bytes. */
-const MAX_TOLD = 150
+/** A name has up to 85 characters; a payload may have 8,000 bytes. */
+const MAX_TOLD = 90
 
 /**
  * Listens on a connection of its own while somebody waits. NOTIFY takes a lock of the whole server at its commit, so it

@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts'
 import { OncewardError } from '../../core/errors.ts'
 import { systemClock } from '../../core/system.ts'
-import type { FencingBackend } from '../lock-backend.ts'
+import type { FencingBackend, PlaceGrant } from '../lock-backend.ts'
 import type { LockRecord } from '../lock-record.ts'
 import * as transitions from '../lock-transitions.ts'
 
@@ -20,7 +20,7 @@ export interface MemoryLocksOptions {
 export function memoryLocks(options: MemoryLocksOptions = {}): FencingBackend {
   const { clock = systemClock } = options
   const records = new Map<string, LockRecord>()
-  const waiting = new Map<string, Set<() => void>>()
+  const waiting = new Map<string, Set<(granted?: PlaceGrant) => void>>()
   let closed = false
 
   async function step<Reply>(
@@ -34,7 +34,8 @@ export function memoryLocks(options: MemoryLocksOptions = {}): FencingBackend {
       records.set(key, record)
       forgetIdle(now)
     }
-    for (const token of wake) for (const call of waiting.get(token) ?? []) queueMicrotask(call)
+    for (const { token, granted } of wake)
+      for (const call of waiting.get(token) ?? []) queueMicrotask(() => call(granted))
     return reply
   }
 
@@ -52,6 +53,7 @@ export function memoryLocks(options: MemoryLocksOptions = {}): FencingBackend {
   return {
     where: 'memory',
     capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: false },
+    grantsPlaces: true,
     minTtlMs: 10,
     drift: 0,
     acquire: (request) => step(request.key, (found, now) => transitions.acquire(found, request, now)),

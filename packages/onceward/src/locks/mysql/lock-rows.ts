@@ -2,6 +2,7 @@ import { asciiJson, type MysqlSession, READ_NOW, toAsciiJson } from '../../drive
 import { fromLockColumns, storedKey, toLockColumns } from '../lock-columns.ts'
 import type { LockRecord } from '../lock-record.ts'
 import type { DecidedSteps, LockStep } from '../lock-step.ts'
+import type { Turn } from '../lock-transitions.ts'
 import { CREATE, LOCK, OVERWRITE, READ } from './lock-statements.ts'
 
 /** A row as it was found. */
@@ -49,7 +50,7 @@ export async function decideLocked(
   const now = Number((await session.query(READ_NOW)).rows[0]?.['now'])
   const found = new Map(rows.map((row) => [String(row['k']), recordOf(row, where)]))
   const written = new Map<string, LockRecord>()
-  const woken = new Map<string, readonly string[]>()
+  const woken = new Map<string, readonly Turn[]>()
   const replies = steps.map(({ key, decide }) => {
     const at = keyHex(key)
     const { reply, record, wake } = decide(written.get(at) ?? found.get(at), now)

@@ -24,7 +24,7 @@ import { extensionStep, type LockStep } from '../lock-step.ts'
 import * as transitions from '../lock-transitions.ts'
 import { recentNames } from '../recent-names.ts'
 import { ruledCalls } from '../ruled-calls.ts'
-import { turnWatch } from '../turn-watch.ts'
+import { named, turnWatch } from '../turn-watch.ts'
 import { decideLocked, hex, keyHex, readLocks } from './lock-rows.ts'
 import { CREATE_TAKEN, DELETE, EXTEND, LOCK_IDLE, RELEASE, TAKE, WALK } from './lock-statements.ts'
 import { checkedOptions, type MysqlLocksOptions } from './mysql-locks-options.ts'
@@ -101,7 +101,7 @@ export function makeMysqlLocks(
   /** Decides under the locks of the rows, and wakes those of this process whose turn it is. */
   const decideAll = async (steps: readonly LockStep[]): Promise<readonly unknown[]> => {
     const { replies, wake } = await ownTransaction(parts, (session) => decideLocked(session, steps, where))
-    waiters.wake(wake)
+    waiters.wake(named(wake))
     return replies
   }
   const decide = async <Reply>(key: string, step: LockStep<Reply>['decide']): Promise<Reply> =>
@@ -114,7 +114,7 @@ export function makeMysqlLocks(
     pauseMs: (looks) => Math.min(MAX_PAUSE_MS, MIN_PAUSE_MS * 1.5 ** looks),
     async turnsOf(keys) {
       const found = await read(keys.map(keyHex))
-      return [...found.values()].flatMap(({ record, now }) => transitions.turns(record, now))
+      return [...found.values()].flatMap(({ record, now }) => named(transitions.turns(record, now)))
     },
   })
   const granted = idleRows({
@@ -213,6 +213,7 @@ export function makeMysqlLocks(
   return {
     where,
     capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: true },
+    grantsPlaces: true,
     minTtlMs: 100,
     drift: 0.001,
     acquire: (request) => call(() => acquire(inWholeMs(request))),

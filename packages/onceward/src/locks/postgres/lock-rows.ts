@@ -3,6 +3,7 @@ import { columnText } from '../../drivers/sql/index.ts'
 import { fromLockColumns, LOCK_COLUMNS, type LockColumns, storedKey, toLockColumns } from '../lock-columns.ts'
 import type { LockRecord } from '../lock-record.ts'
 import type { DecidedSteps, LockStep } from '../lock-step.ts'
+import type { Turn } from '../lock-transitions.ts'
 import type { LockStatements } from './lock-statements.ts'
 
 /** Where steps are decided: an open READ COMMITTED transaction. */
@@ -53,13 +54,13 @@ export function readLock(found: string, where: string): LockRecord {
 export async function decideLocked(place: DecisionPlace, steps: readonly LockStep[]): Promise<DecidedSteps> {
   const { run, statements, where, lockTimeoutMs } = place
   const replies: unknown[] = new Array(steps.length)
-  const wake: string[] = []
+  const wake: Turn[] = []
   let left = grouped(steps)
   for (let round = 0; left.size > 0; round++) {
     if (round >= MAX_ROUNDS) throw failure('STORE_UNAVAILABLE', `${where}: a lock kept changing; try again`)
     const updates = new Map<string, LockRecord>()
     const inserts = new Map<string, LockRecord>()
-    const decided = new Map<string, { replies: [number, unknown][]; wake: string[] }>()
+    const decided = new Map<string, { replies: [number, unknown][]; wake: readonly Turn[] }>()
     const { rows } = await run(statements.lock, [String(lockTimeoutMs), textArray([...left.keys()].sort())])
     for (const [key, now, found = null] of rows) {
       const some = left.get(key ?? '')
@@ -99,16 +100,16 @@ function decideOne(
   found: LockRecord | undefined,
   steps: readonly (readonly [number, LockStep])[],
   now: number,
-): { replies: [number, unknown][]; wake: string[]; record?: LockRecord } {
+): { replies: [number, unknown][]; wake: readonly Turn[]; record?: LockRecord } {
   let record: LockRecord | undefined
-  let wake: readonly string[] = []
+  let wake: readonly Turn[] = []
   const replies = steps.map(([index, { decide }]): [number, unknown] => {
     const step = decide(record ?? found, now)
     record = step.record ?? record
     wake = step.wake
     return [index, step.reply]
   })
-  return { replies, wake: [...wake], ...(record ? { record } : {}) }
+  return { replies, wake, ...(record ? { record } : {}) }
 }
 
 /** Creates rows; answers the keys that somebody else has created meanwhile. */

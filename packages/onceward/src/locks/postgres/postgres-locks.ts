@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { OncewardError } from '../../core/errors.ts'
 import {
   CommitFailed,
@@ -34,6 +33,7 @@ import { turnWatch } from '../turn-watch.ts'
 import { decideLocked, keyText, readLock } from './lock-rows.ts'
 import { lockStatements } from './lock-statements.ts'
 import { checkedOptions, type PostgresLocksOptions } from './postgres-locks-options.ts'
+import { nameOf, proven, readTurn, writeTurn } from './told-turns.ts'
 
 /** Locks in a PostgreSQL database. */
 export type PostgresLocks = FencingBackend & Required<Pick<FencingBackend, 'mark' | 'watch' | 'migrate'>>
@@ -98,7 +98,7 @@ export function makePostgresLocks(
 
   const push = notifications(
     { listener, channel: `onceward_locks_${schema}`, run: ready.run, settings },
-    (name) => waiters.wake([name]),
+    (word) => waiters.wake([readTurn(word)]),
   )
   const waiters = turnWatch({
     timers,
@@ -107,7 +107,7 @@ export function makePostgresLocks(
     async turnsOf(keys) {
       const { rows } = await ready.run(statements.read, [textArray(keys.map(keyText))])
       return rows.flatMap(([, now, found]) =>
-        transitions.turns(readLock(found ?? '', where), Number(now)).map(nameOf),
+        transitions.turns(readLock(found ?? '', where), Number(now)).map((turn) => readTurn(writeTurn(turn))),
       )
     },
     onNeeded: push.needed,
@@ -141,7 +141,7 @@ export function makePostgresLocks(
     const { replies, wake } = await ownTransaction({ driver, settings }, (tx) =>
       decideLocked({ run: tx.run, statements, lockTimeoutMs, where }, steps),
     )
-    push.tell(waiters.wake(wake.map(nameOf)))
+    push.tell(wake.map(writeTurn).filter((word) => waiters.wake([readTurn(word)]).length > 0))
     return replies
   }
   const decide = async <Reply>(key: string, step: LockStep<Reply>['decide']): Promise<Reply> =>
@@ -202,6 +202,7 @@ export function makePostgresLocks(
   return {
     where,
     capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: true },
+    grantsPlaces: true,
     minTtlMs: 100,
     drift: 0.001,
     acquire: (request) => call(() => acquire(inWholeMs(request))),
@@ -226,7 +227,8 @@ export function makePostgresLocks(
         const [row] = rows
         return row && transitions.view(key, readLock(row[2] ?? '', where), Number(row[1]))
       }),
-    watch: ({ key, token }, wake) => waiters.watch({ key, name: nameOf(token) }, wake),
+    watch: ({ key, token }, wake) =>
+      waiters.watch({ key, name: nameOf(token) }, (granted) => wake(proven(token, granted))),
     migrate: () => call(() => migrateSchema({ driver, settings }), { anySchema: true }),
     async close() {
       if (closed) return
@@ -235,11 +237,6 @@ export function makePostgresLocks(
       await push.close()
     },
   }
-}
-
-/** What a waiter is told by. Everybody in the database may listen, and a token is the right to release. */
-function nameOf(token: string): string {
-  return createHash('sha256').update(token).digest('base64url').slice(0, 24)
 }
 
 /** In this order all batches lock their rows. */

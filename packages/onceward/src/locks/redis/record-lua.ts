@@ -6,7 +6,8 @@
  * ```
  *  L1["<fence>", holders, queue, mark, forced]
  *  holder  ["<token>", "x" or "s", "<fence>", fences, until, "<owner>", "<meta>" or false]
- *  place   ["<token>", "x" or "s", permits or 0, until, "<channel>"]
+ *  place   ["<token>", "x" or "s", permits or 0, until, "<channel>", offer or false]
+ *  offer   [round, fences, "<owner>", "<meta>" or false, ttl]: what the grant is to be that the place may become
  *  mark    ["<text>", until] or false          forced  [at, "<by>", "<reason>", "<fence>"]
  * ```
  *
@@ -27,7 +28,7 @@ local MOST_TOLD = 4096
 
 local now, us, exact
 local fence, holders, queue, mark, forced
-local wakes, granted
+local wakes, granted, passed
 
 local function digits(number)
   return string.format('%.0f', number)
@@ -49,7 +50,7 @@ local function parse(raw)
 end
 
 local function load(raw)
-  fence, holders, queue, mark, forced, wakes, granted = 0, {}, {}, false, {}, false, false
+  fence, holders, queue, mark, forced, wakes, granted, passed = 0, {}, {}, false, {}, false, false, false
   if not raw then return true end
   return sub(raw, 1, 2) == 'L1' and pcall(parse, raw)
 end
@@ -101,13 +102,35 @@ local function refused(reply)
   return type(reply) == 'table' and reply.err
 end
 
--- Wakes the first one who waits if it would be granted now, and makes the reply.
+-- The first one who waits, if it would be granted now.
+local function turn()
+  local first = wakes and queue[1]
+  return first and fits(first[2], first[3]) and first
+end
+
+-- Makes the grant of the place whose turn it is, where that offers it. It ends no later than the place would have: who died
+-- does not keep others waiting for longer.
+local function pass()
+  if not turn() or not turn()[6] then return end
+  look()
+  prune()
+  local first = turn()
+  if not first or not first[6] then return end
+  local round, fences, owner, meta, ttl = unpack(first[6])
+  local from = max(fence + 1, us)
+  holders[#holders + 1] = {first[1], first[2], digits(from), fences, math.min(first[4], now + ttl), owner, meta}
+  fence = from + fences - 1
+  table.remove(queue, 1)
+  passed = {first[5], first[1] .. ' ' .. cjson.encode({round, digits(from), mark and mark[1]})}
+  return true
+end
+
+-- Tells the next one of the grant, or of the turn, and makes the reply.
 local function told(reply, text)
   local short = text and #text <= MOST_TOLD and text
-  local first = wakes and queue[1]
-  if first and fits(first[2], first[3]) then
-    call('PUBLISH', prefix .. first[5], short and first[1] .. ' ' .. short or first[1])
-  end
+  local first = turn()
+  local wake = passed or first and {first[5], first[1]}
+  if wake then call('PUBLISH', prefix .. wake[1], short and wake[2] .. '\\n' .. short or wake[2]) end
   return {now, granted and short, unpack(reply)}
 end
 
@@ -116,6 +139,7 @@ local function step(rule, expected)
   local raw, swapped
   if expected ~= '' and load(expected) then
     local reply, changes = rule(true)
+    changes = pass() or changes
     if changes then
       local text, life = packed()
       raw = try('SET', key, text, 'PX', life, 'GET')
@@ -132,6 +156,7 @@ local function step(rule, expected)
     return 'FOREIGN'
   end
   local reply, changes = rule(false)
+  changes = pass() or changes
   if changes then
     local text, life = packed()
     local written = try('SET', key, text, 'PX', life)
@@ -156,7 +181,8 @@ export const ASK_LUA = /* lua */ `
 local function ask(i)
   local token, mode, owner, meta, channel = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
   local permits, ttl, place = tonumber(ARGV[i + 5]), tonumber(ARGV[i + 6]), tonumber(ARGV[i + 7])
-  local overtake, fences = ARGV[i + 8] == '1', tonumber(ARGV[i + 9])
+  local overtake, fences, round = ARGV[i + 8] == '1', tonumber(ARGV[i + 9]), tonumber(ARGV[i + 10])
+  local about = meta ~= '' and sub(meta, 2)
   local held = indexOf(holders, token)
   if held then
     look()
@@ -171,7 +197,7 @@ local function ask(i)
     look()
     granted, wakes = true, true
     local first = max(fence + 1, us)
-    holders[#holders + 1] = {token, mode, digits(first), fences, now + ttl, owner, meta ~= '' and sub(meta, 2)}
+    holders[#holders + 1] = {token, mode, digits(first), fences, now + ttl, owner, about}
     fence = first + fences - 1
     if at then table.remove(queue, at) end
     return {1, first, mark and mark[1]}, true
@@ -182,7 +208,12 @@ local function ask(i)
   else
     for j = 1, #holders do soonest = math.min(soonest, holders[j][5]) end
   end
-  if place >= 0 then queue[at or #queue + 1] = {token, mode, permits, now + place, channel} end
+  if place >= 0 then
+    local offer = round and mode == 'x' and {round, fences, owner, about, ttl}
+    -- Whoever has it counts on it from the sending of the request on.
+    if offer then look() end
+    queue[at or #queue + 1] = {token, mode, permits, now + place, channel, offer or false}
+  end
   return {0, max(1, math.ceil(soonest - now))}, place >= 0
 end
 `

@@ -13,7 +13,7 @@ type HolderList = readonly [
   owner: string,
   meta: string | false,
 ]
-type PlaceList = readonly [token: string, mode: string, permits: number, until: number, channel: string]
+type PlaceList = readonly [token: string, mode: string, permits: number, until: number, ...unknown[]]
 type ForcedList = readonly [at: number, by: string, reason: string, fence: string]
 type RecordList = readonly [
   fence: string,

@@ -105,6 +105,7 @@ export function redisLocks(client: RedisClient, options: RedisLocksOptions = {})
     request.placeMs === undefined ? '-1' : whole(request.placeMs),
     request.overtake === true ? '1' : '0',
     String(request.fences ?? 1),
+    request.round === undefined ? '' : String(request.round),
   ]
   const answered = (
     { token, ttlMs }: AcquireRequest,
@@ -131,6 +132,7 @@ export function redisLocks(client: RedisClient, options: RedisLocksOptions = {})
   return {
     where: connection.where,
     capabilities: CAPABILITIES,
+    grantsPlaces: true,
     minTtlMs: 50,
     drift: 0.01,
     connection,

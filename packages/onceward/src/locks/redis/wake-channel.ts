@@ -1,10 +1,13 @@
 import type { Timers } from '../../core/clock.ts'
 import type { RedisConnection } from '../../drivers/redis/index.ts'
+import type { PlaceGrant } from '../lock-backend.ts'
+
+type Wake = (granted?: PlaceGrant) => void
 
 /** The wakes of those who wait in this process, over one channel. */
 export interface WakeChannel {
-  /** Calls `wake` when it may be the token's turn, until the returned function is called. */
-  watch(token: string, wake: () => void): () => void
+  /** Calls `wake` when it may be the token's turn, or has become its grant, until the returned function is called. */
+  watch(token: string, wake: Wake): () => void
   close(): void
 }
 
@@ -14,7 +17,8 @@ const LINGER_MS = 5000
 /**
  * Listens to one channel of this process from the first waiter on.
  *
- * - Whoever publishes names the token that is woken, and with it, mostly, the record: `told` gets that.
+ * - Whoever publishes names the token that is woken; behind a space the grant that its place has become; and in a second line,
+ *   mostly, the record: `told` gets that.
  * - While the subscription is not confirmed wakes may be missed. As soon as it is, and again after each loss of the
  *   connection, all who wait are woken, and ask.
  */
@@ -24,22 +28,24 @@ export function wakeChannel(
   timers: Timers,
   told: (token: string, record: string) => void,
 ): WakeChannel {
-  const waiting = new Map<string, Set<() => void>>()
+  const waiting = new Map<string, Set<Wake>>()
   let leave: (() => void) | undefined
   let cancel = () => {}
   let closed = false
 
-  const wake = (token: string) => {
-    for (const call of [...(waiting.get(token) ?? [])]) call()
+  const wake = (token: string, granted?: PlaceGrant) => {
+    for (const call of [...(waiting.get(token) ?? [])]) call(granted)
   }
   const listen = () =>
     connection.subscribe(channel, {
       message(payload) {
-        const space = payload.indexOf(' ')
-        const token = space < 0 ? payload : payload.slice(0, space)
+        const end = payload.indexOf('\n')
+        const line = end < 0 ? payload : payload.slice(0, end)
+        const space = line.indexOf(' ')
+        const token = space < 0 ? line : line.slice(0, space)
         if (!waiting.has(token)) return
-        if (space >= 0) told(token, payload.slice(space + 1))
-        wake(token)
+        if (end >= 0) told(token, payload.slice(end + 1))
+        wake(token, space < 0 ? undefined : readGrant(line.slice(space + 1)))
       },
       up() {
         for (const token of [...waiting.keys()]) wake(token)
@@ -57,7 +63,7 @@ export function wakeChannel(
       cancel()
       const calls = waiting.get(token) ?? new Set()
       // Each watch has a function of its own, so that two with the same one end by themselves.
-      const own = () => call()
+      const own: Wake = (granted) => call(granted)
       waiting.set(token, calls.add(own))
       leave ??= listen()
       return () => {
@@ -74,4 +80,10 @@ export function wakeChannel(
       end()
     },
   }
+}
+
+/** A grant as `record-lua.ts` writes it. */
+function readGrant(text: string): PlaceGrant {
+  const [round, fence, mark] = JSON.parse(text) as readonly [number, string, string | false]
+  return { round, fence: Number(fence), ...(mark === false ? {} : { mark }) }
 }

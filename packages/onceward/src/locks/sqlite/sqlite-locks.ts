@@ -19,7 +19,7 @@ import type { LockRecord } from '../lock-record.ts'
 import { extensionStep, type LockStep } from '../lock-step.ts'
 import * as transitions from '../lock-transitions.ts'
 import { ruledCalls } from '../ruled-calls.ts'
-import { turnWatch } from '../turn-watch.ts'
+import { type NamedTurn, named, turnWatch } from '../turn-watch.ts'
 import { groupedSteps } from './grouped-steps.ts'
 import { lockTable } from './lock-table.ts'
 import { checkedOptions, type SqliteLocksOptions } from './sqlite-locks-options.ts'
@@ -113,7 +113,7 @@ export function sqliteLocks(
         return step
       }),
     )
-    for (const { wake } of decided) waiters.wake(wake)
+    for (const { wake } of decided) waiters.wake(named(wake))
     return decided.map(({ reply }) => reply)
   }
   const decide = <Reply>(key: string, step: LockStep<Reply>['decide']): Promise<Reply> =>
@@ -122,6 +122,7 @@ export function sqliteLocks(
   return {
     where,
     capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: true },
+    grantsPlaces: true,
     minTtlMs: 50,
     drift: 0,
     async acquire(given) {
@@ -161,8 +162,8 @@ export function sqliteLocks(
   }
 }
 
-function turnsIn(record: LockRecord | undefined, now: number): readonly string[] {
-  return record ? transitions.turns(record, now) : []
+function turnsIn(record: LockRecord | undefined, now: number): readonly NamedTurn[] {
+  return record ? named(transitions.turns(record, now)) : []
 }
 
 function checkedPath(pathOrHandle: unknown): string | undefined {

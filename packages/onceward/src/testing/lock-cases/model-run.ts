@@ -30,6 +30,7 @@ export class LockModelRun {
   readonly #requests: AcquireRequest[] = []
   readonly #briefMs: number
   #now = START_MS
+  #round = 0
 
   constructor(rig: LockRig) {
     this.#rig = rig
@@ -133,17 +134,21 @@ export class LockModelRun {
       readonly fences?: number
     },
   ): AcquireRequest {
-    const { placeMs: _, ...rest } =
-      (command.again === undefined
-        ? undefined
-        : this.#requests.filter(({ key }) => key === of.key).at(-1 - command.again)) ??
-      this.#fresh(of, command)
+    const {
+      placeMs: _,
+      round: __,
+      ...rest
+    } = (command.again === undefined
+      ? undefined
+      : this.#requests.filter(({ key }) => key === of.key).at(-1 - command.again)) ?? this.#fresh(of, command)
     const placeMs = { none: undefined, brief: this.#briefMs, long: FOREVER_MS }[command.place]
+    const offers = this.#rig.a.grantsPlaces === true && placeMs !== undefined
     return {
       ...rest,
       ttlMs: command.brief ? this.#briefMs : FOREVER_MS,
       overtake: command.overtake ?? false,
       ...(placeMs === undefined ? {} : { placeMs }),
+      ...(offers ? { round: ++this.#round } : {}),
     }
   }
 
@@ -171,16 +176,30 @@ export class LockModelRun {
     }
     assert.equal(told.mark, expected.mark, 'a grant tells the mark')
     assert.ok(told.fence !== undefined && expected.fence !== undefined)
-    const known = of.fences.get(expected.fence)
+    this.#learns(of, expected.fence, told.fence, request.fences ?? 1)
+  }
+
+  /** What the backend has in place of a fence of the model. */
+  #learns(of: Line, expected: number, told: number, count: number): void {
+    const known = of.fences.get(expected)
     if (known !== undefined) {
-      assert.equal(told.fence, known.real, 'the same grant has the same fence')
+      assert.equal(told, known.real, 'the same grant has the same fence')
       return
     }
     const least = of.last?.reserved ?? 0
-    assert.ok(told.fence > least, `a new grant’s fence is beyond ${least}, not ${told.fence}`)
-    const count = request.fences ?? 1
-    of.fences.set(expected.fence, { real: told.fence, count })
-    of.last = { first: told.fence, reserved: told.fence + count - 1 }
+    assert.ok(told > least, `a new grant’s fence is beyond ${least}, not ${told}`)
+    of.fences.set(expected, { real: told, count })
+    of.last = { first: told, reserved: told + count - 1 }
+  }
+
+  /** A place that has become the grant: nobody has been answered yet. */
+  #learnsOfPlaces(of: Line, seen: LockView | undefined): void {
+    for (const { fence, fences, mode, round, until } of of.record?.holders ?? []) {
+      const told = seen?.holders.find((holder) => holder.mode === mode)?.fence
+      if (round !== undefined && until > this.#now && !of.fences.has(fence) && told !== undefined) {
+        this.#learns(of, fence, told, fences)
+      }
+    }
   }
 
   #decide<Reply>(
@@ -206,6 +225,7 @@ export class LockModelRun {
       (view?.holders ?? [])
         .map(({ owner, mode, fence, meta }) => ({ owner, mode, fence: fenceOf(fence), meta }))
         .sort((left, right) => (left.fence ?? 0) - (right.fence ?? 0))
+    this.#learnsOfPlaces(of, seen)
     assert.deepEqual(
       holders(seen, (fence) => fence),
       holders(expected, (fence) => of.fences.get(fence ?? 0)?.real),
