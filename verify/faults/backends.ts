@@ -1,4 +1,5 @@
 import type { Backend } from './backend.ts'
+import { type Started, startedStage } from './harness/servers.ts'
 import { type Library, loadLibrary } from './library.ts'
 import { postgresAsyncBackend } from './lossy-postgres-backend.ts'
 import { redisEverysecBackend, redisFailoverBackend } from './lossy-redis-backends.ts'
@@ -30,16 +31,9 @@ export const LOSSY_BACKENDS: Readonly<Record<string, (library: Library) => Promi
 }
 
 /** Starts the servers of a store, or tells why it cannot be had here. */
-export async function startBackend(
-  name: string,
-  library: string,
-): Promise<{ readonly backend: Backend } | { readonly missing: string }> {
+export async function startBackend(name: string, library: string): Promise<Started<Backend>> {
   const start = BACKENDS[name] ?? LOSSY_BACKENDS[name]
   if (start === undefined) return { missing: `there is no store ${name}` }
-  try {
-    return { backend: await start(await loadLibrary(library)) }
-  } catch (error) {
-    if (!(error instanceof Error) || error.name !== 'ServerMissing') throw error
-    return { missing: error.message }
-  }
+  const loaded = await loadLibrary(library)
+  return startedStage(() => start(loaded))
 }

@@ -31,7 +31,6 @@ export function checkSettling(evidence: Evidence): Settling {
     report('trial: it was healed', 'the history has no heal')
     return { slowestLeases: 0, tooBusy: false }
   }
-  for (const { message } of of('start-failed')) report('trial: every worker takes part', message)
   const slackMs = slackOf(evidence, healed)
   if (slackMs > PATIENCE_MS) return { slowestLeases: 0, tooBusy: true }
   for (const { worker, calls: open } of of('unsettled')) {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { which } from '../../test-servers/index.mjs'
 import { compileTrials, runBuilt } from './harness/run-built.ts'
-import { belowFloors, LEAST_TRIALS, noStatistics } from './statistics.ts'
+import { belowFloors, LEAST_TRIALS, noStatistics } from './store-statistics.ts'
 
 /** The stores of the lane, and the servers that each needs. */
 const STORES = [

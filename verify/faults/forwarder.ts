@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import type { Target } from './backend.ts'
+import type { Target } from './harness/trial-kind.ts'
 
 /** An address that stays while the server behind it changes: what a failover moves. */
 export interface Forwarder extends Target {

@@ -1,18 +1,13 @@
-import type { FaultKind } from './fault-kinds.ts'
-import type { Noted as NotedEvent } from './harness/event-log.ts'
+import type { DriverEvent, Noted as NotedEvent, Timed } from './harness/event-log.ts'
 
 /**
  * One line of a history. `t` is ms on the machine's monotonic clock, which all processes share; a process writes a line
  * when it knows of it, so between two processes only intervals can be compared, never single lines.
  */
-export type HistoryEvent = {
-  readonly t: number
-  /** Who wrote it: the driver, the sink, or a worker in one of its lives (`1.0`). */
-  readonly w?: string
-} & (
+export type HistoryEvent = DriverEvent | (Timed & Own)
+
+type Own =
   | { readonly k: 'start'; readonly worker: number; readonly life: number; readonly pid: number }
-  /** A worker could not begin, or did not do what it was told. */
-  | { readonly k: 'start-failed'; readonly message: string }
   /** A caller asks. */
   | {
       readonly k: 'invoke'
@@ -73,10 +68,6 @@ export type HistoryEvent = {
     }
   /** Somebody was asked about a held operation. */
   | { readonly k: 'told'; readonly op: string; readonly fence: number; readonly answer: string }
-  /** A fault happened; `worker` where it befell one. */
-  | { readonly k: 'fault'; readonly kind: FaultKind; readonly worker?: number; readonly detail?: string }
-  /** All faults have ended; from now on everything has to settle. */
-  | { readonly k: 'heal' }
   /** The longest time this process did not get to run, in its whole life and since the heal, in ms. */
   | { readonly k: 'lag'; readonly ms: number; readonly lifeMs: number }
   /** A process did not end its calls in time. */
@@ -125,7 +116,6 @@ export type HistoryEvent = {
     }
   /** The sum over the accounts of a trial, of which each business row moves two by one. */
   | { readonly k: 'sum'; readonly sum: number }
-)
 
 /** One kind of event. */
 export type EventOf<K extends HistoryEvent['k']> = Extract<HistoryEvent, { readonly k: K }>

@@ -1,12 +1,12 @@
 import { type OperationRecord, operationId } from 'onceward'
 import type { Backend } from './backend.ts'
-import type { TrialPlan } from './plan.ts'
+import type { StorePlan } from './plan.ts'
 import type { Note } from './tap.ts'
 
 /** Writes down what a store holds of a trial when everything is over: records, decisions, rows, sums. */
 export async function lookAtStore(
   backend: Backend,
-  plan: TrialPlan,
+  plan: StorePlan,
   accounts: readonly string[],
   note: Note,
 ): Promise<void> {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { check } from './checker.ts'
 import type { HistoryEvent } from './history.ts'
+import { paceOf } from './pace.ts'
 import { canaryOf, type Mode } from './plan.ts'
-import { paceOf } from './round.ts'
 
 const OP = 'run.1.a/k0'
 

@@ -1,8 +1,7 @@
-import type { FaultKind } from './fault-kinds.ts'
 import type { Mutant } from './harness/mutants.ts'
 
 /** Faults that the trials must notice. Each is one that somebody could make. */
-export const MUTANTS: readonly Mutant<FaultKind>[] = [
+export const MUTANTS: readonly Mutant[] = [
   // The life of a record.
   {
     name: 'a claim is taken over, or held, one lease early',

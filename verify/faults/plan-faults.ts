@@ -1,6 +1,7 @@
 import type { FaultPoint } from 'onceward/testing'
 import type { Prng } from '../simulation/prng.ts'
-import type { FaultKind } from './fault-kinds.ts'
+import { type FaultKind, LOSSES } from './harness/fault-kinds.ts'
+import type { TrialFault } from './harness/trial-faults.ts'
 
 /** A point at which a worker kills itself: of the store port, or of the work. */
 export type CrashPoint =
@@ -31,22 +32,11 @@ export interface PlannedCallFault {
   readonly ms: number
 }
 
-/** Something that is done to a worker, a connection or the store, from outside and at a time. */
-export interface PlannedFault {
-  readonly kind: FaultKind
-  readonly at: number
-  /** How long it lasts; a killed worker is replaced after it. */
-  readonly forMs: number
-  readonly worker: number
-  /** How many replies, how many bytes, how many ms of delay. */
-  readonly amount: number
-}
-
 /** All that goes wrong in one trial. */
 export interface Disturbances {
   readonly crashes: readonly PlannedCrash[]
   readonly callFaults: readonly PlannedCallFault[]
-  readonly faults: readonly PlannedFault[]
+  readonly faults: readonly TrialFault[]
 }
 
 const STORE_POINTS = [
@@ -84,23 +74,6 @@ const PAUSE_POINTS = [
 /** Points that are reached rarely: the first time is taken. */
 const RARE = /^(?:renew|checkpoint|release|hold|takeTurn|resolve|step|transaction)/
 
-/** Faults of the whole store, which all trials of a round share. */
-export const SHARED_FAULTS: readonly FaultKind[] = [
-  'store-kill',
-  'store-stop',
-  'store-busy',
-  'script-flush',
-  'sessions-ended',
-  'cache-flush',
-  'cache-kill',
-  'cache-stop',
-  'failover',
-  'power-cut',
-]
-
-/** Faults that lose acknowledged writes: they happen in every round of a store that is tried for them. */
-export const LOSSES: readonly FaultKind[] = ['failover', 'power-cut']
-
 const CALL_FAULTS = ['call-dropped', 'reply-lost', 'call-delayed', 'call-hangs'] as const
 
 /** Draws what goes wrong: always one or two things that end or stop a process, and some between it and the store. */
@@ -114,7 +87,7 @@ export function disturb(
   const at = (until = 0.9) => Math.round(prng.between(0.05, until) * activeMs)
   const crashes: PlannedCrash[] = []
   const callFaults: PlannedCallFault[] = []
-  const faults: PlannedFault[] = []
+  const faults: TrialFault[] = []
 
   if (has('crash-point') && prng.chance(0.85)) {
     const count = 1 + prng.int(3)
@@ -159,13 +132,12 @@ export function disturb(
   return { crashes, callFaults, faults: faults.sort((a, b) => a.at - b.at) }
 }
 
-/** Draws what befalls the store that a round of trials shares. */
+/** Draws what befalls the store that a round of trials shares; what loses acknowledged writes happens in every round. */
 export function disturbStore(
   prng: Prng,
+  shared: readonly FaultKind[],
   shape: { readonly activeMs: number; readonly leaseMs: number },
-  allowed: readonly FaultKind[],
-): readonly PlannedFault[] {
-  const shared = allowed.filter((kind) => SHARED_FAULTS.includes(kind))
+): readonly TrialFault[] {
   const [loss] = shared.filter((kind) => LOSSES.includes(kind))
   if (loss !== undefined) {
     const at = Math.round(prng.between(0.3, 0.6) * shape.activeMs)

@@ -1,5 +1,5 @@
 import { createPrng, type Prng } from '../simulation/prng.ts'
-import type { FaultKind } from './fault-kinds.ts'
+import type { PlanSetting, TrialPlan } from './harness/trial-kind.ts'
 import { type Disturbances, disturb } from './plan-faults.ts'
 
 /** How an operation is made safe, which decides what may be asked of it afterwards. */
@@ -50,27 +50,17 @@ export interface PlannedCall {
 }
 
 /** Everything that a seed decides about one trial. What the processes make of it, no seed decides. */
-export interface TrialPlan extends Disturbances {
-  readonly seed: number
-  readonly leaseMs: number
-  /** How long a driver may take to notice that its connection is dead, in ms: the time limit of a call. */
-  readonly timeoutMs: number
-  readonly workers: number
-  /** How long faults may begin, in ms. */
-  readonly activeMs: number
+export interface StorePlan extends TrialPlan, Disturbances {
+  /** The run that it belongs to. */
+  readonly run: string
   readonly cache: boolean
   readonly keys: readonly PlannedKey[]
   readonly calls: readonly PlannedCall[]
 }
 
 /** What a plan may use. */
-export interface PlanRoom {
+export interface PlanRoom extends PlanSetting {
   readonly modes: readonly Mode[]
-  readonly faults: readonly FaultKind[]
-  /** Keeps the scopes of this run apart from those of others on the same store. */
-  readonly run: string
-  /** How much slower than a quiet machine this one is: all times are longer by it. */
-  readonly pace: number
 }
 
 /** How long a service with leases of 300 to 500 ms lets a call of its store take, in ms. */
@@ -81,7 +71,7 @@ const KEYS = 8
 const CALLS = 34
 
 /** Makes the plan of one seed. */
-export function makePlan(seed: number, room: PlanRoom): TrialPlan {
+export function makePlan(seed: number, room: PlanRoom): StorePlan {
   const prng = createPrng(seed)
   const leaseMs = Math.round(prng.between(300, 500) * room.pace)
   const activeMs = Math.round(leaseMs * 2.5)
@@ -91,8 +81,10 @@ export function makePlan(seed: number, room: PlanRoom): TrialPlan {
   const timeoutMs = Math.round(TIMEOUT_MS * room.pace)
   return {
     seed,
+    run: room.run,
     ...shape,
     timeoutMs,
+    emptyMs: leaseMs / 4,
     cache: prng.chance(0.5),
     keys,
     calls,
@@ -100,8 +92,13 @@ export function makePlan(seed: number, room: PlanRoom): TrialPlan {
   }
 }
 
+/** The name of a trial at the sink, and the scope of its instances. */
+export function trialOf({ run, seed }: Pick<StorePlan, 'run' | 'seed'>): string {
+  return `${run}.${seed}`
+}
+
 /** The calls that ask for every operation once more, after all faults have ended. */
-export function probeCalls(plan: TrialPlan, worker: number, workers: number): readonly PlannedCall[] {
+export function probeCalls(plan: StorePlan, worker: number, workers: number): readonly PlannedCall[] {
   return plan.keys.flatMap((_, key) =>
     key % workers === worker
       ? [

@@ -1,4 +1,4 @@
-import type { AddressShape } from './backend.ts'
+import type { AddressShape } from './harness/trial-kind.ts'
 import type { Library } from './library.ts'
 import { type SqlBackend, type SqlDialect, sqlBackend } from './sql-backend.ts'
 import type { PostgresAddress } from './store-kinds.ts'

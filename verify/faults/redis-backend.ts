@@ -1,11 +1,6 @@
-import {
-  type AddressShape,
-  type Backend,
-  NETWORK_FAULTS,
-  PATIENT,
-  PROCESS_FAULTS,
-  STORE_MODES,
-} from './backend.ts'
+import { type Backend, PROCESS_FAULTS, STORE_MODES } from './backend.ts'
+import { NETWORK_FAULTS } from './harness/fault-kinds.ts'
+import { type AddressShape, PATIENT } from './harness/trial-kind.ts'
 import type { Library } from './library.ts'
 import { serverFaults } from './server-faults.ts'
 import { type OpenedStore, openStore, type RedisAddress } from './store-kinds.ts'

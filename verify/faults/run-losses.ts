@@ -8,10 +8,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { Backend } from './backend.ts'
 import { LOSSY_BACKENDS, startBackend } from './backends.ts'
-import { runCampaign } from './campaign.ts'
-import { copyLibrary, DEFAULT_LIBRARY } from './library.ts'
-import { startSink } from './sink.ts'
+import { runCampaign } from './harness/campaign.ts'
+import { runOnStores } from './harness/command-line.ts'
+import { DEFAULT_LIBRARY } from './library.ts'
+import { paceNow } from './pace.ts'
+import { STORES, type StoreTrials } from './store-lane.ts'
+import { startStoreSink } from './store-sink.ts'
 import { ROOT } from './test-servers.ts'
 import { workerPool } from './worker-pool.ts'
 
@@ -43,40 +47,30 @@ async function main(): Promise<number> {
     console.log(USAGE)
     return values.help ? 0 : 2
   }
-  const library = await copyLibrary(join(ROOT, DEFAULT_LIBRARY), ROOT)
-  let good = true
   console.log('| store | trials | acknowledged before | gone | second effects in hold | other violations |')
   console.log('| --- | --- | --- | --- | --- | --- |')
-  try {
-    for (const name of stores) {
-      const shown = await measure(name, library, { trials, from, width }, values['require-all'])
-      good = shown && good
-    }
-  } finally {
-    await rm(library, { recursive: true, force: true })
-  }
+  const good = await runOnStores(
+    { ...values, stores, library: join(ROOT, DEFAULT_LIBRARY) },
+    startBackend,
+    (backend, library) => measure(backend, library, { trials, from, width }),
+    (store, why) => console.log(`| ${store} | skipped: ${why} |`),
+  )
   return good ? 0 : 1
 }
 
 async function measure(
-  name: string,
+  stage: Backend,
   library: string,
-  { trials, from, width }: { readonly trials: number; readonly from: number; readonly width: number },
-  requireAll: boolean,
+  which: { readonly trials: number; readonly from: number; readonly width: number },
 ): Promise<boolean> {
-  const started = await startBackend(name, library)
-  if ('missing' in started) {
-    console.log(`| ${name} | skipped: ${started.missing} |`)
-    return !requireAll
-  }
-  const { backend } = started
+  const { name, drivers, faults } = stage
   const folder = await mkdtemp(join(tmpdir(), `onceward-losses-${name}-`))
-  const pool = workerPool(3, { library, drivers: backend.drivers })
-  const sink = await startSink()
+  const pool = workerPool(3, { library, drivers })
+  const sink = await startStoreSink()
   const run = `l${Date.now().toString(36)}`
-  const stage = { backend, pool, sink, library, folder, run, faults: backend.faults }
+  const ground = { kind: STORES, stage, pool, sink, library, faults, folder, run, pace: paceNow }
   try {
-    const { statistics, failures } = await runCampaign(stage, { from, trials, width, maxFailures: 5 })
+    const { statistics, failures } = await runCampaign<StoreTrials>({ ...which, ...ground, maxFailures: 5 })
     const { acknowledgedBefore, acknowledgedGone, secondEffects, violations } = statistics
     const cells = [name, statistics.trials, acknowledgedBefore, acknowledgedGone, secondEffects, violations]
     console.log(`| ${cells.join(' | ')} |`)
@@ -89,6 +83,5 @@ async function measure(
   } finally {
     await pool.close()
     await sink.stop()
-    await backend.stop()
   }
 }

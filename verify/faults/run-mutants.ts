@@ -5,12 +5,15 @@
  */
 import type { Backend } from './backend.ts'
 import { startBackend } from './backends.ts'
-import { runCampaign } from './campaign.ts'
+import { runCampaign } from './harness/campaign.ts'
 import { runMutants } from './harness/mutants.ts'
+import type { TrialPool } from './harness/seat.ts'
 import { loadLibrary } from './library.ts'
 import { MUTANTS } from './mutants.ts'
-import { startSink } from './sink.ts'
-import { type WorkerPool, workerPool } from './worker-pool.ts'
+import { paceNow } from './pace.ts'
+import { STORES, type StoreTrials } from './store-lane.ts'
+import { startStoreSink } from './store-sink.ts'
+import { workerPool } from './worker-pool.ts'
 
 const USAGE = `node verify/faults/dist/faults/run-mutants.js [options]
   --trials N      a mutant that has shown nothing after so many trials lives (120)
@@ -22,11 +25,11 @@ const USAGE = `node verify/faults/dist/faults/run-mutants.js [options]
 interface Ground {
   readonly store: string
   readonly backend: Backend
-  readonly pool: WorkerPool
+  readonly pool: TrialPool
 }
 
 let ground: Ground | undefined
-const sink = await startSink()
+const sink = await startStoreSink()
 const code = await everyMutant()
 await sink.stop()
 // Node.js 20 sometimes goes round in circles when it ends by itself while sockets are being closed.
@@ -44,15 +47,14 @@ async function everyMutant(): Promise<number> {
           await leave()
           const started = await startBackend(store, library)
           if ('missing' in started) return started
-          const { backend } = started
+          const backend = started.stage
           ground = { store, backend, pool: workerPool(3, { drivers: backend.drivers }) }
         }
-        const { backend, pool } = ground
-        await backend.renew(await loadLibrary(library))
-        const { folder, ...which } = trial
-        const run = `m${Date.now().toString(36)}`
-        const stage = { backend, pool, sink, library, folder, run, faults: faults ?? backend.faults }
-        return runCampaign(stage, { ...which, width: 4, maxFailures: 1, promisesOnly: true })
+        const { backend: stage, pool } = ground
+        await stage.renew(await loadLibrary(library))
+        const how = { width: 4, maxFailures: 1, promisesOnly: true, run: `m${Date.now().toString(36)}` }
+        const room = { kind: STORES, stage, pool, sink, library, faults: faults ?? stage.faults }
+        return runCampaign<StoreTrials>({ ...trial, ...how, ...room, pace: paceNow })
       },
     })
   } finally {

@@ -7,41 +7,37 @@ import { type Once, operationId } from 'onceward'
 import { ask } from './caller.ts'
 import { PATIENCE_MS } from './check-settling.ts'
 import { crashPlan } from './crash-plan.ts'
-import { type EventLog, eventLog, monotonicMs } from './harness/event-log.ts'
+import { eventLog } from './harness/event-log.ts'
+import { watchLag } from './harness/lag-watch.ts'
+import { sinkClient } from './harness/sink-server.ts'
+import { type OpenOrder, type Part, serveTrials } from './harness/trial-worker.ts'
 import type { HistoryEvent } from './history.ts'
 import { type Library, loadLibrary } from './library.ts'
-import type { Order, Report } from './orders.ts'
-import { probeCalls } from './plan.ts'
-import { type SinkClient, sinkClient } from './sink-client.ts'
-import { type OpenedStore, openStore } from './store-kinds.ts'
+import { type PlannedCall, probeCalls, type StorePlan, trialOf } from './plan.ts'
+import type { SinkReply, SinkRequest } from './sink-protocol.ts'
+import { type OpenedStore, openStore, type StoreAddress } from './store-kinds.ts'
+import type { AskSink } from './store-sink.ts'
 import { tapped } from './tap.ts'
 import { consult, type WorkRoom } from './work.ts'
 import type { Warm } from './worker-pool.ts'
 
-/** One trial as this process takes part in it. */
-interface Part {
-  readonly order: Extract<Order, { do: 'open' }>
-  readonly history: EventLog<HistoryEvent>
+/** One life of a worker in a trial. */
+interface Life {
+  readonly nth: number
   readonly opened: OpenedStore
   readonly once: Once
   readonly room: WorkRoom
   readonly calls: Set<Promise<void>>
   readonly unsettled: Set<string>
-  readonly lag: LagWatch
+  /** Answers the longest time this process was kept from running in this life: its own delays are not the library's. */
+  readonly lag: () => number
   over: boolean
 }
 
 const libraries = new Map<string, Promise<Library>>()
-const sinks = new Map<number, Promise<SinkClient>>()
-let part: Part | undefined
+const sinks = new Map<number, Promise<AskSink>>()
 
-process.on('disconnect', () => process.exit())
-process.on('message', (order: Order) => {
-  carryOut(order).catch((error: unknown) => {
-    say({ did: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) })
-  })
-})
-void warmUp(process.argv[2]).finally(() => say({ did: 'ready' }))
+serveTrials<StorePlan, StoreAddress>(open, warmUp(process.argv[2]))
 
 /** Loads what will be needed; what cannot be loaded is told by its first use. */
 async function warmUp(told = '{"drivers":[]}'): Promise<void> {
@@ -51,61 +47,47 @@ async function warmUp(told = '{"drivers":[]}'): Promise<void> {
   for (const driver of drivers) await import(driver).catch(() => {})
 }
 
-function say(report: Report): void {
-  // The parent may have gone, or this process may have been given up.
-  if (process.connected) process.send?.(report, () => {})
-}
-
-async function carryOut(order: Order): Promise<void> {
-  switch (order.do) {
-    case 'open':
-      part = await open(order)
-      say({ did: 'opened' })
-      return
-    case 'go':
-      if (part) go(part, order.elapsedMs)
-      return
-    case 'disk':
-      part?.opened.fill?.(order.full)
-      return
-    case 'heal':
-      if (part) await heal(part, order.nth, order.of)
-      say({ did: 'settled' })
-      return
-    case 'finish':
-      await finish()
-      say({ did: 'finished' })
-  }
-}
-
-async function open(order: Extract<Order, { do: 'open' }>): Promise<Part> {
-  const { plan, worker, life, trial } = order
+async function open(order: OpenOrder<StorePlan, StoreAddress>): Promise<Part> {
+  const { plan, worker, life } = order
   const history = eventLog<HistoryEvent>(order.file, `${worker}.${life}`)
   const { note } = history
   note({ k: 'start', worker, life, pid: process.pid })
   const library = await remembered(libraries, order.library, loadLibrary)
-  const sink = await remembered(sinks, order.sinkPort, sinkClient)
-  const opened = await openStore(library, order.store)
+  const sink = await remembered(sinks, order.sinkPort, sinkClient<SinkRequest, SinkReply>)
+  const opened = await openStore(library, order.address)
   // The first connection, and the first look at the schema, are made before the calls begin.
   await opened.store.get(operationId('warm', 'warm')).catch(() => {})
   const crash = crashPlan(plan, worker, life, note)
-  const { store } = library.faultPoints(tapped(opened.store, note), crash.store)
-  const run = plan.keys[0]?.scope.split('.')[0] ?? ''
-  const room: WorkRoom = {
-    plan,
-    run,
-    trial,
-    worker,
-    library,
-    sink,
-    crash,
-    note,
-    write: opened.write,
-    thrown: new WeakSet(),
+  const thrown = new WeakSet<object>()
+  const room: WorkRoom = { plan, worker, library, sink, crash, note, write: opened.write, thrown }
+  const current: Life = {
+    nth: life,
+    opened,
+    once: instanceOf(room, opened),
+    room,
+    calls: new Set(),
+    unsettled: new Set(),
+    lag: watchLag(),
+    over: false,
   }
-  const once = library.createOnce({
+  return {
+    go: (sinceMs) => go(current, sinceMs),
+    fillDisk: (full) => opened.fill?.(full),
+    heal: () => heal(current),
+    async finish() {
+      await finish(current)
+      history.close()
+    },
+  }
+}
+
+/** The library, as this worker uses it. */
+function instanceOf(room: WorkRoom, opened: OpenedStore): Once {
+  const { plan, library, crash, note } = room
+  const { store } = library.faultPoints(tapped(opened.store, note), crash.store)
+  return library.createOnce({
     store,
-    scope: `${run}.${plan.seed}`,
+    scope: trialOf(plan),
     leaseMs: plan.leaseMs,
     retentionMs: 3_600_000,
     storeTimeoutMs: plan.leaseMs * 2,
@@ -116,44 +98,32 @@ async function open(order: Extract<Order, { do: 'open' }>): Promise<Part> {
       return mode === 'reconciled' ? consult(room, held) : { outcome: 'unknown' }
     },
   })
-  return {
-    order,
-    history,
-    opened,
-    once,
-    room,
-    calls: new Set(),
-    unsettled: new Set(),
-    lag: watchLag(),
-    over: false,
-  }
 }
 
-function go(current: Part, elapsedMs: number): void {
-  const { plan, worker } = current.order
+/** Calls planned for before now belonged to an earlier life. */
+function go(current: Life, sinceMs: number): void {
+  const { plan, worker } = current.room
   for (const call of plan.calls) {
-    if (call.worker !== worker || call.at < elapsedMs) continue
-    setTimeout(() => begin(current, call), call.at - elapsedMs)
+    if (call.worker !== worker || call.at < sinceMs) continue
+    setTimeout(() => begin(current, call), call.at - sinceMs)
   }
 }
 
-function begin(current: Part, call: Parameters<typeof ask>[2]): void {
-  const { once, room, order, unsettled, calls } = current
+function begin(current: Life, call: PlannedCall): void {
+  const { once, room, nth, unsettled, calls } = current
   if (current.over) return
-  const asking = ask(room, once, call, order.life, unsettled, () => current.over).finally(() =>
-    calls.delete(asking),
-  )
+  const asking = ask(room, once, call, nth, unsettled, () => current.over).finally(() => calls.delete(asking))
   calls.add(asking)
 }
 
 /** Asks for everything once more, and waits until all calls have ended, as long as that takes (within reason). */
-async function heal(current: Part, nth: number, of: number): Promise<void> {
-  const { plan } = current.order
+async function heal(current: Life): Promise<void> {
+  const { plan, worker } = current.room
   current.room.crash.heal()
   current.opened.fill?.(false)
   const lag = watchLag()
-  for (const call of probeCalls(plan, nth, of)) begin(current, call)
-  if (nth === 0) {
+  for (const call of probeCalls(plan, worker, plan.workers)) begin(current, call)
+  if (worker === 0) {
     const healing = current.once.heal().then(
       () => {},
       () => {},
@@ -164,9 +134,9 @@ async function heal(current: Part, nth: number, of: number): Promise<void> {
   // A held operation has its quiet time before it may be asked about again, and then its three leases.
   const patienceMs = plan.leaseMs * 3 + plan.timeoutMs + PATIENCE_MS
   await Promise.race([allOf(current.calls), new Promise((resolve) => setTimeout(resolve, patienceMs))])
-  current.room.note({ k: 'lag', ms: lag.end(), lifeMs: current.lag.end() })
+  current.room.note({ k: 'lag', ms: lag(), lifeMs: current.lag() })
   if (current.unsettled.size > 0) {
-    current.room.note({ k: 'unsettled', worker: current.order.worker, calls: [...current.unsettled] })
+    current.room.note({ k: 'unsettled', worker, calls: [...current.unsettled] })
   }
 }
 
@@ -174,38 +144,11 @@ async function allOf(calls: ReadonlySet<Promise<void>>): Promise<void> {
   while (calls.size > 0) await Promise.all(calls)
 }
 
-async function finish(): Promise<void> {
-  const current = part
-  part = undefined
-  if (current === undefined) return
+async function finish(current: Life): Promise<void> {
   current.over = true
-  current.lag.end()
+  current.lag()
   await Promise.race([current.once.close(), new Promise((resolve) => setTimeout(resolve, 1000))])
   await current.opened.close()
-  current.history.close()
-}
-
-/** Watches how long this process is kept from running. */
-interface LagWatch {
-  /** Answers the longest time, in ms. */
-  end(): number
-}
-
-/** Measures how long this process was kept from running at most: its own delays are not the library's. */
-function watchLag(): LagWatch {
-  let last = monotonicMs()
-  let longest = 0
-  const timer = setInterval(() => {
-    const now = monotonicMs()
-    longest = Math.max(longest, now - last - 10)
-    last = now
-  }, 10)
-  return {
-    end() {
-      clearInterval(timer)
-      return Math.round(longest)
-    },
-  }
 }
 
 function remembered<K, V>(known: Map<K, Promise<V>>, key: K, make: (key: K) => Promise<V>): Promise<V> {

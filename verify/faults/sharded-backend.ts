@@ -1,5 +1,6 @@
 import type { Backend } from './backend.ts'
-import { type AddressShape, PATIENT, STORE_MODES } from './backend.ts'
+import { STORE_MODES } from './backend.ts'
+import { type AddressShape, PATIENT } from './harness/trial-kind.ts'
 import type { Library } from './library.ts'
 import { redisBackend } from './redis-backend.ts'
 import { sqliteBackend } from './sqlite-backend.ts'

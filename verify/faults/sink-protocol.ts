@@ -1,5 +1,5 @@
-/** What a worker tells the sink, one JSON line each. `trial` keeps the trials of one sink apart. */
-export type SinkRequest = { readonly id: number; readonly trial: string } & (
+/** What a worker tells the sink. `trial` keeps the trials of one sink apart. */
+export type SinkRequest = { readonly trial: string } & (
   | {
       readonly do: 'effect'
       readonly op: string
@@ -20,8 +20,7 @@ export type SinkRequest = { readonly id: number; readonly trial: string } & (
 )
 
 /** What the sink answers. */
-export type SinkReply = { readonly id: number } & (
+export type SinkReply =
   | { readonly answer: 'done'; readonly nonce: string; readonly input: number; readonly first: boolean }
   | { readonly answer: 'stale' }
   | { readonly answer: 'not-happened' }
-)

@@ -1,15 +1,9 @@
 import type { SqlServer, TestDatabase } from '../../test-servers/index.d.mts'
-import {
-  type AddressShape,
-  type Backend,
-  type BusinessRow,
-  NETWORK_FAULTS,
-  PATIENT,
-  PROCESS_FAULTS,
-  STORE_MODES,
-} from './backend.ts'
+import { type Backend, type BusinessRow, PROCESS_FAULTS, STORE_MODES } from './backend.ts'
 import { BUSINESS_TABLES } from './business.ts'
-import type { FaultKind } from './fault-kinds.ts'
+import type { FaultKind } from './harness/fault-kinds.ts'
+import { NETWORK_FAULTS } from './harness/fault-kinds.ts'
+import { type AddressShape, PATIENT } from './harness/trial-kind.ts'
 import type { Library } from './library.ts'
 import { serverFaults } from './server-faults.ts'
 import { type OpenedStore, openStore, type StoreAddress } from './store-kinds.ts'

@@ -3,18 +3,16 @@ import type { HeldOperation, Operation, Reconciliation, TransactionOperation } f
 import { accountOf, type WriteBusiness } from './business.ts'
 import type { CrashPlan } from './crash-plan.ts'
 import type { Library } from './library.ts'
-import { canaryOf, type PlannedCall, type PlannedKey, type TrialPlan } from './plan.ts'
-import type { SinkClient } from './sink-client.ts'
+import { canaryOf, type PlannedCall, type PlannedKey, type StorePlan, trialOf } from './plan.ts'
+import type { AskSink } from './store-sink.ts'
 import type { Note } from './tap.ts'
 
 /** What the work of one worker needs. */
 export interface WorkRoom {
-  readonly plan: TrialPlan
-  readonly run: string
-  readonly trial: string
+  readonly plan: StorePlan
   readonly worker: number
   readonly library: Library
-  readonly sink: SinkClient
+  readonly sink: AskSink
   readonly crash: CrashPlan
   readonly note: Note
   readonly write: WriteBusiness | undefined
@@ -66,11 +64,11 @@ export function transactionWorkOf(
   id: string,
   isSync: boolean,
 ): (tx: never, op: TransactionOperation) => Receipt | Promise<Receipt> {
-  const { crash, note, plan, run } = room
+  const { crash, note, plan } = room
   const nonce = randomUUID()
   const write = (tx: never, op: TransactionOperation): Promise<void> | undefined => {
     const [first, second] = key.accounts
-    const accounts = [accountOf(run, plan.seed, first), accountOf(run, plan.seed, second)] as const
+    const accounts = [accountOf(plan.run, plan.seed, first), accountOf(plan.run, plan.seed, second)] as const
     return room.write?.(tx, { scope: key.scope, key: key.key, call: id, fence: op.fence, nonce, accounts })
   }
   const after = (op: TransactionOperation) => {
@@ -107,7 +105,7 @@ export function transactionWorkOf(
 /** Asks the sink what became of a held operation. The sink makes sure that what it says stays true. */
 export async function consult(room: WorkRoom, held: HeldOperation): Promise<Reconciliation> {
   const op = `${held.scope}/${held.key}`
-  const told = await room.sink.ask({ do: 'settle', trial: room.trial, op, fence: held.fence })
+  const told = await room.sink({ do: 'settle', trial: trialOf(room.plan), op, fence: held.fence })
   const answer = told.answer === 'done' ? 'done' : 'not-happened'
   room.note({ k: 'told', op, fence: held.fence, answer })
   if (told.answer !== 'done') return { outcome: 'not-happened' }
@@ -162,12 +160,12 @@ async function effect(
   op: Operation,
   part: string,
 ): Promise<string> {
-  const { sink, trial, worker, note, library } = room
+  const { plan, sink, worker, note, library } = room
   const { fence, attempt } = op
   const deduplicated = key.mode === 'downstream' || (key.mode === 'steps' && part !== 'once')
-  const reply = await sink.ask({
+  const reply = await sink({
     do: 'effect',
-    trial,
+    trial: trialOf(plan),
     op: key.op,
     part,
     call,

@@ -1,12 +1,6 @@
 import { fileURLToPath } from 'node:url'
-import { type PooledWorker, type ProcessPool, processPool } from './harness/process-pool.ts'
-import type { Order, Report } from './orders.ts'
-
-/** A worker process. */
-export type WorkerProcess = PooledWorker<Order, Report>
-
-/** Such workers, ready before they are needed. */
-export type WorkerPool = ProcessPool<Order, Report>
+import { processPool } from './harness/process-pool.ts'
+import type { TrialPool } from './harness/seat.ts'
 
 /** What a spare worker loads before it is needed: under load, loading takes longer than a trial. */
 export interface Warm {
@@ -17,7 +11,7 @@ export interface Warm {
 }
 
 /** Makes a pool that keeps so many spare workers. */
-export function workerPool(spares: number, warm: Warm): WorkerPool {
+export function workerPool(spares: number, warm: Warm): TrialPool {
   const file = fileURLToPath(new URL('run-worker.js', import.meta.url))
   return processPool(file, spares, { args: [JSON.stringify(warm)] })
 }

@@ -1,19 +1,15 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createPrng } from '../../simulation/prng.ts'
-import { readEvents, type Timed } from './event-log.ts'
-import { belowFloors, countTrial, noStatistics, type Statistics, type Violation } from './statistics.ts'
-import { befalls, drawFaults, type TrialFaultKind } from './trial-faults.ts'
-import type { TrialPlan, TrialSink, TrialStage } from './trial-kind.ts'
+import { createPrng, type Prng } from '../../simulation/prng.ts'
+import { readEvents } from './event-log.ts'
+import { befalls, type FaultKind, LOSSES } from './fault-kinds.ts'
+import type { Violation } from './statistics.ts'
+import { drawFaults, type FaultTime, type TrialFault } from './trial-faults.ts'
+import type { TrialPlan, TrialStage, TrialTypes } from './trial-kind.ts'
 import { openTrial, type Trial, type TrialRoom } from './trial-process.ts'
 
 /** Which trials to run. */
-export interface Campaign<
-  Stage extends TrialStage,
-  Plan extends TrialPlan,
-  Event extends Timed,
-  Sink extends TrialSink<Plan, Event>,
-> extends TrialRoom<Stage, Plan, Event, Sink> {
+export interface Campaign<T extends TrialTypes> extends TrialRoom<T> {
   readonly from: number
   readonly trials: number
   /** How many trials run side by side; they share the faults of the server. */
@@ -22,25 +18,30 @@ export interface Campaign<
   readonly maxFailures: number
   /** Begins no further round after so many seconds, or twelve times as many while too little was met. Default: no limit. */
   readonly seconds?: number
-  readonly faults: readonly TrialFaultKind[]
+  readonly faults: readonly FaultKind[]
   readonly folder: string
   readonly run: string
+  /** Keeps the histories of trials that broke nothing too. */
   readonly keep?: boolean
   /** Counts only what breaks a promise of the library, not what hinders a trial: a mutant must not seem killed by that. */
   readonly promisesOnly?: boolean
-  /** How much longer leases are than 300 to 500 ms. Default 1: what is slow breaks no promise, it only loses leases. */
-  readonly pace?: number
+  /** How much longer leases are than 300 to 500 ms, asked before each round. Default 1: what is slow breaks no promise, it only loses leases. */
+  readonly pace?: () => number
+  /** Is told of each round. */
+  readonly onRound?: (statistics: T['statistics']) => void
 }
 
 /** A trial that broke a promise. */
 export interface FailedTrial {
   readonly seed: number
+  /** The first seed of its round, whose trials share the faults of the store. */
+  readonly roundFrom: number
   readonly folder: string
   readonly violations: readonly Violation[]
 }
 
 /** What a campaign has shown. */
-export interface CampaignResult {
+export interface CampaignResult<Statistics> {
   readonly statistics: Statistics
   readonly failures: readonly FailedTrial[]
 }
@@ -48,59 +49,83 @@ export interface CampaignResult {
 /** How many times the asked time a campaign may take while its trials have met too little. */
 const PATIENCE = 12
 
+/** After so many rounds the store begins empty again. */
+const ROUNDS_PER_STORE = 20
+
 /** Runs trials by seed, and judges each. */
-export async function runCampaign<
-  Stage extends TrialStage,
-  Plan extends TrialPlan,
-  Event extends Timed,
-  Sink extends TrialSink<Plan, Event>,
->(campaign: Campaign<Stage, Plan, Event, Sink>): Promise<CampaignResult> {
-  const { kind, from, trials, width, maxFailures, seconds = Number.POSITIVE_INFINITY } = campaign
-  const statistics = noStatistics()
+export async function runCampaign<T extends TrialTypes>(
+  campaign: Campaign<T>,
+): Promise<CampaignResult<T['statistics']>> {
+  const { kind, stage, from, trials, width, maxFailures, seconds = Number.POSITIVE_INFINITY } = campaign
+  const statistics = kind.tally.begin()
   const failures: FailedTrial[] = []
   const startedAt = performance.now()
   const isOver = (ran: number) => {
     if (ran >= trials || failures.length >= maxFailures) return true
     // Trials that met too little prove nothing: they are given more time.
-    const meetsLittle = belowFloors(statistics, kind.floors, []).length > 0
+    const meetsLittle = kind.tally.below(statistics, []).length > 0
     const limitMs = seconds * 1000 * (meetsLittle ? PATIENCE : 1)
     return ran > 0 && performance.now() - startedAt > limitMs
   }
-  for (let ran = 0; !isOver(ran); ran += width) {
-    const seeds = Array.from({ length: Math.min(width, trials - ran) }, (_, index) => from + ran + index)
-    for (const { plan, folder, files, troubles } of await runRound(campaign, seeds)) {
-      const history = readEvents<Event>(files)
-      const verdict = kind.judge(history, troubles)
-      countTrial(statistics, kind.floors, history, verdict)
-      const violations = verdict.violations.filter(
-        ({ rule }) => campaign.promisesOnly !== true || !kind.hindrances.includes(rule),
-      )
-      if (violations.length > 0) failures.push({ seed: plan.seed, folder, violations })
+  for (let ran = 0, rounds = 1; !isOver(ran); ran += width, rounds++) {
+    const roundFrom = from + ran
+    const seeds = Array.from({ length: Math.min(width, trials - ran) }, (_, index) => roundFrom + index)
+    for (const trial of await runRound(campaign, seeds)) {
+      const violations = judged(campaign, trial, statistics)
+      const { folder, plan } = trial
+      if (violations.length > 0) failures.push({ seed: plan.seed, roundFrom, folder, violations })
       else if (campaign.keep !== true) await rm(folder, { recursive: true, force: true })
     }
+    campaign.onRound?.(statistics)
+    if (rounds % ROUNDS_PER_STORE === 0) await stage.renew?.()
   }
   return { statistics, failures }
 }
 
-async function runRound<
-  Stage extends TrialStage,
-  Plan extends TrialPlan,
-  Event extends Timed,
-  Sink extends TrialSink<Plan, Event>,
->(campaign: Campaign<Stage, Plan, Event, Sink>, seeds: readonly number[]): Promise<readonly Trial<Plan>[]> {
-  const { kind, stage, run, faults, pace = 1 } = campaign
-  const plans = seeds.map((seed) => kind.makePlan(seed, stage, { run, faults, pace }))
-  const trials: Trial<Plan>[] = []
+/** Counts what a trial has seen; answers what it has broken. */
+function judged<T extends TrialTypes>(
+  { kind, stage, promisesOnly }: Campaign<T>,
+  { plan, files, troubles }: Trial<T['plan']>,
+  statistics: T['statistics'],
+): readonly Violation[] {
+  const history = readEvents<T['event']>(files)
+  const verdict = kind.judge({ stage, plan, history, troubles })
+  kind.tally.add(statistics, verdict, { plan, history })
+  const { violations } = verdict
+  return promisesOnly
+    ? violations.filter(({ rule }) => !kind.hindrances.some((name) => rule.split(':')[0] === name))
+    : violations
+}
+
+/**
+ * Runs trials side by side on one store: their processes, keys and connections are their own, the faults of the store
+ * befall all of them.
+ *
+ * ```
+ *  open ── go ──── faults ────▶ heal ── everything once more ──▶ settled ── what was left behind ──▶ end
+ *          └── activeMs ───────┘
+ * ```
+ */
+async function runRound<T extends TrialTypes>(
+  campaign: Campaign<T>,
+  seeds: readonly number[],
+): Promise<readonly Trial<T['plan']>[]> {
+  const { kind, stage, run, faults } = campaign
+  const pace = campaign.pace?.() ?? 1
+  const begun: { readonly plan: T['plan']; readonly given: readonly string[] }[] = []
+  for (const seed of seeds) {
+    const plan = kind.makePlan(seed, stage, { run, faults, pace })
+    begun.push({ plan, given: (await kind.prepare?.(stage, plan)) ?? [] })
+  }
+  const trials: Trial<T['plan']>[] = []
   try {
-    for (const plan of plans) {
-      const folder = join(campaign.folder, String(plan.seed))
+    for (const one of begun) {
+      const folder = join(campaign.folder, String(one.plan.seed))
       await mkdir(folder, { recursive: true })
-      trials.push(await openTrial(campaign, plan, folder))
+      trials.push(await openTrial(campaign, { ...one, folder }))
     }
     for (const one of trials) one.go()
-    const [first] = plans
-    const activeMs = Math.max(...plans.map((plan) => plan.activeMs))
-    if (first) await disturbServer(stage, faults, trials, { ...first, activeMs })
+    await disturbServer(campaign, trials)
     await stage.heal()
     await Promise.all(trials.map((one) => one.heal()))
     await Promise.all(trials.map((one) => one.finish()))
@@ -112,22 +137,47 @@ async function runRound<
 }
 
 /** Lets the faults of the server happen, and waits until the time of faults is over. */
-async function disturbServer(
-  stage: TrialStage,
-  faults: readonly TrialFaultKind[],
+async function disturbServer<T extends TrialTypes>(
+  { kind, stage, faults }: Campaign<T>,
   trials: readonly Trial<TrialPlan>[],
-  { seed, leaseMs, workers, activeMs }: TrialPlan,
 ): Promise<void> {
   const startedAt = performance.now()
+  const [first] = trials
+  if (first === undefined) return
+  const activeMs = Math.max(...trials.map(({ plan }) => plan.activeMs))
+  const { seed, leaseMs, workers } = first.plan
   const over = new Promise((resolve) => setTimeout(resolve, activeMs))
+  // The server's faults are drawn apart, so that leaving them out changes nothing else.
   const prng = createPrng(seed ^ 0x5bd1e995)
-  const kinds = faults.filter((kind) => befalls(kind) === 'server')
-  const planned = prng.chance(0.75) ? drawFaults(prng, kinds, { activeMs, leaseMs, workers }, 2) : []
+  const kinds = faults.filter((one) => befalls(one) === 'server')
+  const planned = (kind.drawServerFaults ?? drawOfMany)(prng, kinds, { activeMs, leaseMs, workers })
   for (const fault of planned) {
     const wait = fault.at - (performance.now() - startedAt)
     await new Promise((resolve) => setTimeout(resolve, wait))
-    for (const one of trials) one.noteFault(fault.kind, `${Math.round(fault.forMs)} ms`)
-    await stage.strike(fault)
+    await strike(stage, trials, fault)
   }
   await over
+}
+
+function drawOfMany(prng: Prng, kinds: readonly FaultKind[], time: FaultTime): readonly TrialFault[] {
+  return prng.chance(0.75) ? drawFaults(prng, kinds, time, 2) : []
+}
+
+/** Lets one fault of the server begin, which befalls all trials. */
+async function strike(
+  stage: TrialStage,
+  trials: readonly Trial<TrialPlan>[],
+  fault: TrialFault,
+): Promise<void> {
+  const noteAll = () => {
+    for (const one of trials) one.noteFault(fault.kind, `${Math.round(fault.forMs)} ms`)
+  }
+  // A loss is complete when the strike has returned: what was acknowledged meanwhile is what is lost.
+  const loses = LOSSES.includes(fault.kind)
+  if (!loses) noteAll()
+  const isTheirPower = fault.kind === 'power-cut' && stage.isOnWorkersMachine === true
+  const backOn = isTheirPower ? await Promise.all(trials.map((one) => one.powerOff())) : []
+  await stage.strike(fault)
+  for (const on of backOn) on()
+  if (loses) noteAll()
 }

@@ -1,5 +1,5 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
-import type { TrialFaultKind } from './trial-faults.ts'
+import type { FaultKind } from './fault-kinds.ts'
 
 /** What every line has: when it was written (in ms on the machine's monotonic clock), and by whom. */
 export interface Timed {
@@ -9,15 +9,18 @@ export interface Timed {
 
 /** What the driver of a trial writes, whatever is tried. */
 export type DriverEvent = Timed &
+  /** A fault happened; `worker` where it befell one. */
   (
     | {
         readonly k: 'fault'
-        readonly kind: TrialFaultKind
+        readonly kind: FaultKind
         readonly worker?: number
         readonly detail?: string
       }
-    /** All faults have ended. */
+    /** All faults have ended; from now on everything has to settle. */
     | { readonly k: 'heal' }
+    /** What hindered the trial itself, or befell a process that nothing was done to. */
+    | { readonly k: 'trouble'; readonly rule: string; readonly message: string }
   )
 
 /** One event before its time is noted. */

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { copyLibrary, DEFAULT_LIBRARY } from '../library.ts'
 import { ROOT } from '../test-servers.ts'
+import type { FaultKind } from './fault-kinds.ts'
 import type { Violation } from './statistics.ts'
-import type { TrialFaultKind } from './trial-faults.ts'
 
 /** A text of the built library that is there once, and what takes its place. */
 export interface Edit {
@@ -18,11 +18,11 @@ export interface Edit {
 export type Broken = { readonly name: string } & (Edit | { readonly edits: readonly [Edit, ...Edit[]] })
 
 /** A fault put into a copy of the built library; the trials have to notice it. */
-export type Mutant<Fault = TrialFaultKind> = Broken & {
+export type Mutant = Broken & {
   /** The store that shows it. */
   readonly store: string
   /** Only these faults happen, so that it shows sooner. Default: all of the store. */
-  readonly faults?: readonly Fault[]
+  readonly faults?: readonly FaultKind[]
 }
 
 /** The texts that a mutant changes: more than one where the library guards itself twice. */
@@ -58,7 +58,7 @@ export interface Noticed {
 }
 
 /** What is tried, and how. */
-export interface MutantCommand<M extends Mutant<unknown>> {
+export interface MutantCommand<M extends Mutant> {
   readonly usage: string
   readonly mutants: readonly M[]
   /** After so many trials without a broken promise a mutant lives. */
@@ -70,7 +70,7 @@ export interface MutantCommand<M extends Mutant<unknown>> {
 }
 
 /** Tries the mutants that the command line asks for, and tells each one's fate. Answers the exit code. */
-export async function runMutants<M extends Mutant<unknown> & { readonly lane?: string }>(
+export async function runMutants<M extends Mutant & { readonly lane?: string }>(
   command: MutantCommand<M>,
 ): Promise<number> {
   const { values } = parseArgs({
@@ -112,7 +112,7 @@ export async function runMutants<M extends Mutant<unknown> & { readonly lane?: s
 }
 
 /** Answers the rules that were broken, and after how many trials. */
-async function tryMutant<M extends Mutant<unknown>>(
+async function tryMutant<M extends Mutant>(
   { attempt }: MutantCommand<M>,
   mutant: M,
   { sound, trials, from }: { readonly sound: string; readonly trials: number; readonly from: number },

@@ -1,7 +1,8 @@
 import type { PostgresServer, RedisServer, SqlServer, TestServer } from '../../../test-servers/index.d.mts'
 import { serverFaults } from '../server-faults.ts'
 import { testServers } from '../test-servers.ts'
-import { NETWORK_FAULTS, PROCESS_FAULTS, type TrialFaultKind } from './trial-faults.ts'
+import { type FaultKind, NETWORK_FAULTS } from './fault-kinds.ts'
+import { PROCESS_FAULTS } from './trial-faults.ts'
 import type { TrialStage } from './trial-kind.ts'
 
 /** A SQL server, and what ends all sessions of one of its databases. */
@@ -54,8 +55,8 @@ export function throughPort(url: string, port: number): string {
 /** What befalls any server, beside what is its own. */
 export function disturbed(
   server: TestServer,
-  own: readonly TrialFaultKind[],
-  strikeOwn: (kind: TrialFaultKind) => Promise<unknown>,
+  own: readonly FaultKind[],
+  strikeOwn: (kind: FaultKind) => Promise<unknown>,
 ): Pick<TrialStage, 'faults' | 'targets' | 'strike' | 'heal'> {
   const faults = serverFaults(server)
   return {

@@ -7,9 +7,9 @@ export interface SinkServer {
   stop(): Promise<void>
 }
 
-/** Starts the world outside: it answers requests in the order in which they come, each at once. */
+/** Starts the world outside: it answers requests in the order in which they come, each at once, or not at all. */
 export async function startSinkServer<Request, Answer>(
-  answer: (request: Request) => Answer,
+  answer: (request: Request) => Answer | undefined,
 ): Promise<SinkServer> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
@@ -19,7 +19,8 @@ export async function startSinkServer<Request, Answer>(
     socket.on('error', () => {})
     onLines(socket, (line) => {
       const { id, request } = JSON.parse(line) as { readonly id: number; readonly request: Request }
-      socket.write(`${JSON.stringify({ id, answer: answer(request) })}\n`)
+      const answered = answer(request)
+      if (answered !== undefined) socket.write(`${JSON.stringify({ id, answer: answered })}\n`)
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

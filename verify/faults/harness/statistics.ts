@@ -1,5 +1,5 @@
 import type { DriverEvent, Timed } from './event-log.ts'
-import type { TrialFaultKind } from './trial-faults.ts'
+import type { FaultKind } from './fault-kinds.ts'
 
 /** A promise that was not kept. */
 export interface Violation {
@@ -16,16 +16,31 @@ export interface Verdict {
   readonly seen: Readonly<Record<string, number>>
 }
 
-/** What a campaign has seen. */
-export interface Statistics {
+/** What any campaign counts. */
+export interface CampaignFigures {
   trials: number
+  violations: number
+}
+
+/** How a campaign counts what its trials have seen. */
+export interface Tally<Figures, Judged, Plan, Event> {
+  begin(): Figures
+  /** Adds one trial. */
+  add(all: Figures, verdict: Judged, trial: { readonly plan: Plan; readonly history: readonly Event[] }): void
+  /** Says what a campaign has not seen of what it must have, these faults included, to mean anything. */
+  below(all: Figures, faults: readonly FaultKind[]): readonly string[]
+  /** The figures, as lines of text. */
+  tell(all: Figures, seconds: number): string
+}
+
+/** What a campaign of a lane has seen. */
+export interface Statistics extends CampaignFigures {
   /** Trials that saw what they are for: the others prove little. */
   counting: number
   slowestMs: number
-  violations: number
   /** By name, over all trials. */
   readonly seen: Record<string, number>
-  readonly faults: Partial<Record<TrialFaultKind, number>>
+  readonly faults: Partial<Record<FaultKind, number>>
 }
 
 /** What a campaign must have seen to mean anything. */
@@ -36,6 +51,16 @@ export interface Floors {
   readonly meeting: string
   /** Says what else is missing. */
   below(statistics: Statistics): readonly string[]
+}
+
+/** What a lane counts, with its floors. */
+export function tallyOf(floors: Floors): Tally<Statistics, Verdict, unknown, Timed> {
+  return {
+    begin: noStatistics,
+    add: (all, verdict, { history }) => countTrial(all, floors, history, verdict),
+    below: (all, faults) => belowFloors(all, floors, faults),
+    tell: tellStatistics,
+  }
 }
 
 /** Starts counting. */
@@ -66,7 +91,7 @@ export const MANY_TRIALS = 200
 export function belowFloors(
   statistics: Statistics,
   { meeting, below }: Floors,
-  kinds: readonly TrialFaultKind[],
+  kinds: readonly FaultKind[],
 ): readonly string[] {
   const { trials, counting, faults } = statistics
   if (trials === 0) return ['no trial was run']

@@ -1,59 +1,25 @@
 import type { Prng } from '../../simulation/prng.ts'
+import { befalls, FAULT_KINDS, type FaultKind } from './fault-kinds.ts'
 
-/** Everything that can be made to happen from outside. */
-export const TRIAL_FAULTS = [
-  // To a worker process.
-  'kill',
-  'stop',
-  'block',
-  // On the connection.
-  'net-drop-requests',
-  'net-drop-replies',
-  'net-cut-on-reply',
-  'net-cut-commit',
-  'net-delay',
-  'net-slice',
-  'net-reset',
-  'net-half-open',
-  'net-partition',
-  // To the server.
-  'store-kill',
-  'store-stop',
-  'script-flush',
-  'sessions-ended',
-  // To the server, which forgets what it knew, or misjudges the time.
-  'flush-all',
-  'clock-jump',
-] as const
+/** What befalls the stores of operations alone. */
+const STORE_ONLY = /^(?:store-busy|disk-full|cache-.*|failover|power-cut)$/
 
-/** One of them. */
-export type TrialFaultKind = (typeof TRIAL_FAULTS)[number]
-
-/** What goes wrong in processes, with every store. */
-export const PROCESS_FAULTS: readonly TrialFaultKind[] = ['kill', 'stop', 'block']
-
-/** What goes wrong on the connection to any server; `net-cut-commit` only where there is a COMMIT. */
-export const NETWORK_FAULTS: readonly TrialFaultKind[] = TRIAL_FAULTS.filter(
-  (kind) => kind.startsWith('net-') && kind !== 'net-cut-commit',
+/** What befalls the trials of locks and of work from outside. */
+export const TRIAL_FAULTS: readonly FaultKind[] = FAULT_KINDS.filter(
+  (kind) => befalls(kind) !== 'inside' && !STORE_ONLY.test(kind),
 )
 
-/** What makes a server forget or misjudge the time: known limits, so it happens only where it is asked for. */
-export const FORGETTING: readonly TrialFaultKind[] = ['flush-all', 'clock-jump']
+/** What goes wrong in processes, with every store. */
+export const PROCESS_FAULTS: readonly FaultKind[] = ['kill', 'stop', 'block']
 
 /** Something that is done at a time. */
 export interface TrialFault {
-  readonly kind: TrialFaultKind
+  readonly kind: FaultKind
   readonly at: number
   readonly forMs: number
   readonly worker: number
   /** How many replies, how many bytes. */
   readonly amount: number
-}
-
-/** Which part of a trial a fault befalls. */
-export function befalls(kind: TrialFaultKind): 'worker' | 'connection' | 'server' {
-  if (PROCESS_FAULTS.includes(kind)) return 'worker'
-  return kind.startsWith('net-') ? 'connection' : 'server'
 }
 
 /** The time of a trial that faults are drawn for. */
@@ -66,7 +32,7 @@ export interface FaultTime {
 /** Draws what goes wrong within a time; faults of the same part do not overlap. */
 export function drawFaults(
   prng: Prng,
-  kinds: readonly TrialFaultKind[],
+  kinds: readonly FaultKind[],
   { activeMs, leaseMs, workers }: FaultTime,
   most: number,
 ): readonly TrialFault[] {
@@ -86,7 +52,7 @@ export function drawFaults(
 /** Draws what befalls the workers and the connections of one trial, in the order in which it begins. */
 export function drawTrialFaults(
   prng: Prng,
-  kinds: readonly TrialFaultKind[],
+  kinds: readonly FaultKind[],
   time: FaultTime,
   most: { readonly worker: number; readonly connection: number },
 ): readonly TrialFault[] {
@@ -101,7 +67,7 @@ export function drawTrialFaults(
 }
 
 /** In leases. */
-function lengthOf(prng: Prng, kind: TrialFaultKind): number {
+function lengthOf(prng: Prng, kind: FaultKind): number {
   if (kind === 'kill') return prng.between(0.1, 1)
   // Most pauses are longer than any lease.
   if (kind === 'stop' || kind === 'block') return prng.between(0.5, 3.5)

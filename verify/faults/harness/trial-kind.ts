@@ -1,7 +1,8 @@
-import type { Target } from '../backend.ts'
+import type { Prng } from '../../simulation/prng.ts'
 import type { EventLog, Timed } from './event-log.ts'
-import type { Floors, Verdict, Violation } from './statistics.ts'
-import type { TrialFault, TrialFaultKind } from './trial-faults.ts'
+import type { FaultKind } from './fault-kinds.ts'
+import type { CampaignFigures, Tally, Violation } from './statistics.ts'
+import type { FaultTime, TrialFault } from './trial-faults.ts'
 
 /** What every plan of a trial has. */
 export interface TrialPlan {
@@ -12,32 +13,54 @@ export interface TrialPlan {
   /** For how long faults happen. */
   readonly activeMs: number
   readonly workers: number
+  /** How long the place of a process that has ended itself stays empty, in ms. */
+  readonly emptyMs: number
   /** Of workers and connections; those of the server are drawn for a round. */
   readonly faults: readonly TrialFault[]
 }
 
 /** What does not come from the seed. */
 export interface PlanSetting {
+  /** Keeps what belongs to this run apart from that of others on the same store. */
   readonly run: string
-  readonly faults: readonly TrialFaultKind[]
+  readonly faults: readonly FaultKind[]
   /** How much longer leases are than 300 to 500 ms. */
   readonly pace: number
 }
+
+/** Something that listens. */
+export interface Target {
+  readonly host: string
+  readonly port: number
+}
+
+/** What of a plan an address depends on. */
+export interface AddressShape {
+  readonly seed: number
+  readonly timeoutMs: number
+}
+
+/** For the driver's own look at a store. */
+export const PATIENT: AddressShape = { seed: 0, timeoutMs: 10_000 }
 
 /** A store that trials run on, with its server, as the driver holds it. */
 export interface TrialStage {
   /** As the command line names it. */
   readonly name: string
   /** What can go wrong here. */
-  readonly faults: readonly TrialFaultKind[]
-  /** What a worker reaches through a proxy of its trial. */
+  readonly faults: readonly FaultKind[]
+  /** What a worker reaches through a proxy of its trial; empty for a store without a network. */
   readonly targets: readonly Target[]
-  /** Where a worker finds it; it travels between processes. */
-  address(ports: readonly number[], seed: number, timeoutMs: number): unknown
+  /** The store's power is that of the workers' machine: they die with it. */
+  readonly isOnWorkersMachine?: boolean
+  /** Where a worker finds it; it travels between processes. `ports` are those of the proxies, one for each target. */
+  address(ports: readonly number[], shape: AddressShape): unknown
   /** Lets a fault of the server begin; resolves when it has begun. */
   strike(fault: TrialFault): Promise<void>
   /** Ends it; resolves when the server answers again. */
   heal(): Promise<void>
+  /** Begins with an empty store: what earlier trials left behind would slow down later ones. */
+  renew?(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -49,30 +72,46 @@ export interface TrialSink<Plan, Event> {
   stop(): Promise<void>
 }
 
+/** All that differs in type from one kind of trial to the other. */
+export interface TrialTypes {
+  readonly stage: TrialStage
+  readonly plan: TrialPlan
+  readonly event: Timed
+  readonly sink: TrialSink<never, never>
+  readonly verdict: { readonly violations: readonly Violation[] }
+  readonly statistics: CampaignFigures
+}
+
 /** A trial that has come to its heal, as its driver sees it. */
-export interface Ground<Stage, Plan, Event, Sink> {
-  readonly stage: Stage
-  readonly plan: Plan
-  readonly sink: Sink
-  readonly log: EventLog<Event>
+export interface Ground<T extends TrialTypes> {
+  readonly stage: T['stage']
+  readonly plan: T['plan']
+  readonly sink: T['sink']
+  readonly log: EventLog<T['event']>
+}
+
+/** What a trial has left behind. */
+export interface Remains<T extends TrialTypes> {
+  readonly stage: T['stage']
+  readonly plan: T['plan']
+  readonly history: readonly T['event'][]
+  /** What hindered the trial itself, or befell a process that nothing was done to. */
+  readonly troubles: readonly Violation[]
 }
 
 /** What is tried: what differs from lane to lane, beside what their workers do. */
-export interface TrialKind<
-  Stage extends TrialStage,
-  Plan extends TrialPlan,
-  Event extends Timed,
-  Sink extends TrialSink<Plan, Event>,
-> {
-  makePlan(seed: number, stage: Stage, setting: PlanSetting): Plan
+export interface TrialKind<T extends TrialTypes> {
+  makePlan(seed: number, stage: T['stage'], setting: PlanSetting): T['plan']
   /** Makes what the workers are given. */
-  prepare?(stage: Stage, plan: Plan): Promise<readonly string[]>
+  prepare?(stage: T['stage'], plan: T['plan']): Promise<readonly string[]>
+  /** Draws what befalls the server that a round of trials shares. Default: two faults at most, in three rounds of four. */
+  drawServerFaults?(prng: Prng, kinds: readonly FaultKind[], time: FaultTime): readonly TrialFault[]
   /** After the heal, when the callers have ended: waits until everything has come to rest, and notes what has not. */
-  settle?(ground: Ground<Stage, Plan, Event, Sink>): Promise<void>
+  settle?(ground: Ground<T>): Promise<void>
   /** When the workers have gone: notes what they have left behind. */
-  look(ground: Ground<Stage, Plan, Event, Sink>): Promise<void>
-  judge(events: readonly Event[], troubles: readonly Violation[]): Verdict
-  readonly floors: Floors
+  look(ground: Ground<T>): Promise<void>
+  judge(remains: Remains<T>): T['verdict']
+  readonly tally: Tally<T['statistics'], T['verdict'], T['plan'], T['event']>
   /** Rules that tell what hindered a trial, not what the library has broken: a mutant must not seem killed by that. */
   readonly hindrances: readonly string[]
 }

@@ -22,6 +22,8 @@ export type WorkerOrder<Plan = unknown, Address = unknown> =
   /** The time of faults has begun so long ago. */
   | { readonly do: 'go'; readonly sinceMs: number }
   | { readonly do: 'block'; readonly ms: number }
+  /** The disk has no room left, or has room again. */
+  | { readonly do: 'fill-disk'; readonly full: boolean }
   | { readonly do: 'heal' }
   | { readonly do: 'finish' }
 
@@ -35,13 +37,17 @@ export interface TrialReport {
 export interface Part {
   /** Lets the callers begin. */
   go(sinceMs: number): void
+  fillDisk?(full: boolean): void
   /** Ends the asking, waits until every call has ended, and asks once more. */
   heal(): Promise<void>
   finish(): Promise<void>
 }
 
-/** Makes this process a worker, which may be killed, stopped or blocked at any moment. */
-export function serveTrials<Plan, Address>(open: (order: OpenOrder<Plan, Address>) => Promise<Part>): void {
+/** Makes this process a worker, which may be killed, stopped or blocked at any moment; it is ready when it is warm. */
+export function serveTrials<Plan, Address>(
+  open: (order: OpenOrder<Plan, Address>) => Promise<Part>,
+  warm: Promise<void> = Promise.resolve(),
+): void {
   let part: Part | undefined
   const carryOut = async (order: WorkerOrder<Plan, Address>): Promise<void> => {
     switch (order.do) {
@@ -52,12 +58,12 @@ export function serveTrials<Plan, Address>(open: (order: OpenOrder<Plan, Address
       case 'go':
         part?.go(order.sinceMs)
         return
-      case 'block': {
-        // Keeps the event loop from turning.
-        const until = monotonicMs() + order.ms
-        while (monotonicMs() < until);
+      case 'block':
+        keepFromTurning(order.ms)
         return
-      }
+      case 'fill-disk':
+        part?.fillDisk?.(order.full)
+        return
       case 'heal':
         await part?.heal()
         say({ did: 'settled' })
@@ -76,9 +82,16 @@ export function serveTrials<Plan, Address>(open: (order: OpenOrder<Plan, Address
       say({ did: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) })
     })
   })
-  say({ did: 'ready' })
+  void warm.finally(() => say({ did: 'ready' }))
+}
+
+/** Blocks the event loop. */
+function keepFromTurning(ms: number): void {
+  const until = monotonicMs() + ms
+  while (monotonicMs() < until);
 }
 
 function say(report: TrialReport): void {
+  // The parent may have gone, or this process may have been given up.
   if (process.connected) process.send?.(report, () => {})
 }

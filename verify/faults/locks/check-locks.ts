@@ -1,5 +1,5 @@
+import { FORGETTING } from '../harness/fault-kinds.ts'
 import type { Violation } from '../harness/statistics.ts'
-import { FORGETTING } from '../harness/trial-faults.ts'
 import type { Belief, LockEvent, LockEventOf } from './lock-events.ts'
 
 /** What a history shows. */

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { type Floors, MANY_TRIALS, type Statistics, type Verdict } from '../harness/statistics.ts'
+import { type Floors, MANY_TRIALS, type Statistics, tallyOf, type Verdict } from '../harness/statistics.ts'
 import type { Ground, TrialKind } from '../harness/trial-kind.ts'
 import { checkLocks } from './check-locks.ts'
 import type { LockEvent } from './lock-events.ts'
@@ -24,15 +24,25 @@ export const LOCK_FLOORS: Floors = {
   },
 }
 
+/** What trials of locks are made of. */
+export interface LockTrials {
+  readonly stage: LockStage
+  readonly plan: LockPlan
+  readonly event: LockEvent
+  readonly sink: LockSink
+  readonly verdict: Verdict
+  readonly statistics: Statistics
+}
+
 /** Locks, as they are tried. */
-export const LOCKS: TrialKind<LockStage, LockPlan, LockEvent, LockSink> = {
+export const LOCKS: TrialKind<LockTrials> = {
   makePlan: (seed, { minLeaseMs }, setting) => makeLockPlan(seed, { ...setting, minLeaseMs }),
   look: lookBehind,
-  judge(history, troubles) {
+  judge({ history, troubles }) {
     const { violations, slowestMs, takeovers, twoHolders } = checkLocks(history, troubles)
     return { violations, slowestMs, seen: { ...countsOf(history), takeovers, twoHolders } }
   },
-  floors: LOCK_FLOORS,
+  tally: tallyOf(LOCK_FLOORS),
   hindrances: ['trial'],
 }
 
@@ -54,11 +64,7 @@ function countsOf(history: readonly LockEvent[]): Verdict['seen'] {
 const PLACE_MS = 8_000
 
 /** Waits until nobody holds or waits any more: whoever died is forgotten by then, and whoever went has left nothing. */
-async function lookBehind({
-  stage,
-  plan: { keys, leaseMs },
-  log,
-}: Ground<LockStage, LockPlan, LockEvent, LockSink>): Promise<void> {
+async function lookBehind({ stage, plan: { keys, leaseMs }, log }: Ground<LockTrials>): Promise<void> {
   const { backend, end } = await stage.look()
   try {
     const until = performance.now() + PLACE_MS + leaseMs + stage.slackMs

@@ -1,8 +1,8 @@
+import type { FaultKind } from '../harness/fault-kinds.ts'
 import type { Mutant } from '../harness/mutants.ts'
-import type { TrialFaultKind } from '../harness/trial-faults.ts'
 
-const STOPS: readonly TrialFaultKind[] = ['kill', 'stop']
-const SLOW: readonly TrialFaultKind[] = ['stop', 'net-delay', 'store-stop']
+const STOPS: readonly FaultKind[] = ['kill', 'stop']
+const SLOW: readonly FaultKind[] = ['stop', 'net-delay', 'store-stop']
 
 /** Faults in the engine of locks and in the backends. */
 export const LOCK_MUTANTS: readonly Mutant[] = [

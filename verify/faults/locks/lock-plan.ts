@@ -35,6 +35,7 @@ export function makeLockPlan(seed: number, { run, faults, pace, minLeaseMs }: Lo
     waitMs: Math.round(leaseMs * prng.between(1, 8)),
     activeMs,
     workers,
+    emptyMs: leaseMs / 2,
     callers: 2,
     careless: prng.pick([0, 0.4, 0.9]),
     renew: prng.chance(0.7),

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { SqlServer, TestServer } from '../../../test-servers/index.d.mts'
+import type { FaultKind } from '../harness/fault-kinds.ts'
 import {
   disturbed,
   durableMariadb,
@@ -13,8 +14,7 @@ import {
   throughPort,
   UNDISTURBED,
 } from '../harness/servers.ts'
-import type { TrialFaultKind } from '../harness/trial-faults.ts'
-import type { TrialStage } from '../harness/trial-kind.ts'
+import { type AddressShape, PATIENT, type TrialStage } from '../harness/trial-kind.ts'
 import { testServers } from '../test-servers.ts'
 import { type ClockShim, clockShim } from './clock-shim.ts'
 import { type LockAddress, type LockLibrary, loadLockLibrary, type OpenedLockBackend } from './lock-stores.ts'
@@ -22,17 +22,14 @@ import { type LockAddress, type LockLibrary, loadLockLibrary, type OpenedLockBac
 /** A backend of locks that trials run on, with its server, as the driver holds it. */
 export interface LockStage extends TrialStage {
   /** What goes wrong only where it is asked for: locks are forgotten by it. */
-  readonly forgetting: readonly TrialFaultKind[]
+  readonly forgetting: readonly FaultKind[]
   readonly minLeaseMs: number
   /** How much later than asked an end may come, in ms. */
   readonly slackMs: number
-  address(ports: readonly number[], seed: number, timeoutMs: number): LockAddress
+  address(ports: readonly number[], shape: AddressShape): LockAddress
   /** The locks seen directly. */
   look(): Promise<OpenedLockBackend>
 }
-
-/** For the driver's own look, in ms. */
-const PATIENT_MS = 10_000
 
 type Ports = readonly number[]
 
@@ -42,9 +39,9 @@ function serverStage(
   server: TestServer,
   own: Pick<LockStage, 'name'> &
     Partial<Pick<LockStage, 'forgetting' | 'minLeaseMs' | 'slackMs'>> & {
-      readonly faults: readonly TrialFaultKind[]
-      address(port: number, seed: number, timeoutMs: number): LockAddress
-      strike?(kind: TrialFaultKind): Promise<unknown>
+      readonly faults: readonly FaultKind[]
+      address(port: number, shape: AddressShape): LockAddress
+      strike?(kind: FaultKind): Promise<unknown>
       close?(): Promise<void>
     },
 ): LockStage {
@@ -56,8 +53,8 @@ function serverStage(
     ...own,
     ...ground,
     faults,
-    address: ([port = 0]: Ports, seed, timeoutMs) => own.address(port, seed, timeoutMs),
-    look: () => library.open(own.address(server.port, 0, PATIENT_MS)),
+    address: ([port = 0]: Ports, shape) => own.address(port, shape),
+    look: () => library.open(own.address(server.port, PATIENT)),
     async stop() {
       await ground.heal()
       await server.stop()
@@ -73,7 +70,7 @@ async function redisStage(library: LockLibrary): Promise<LockStage> {
     faults: ['script-flush'],
     forgetting: ['flush-all'],
     minLeaseMs: 50,
-    address: (port, seed, timeoutMs) => ({
+    address: (port, { seed, timeoutMs }) => ({
       kind: 'redis',
       url: `redis://127.0.0.1:${port}`,
       client: seed % 2 === 0 ? 'ioredis' : 'redis',
@@ -96,7 +93,7 @@ async function sqlStage(
     url: throughPort(database.url, port),
     timeoutMs,
   })
-  const { backend, end } = await library.open(at(server.port, PATIENT_MS))
+  const { backend, end } = await library.open(at(server.port, PATIENT.timeoutMs))
   await backend.migrate?.()
   await backend.close()
   await end()
@@ -105,7 +102,7 @@ async function sqlStage(
     faults: ['sessions-ended'],
     forgetting: shim ? ['clock-jump'] : [],
     minLeaseMs: 100,
-    address: (port, _seed, timeoutMs) => at(port, timeoutMs),
+    address: (port, { timeoutMs }) => at(port, timeoutMs),
     strike: (kind) => (kind === 'clock-jump' && shim ? shim.jump() : endSessions(database.name)),
     ...(shim ? { close: shim.close } : {}),
   })
@@ -120,7 +117,7 @@ async function etcdStage(library: LockLibrary): Promise<LockStage> {
     // Its leases last for two seconds at least, and end when it gets round to it.
     minLeaseMs: 2_000,
     slackMs: 2_000,
-    address: (port, _seed, timeoutMs) => ({
+    address: (port, { timeoutMs }) => ({
       kind: 'etcd',
       url: `http://127.0.0.1:${port}`,
       prefix: 'faults',

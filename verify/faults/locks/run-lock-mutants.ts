@@ -6,8 +6,8 @@
 import { runCampaign } from '../harness/campaign.ts'
 import { runMutants } from '../harness/mutants.ts'
 import { processPool } from '../harness/process-pool.ts'
-import type { TrialPool } from '../harness/trial-process.ts'
-import { LOCK_WORKER, LOCKS } from './lock-lane.ts'
+import type { TrialPool } from '../harness/seat.ts'
+import { LOCK_WORKER, LOCKS, type LockTrials } from './lock-lane.ts'
 import { LOCK_MUTANTS } from './lock-mutants.ts'
 import { startLockSink } from './lock-sink.ts'
 import { startLockStage } from './lock-stages.ts'
@@ -33,7 +33,7 @@ const code = await runMutants({
     const faults = mutant.faults ?? stage.faults
     const how = { width: 3, maxFailures: 1, promisesOnly: true, run: `m${Date.now().toString(36)}` }
     try {
-      return await runCampaign({ ...trial, ...how, kind: LOCKS, stage, pool, sink, faults })
+      return await runCampaign<LockTrials>({ ...trial, ...how, kind: LOCKS, stage, pool, sink, faults })
     } finally {
       await pool.close()
       await stage.stop()

@@ -1,5 +1,6 @@
 /** A worker: a process that uses locks as a service would, and may be killed, stopped or blocked at any moment. */
-import { eventLog, monotonicMs } from '../harness/event-log.ts'
+import { eventLog } from '../harness/event-log.ts'
+import { watchLag } from '../harness/lag-watch.ts'
 import { sinkClient } from '../harness/sink-server.ts'
 import { type OpenOrder, serveTrials, type Part as TrialPart } from '../harness/trial-worker.ts'
 import type { LockEvent } from './lock-events.ts'
@@ -69,19 +70,4 @@ async function heal(current: Part): Promise<void> {
   await Promise.race([settled, patience])
   room.note({ k: 'lag', ms: lag() })
   if (room.underWay.size > 0) room.note({ k: 'unsettled', worker: room.worker, calls: [...room.underWay] })
-}
-
-/** Measures how long this process is kept from running; answers the longest time, in ms. */
-function watchLag(): () => number {
-  let last = monotonicMs()
-  let longest = 0
-  const timer = setInterval(() => {
-    const now = monotonicMs()
-    longest = Math.max(longest, now - last - 10)
-    last = now
-  }, 10)
-  return () => {
-    clearInterval(timer)
-    return Math.round(longest)
-  }
 }

@@ -3,17 +3,20 @@
  *
  * Exit codes: 0 when every promise was kept, 1 when one was not or too little was seen, 2 for wrong use.
  */
-import { rm } from 'node:fs/promises'
-import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runCampaign } from '../harness/campaign.ts'
-import { CAMPAIGN_OPTIONS, CAMPAIGN_USAGE, readAsked, runAndTell } from '../harness/command-line.ts'
+import {
+  CAMPAIGN_OPTIONS,
+  CAMPAIGN_USAGE,
+  readAsked,
+  runAndTell,
+  runOnStores,
+  tellEnd,
+} from '../harness/command-line.ts'
 import { processPool } from '../harness/process-pool.ts'
+import type { TrialPool } from '../harness/seat.ts'
 import { TRIAL_FAULTS } from '../harness/trial-faults.ts'
-import type { TrialPool } from '../harness/trial-process.ts'
-import { copyLibrary } from '../library.ts'
-import { ROOT } from '../test-servers.ts'
-import { LOCK_FLOORS, LOCK_WORKER, LOCKS } from './lock-lane.ts'
+import { LOCK_WORKER, LOCKS, type LockTrials } from './lock-lane.ts'
 import { startLockSink } from './lock-sink.ts'
 import { LOCK_STAGES, startLockStage } from './lock-stages.ts'
 
@@ -50,42 +53,34 @@ async function main(): Promise<number> {
     return values.help ? 0 : 2
   }
   const { only, campaign } = asked
-  let good = true
-  const library = await copyLibrary(resolve(values.library), ROOT)
+  const forgetting = values.forgetting || only !== undefined
   const sink = await startLockSink()
   const pool: TrialPool = processPool(LOCK_WORKER, 3)
   try {
-    for (const store of asked.stores) {
-      const started = await startLockStage(store, library, {
-        forgetting: values.forgetting || only !== undefined,
-      })
-      if ('missing' in started) {
-        console.log(`${store}: ${values['require-all'] ? 'FAILED' : 'skipped'}: ${started.missing}`)
-        good = good && !values['require-all']
-        continue
-      }
-      const { stage } = started
-      const usual = [...stage.faults, ...(values.forgetting ? stage.forgetting : [])]
-      const faults = only
-        ? [...stage.faults, ...stage.forgetting].filter((kind) => only.includes(kind))
-        : usual
-      const ground = { kind: LOCKS, stage, pool, sink, library, faults, run: `l${Date.now().toString(36)}` }
-      try {
-        const ran = await runAndTell(
-          { lane: 'locks', store, keep: campaign.keep },
-          { floors: LOCK_FLOORS, faults },
-          (folder) => runCampaign({ ...campaign, ...ground, folder }),
+    const good = await runOnStores(
+      { ...values, stores: asked.stores },
+      (store, library) => startLockStage(store, library, { forgetting }),
+      (stage, library) => {
+        const usual = [...stage.faults, ...(values.forgetting ? stage.forgetting : [])]
+        const faults = only
+          ? [...stage.faults, ...stage.forgetting].filter((kind) => only.includes(kind))
+          : usual
+        const ground = { kind: LOCKS, stage, pool, sink, library, faults, run: `l${Date.now().toString(36)}` }
+        return runAndTell(
+          {
+            title: `locks on ${stage.name}`,
+            name: `locks-${stage.name}`,
+            keep: campaign.keep,
+            tally: LOCKS.tally,
+            faults,
+          },
+          (folder) => runCampaign<LockTrials>({ ...campaign, ...ground, folder }),
         )
-        good = good && ran
-      } finally {
-        await stage.stop()
-      }
-    }
+      },
+    )
+    return tellEnd(good)
   } finally {
     await pool.close()
     await sink.stop()
-    await rm(library, { recursive: true, force: true })
   }
-  console.log(good ? 'every promise was kept' : 'FAILED')
-  return good ? 0 : 1
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import type { Target } from '../backend.ts'
+import type { Target } from '../harness/trial-kind.ts'
 import { respFrames } from './resp-frames.ts'
 
 /** What becomes of one request; see README.md of the folder above. */

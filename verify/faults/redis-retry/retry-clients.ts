@@ -1,6 +1,6 @@
 import { Cluster, Redis } from 'ioredis'
 import { createClient, createCluster } from 'redis'
-import type { Target } from '../backend.ts'
+import type { Target } from '../harness/trial-kind.ts'
 
 /** The packages whose clients are wrapped. */
 export const CLIENTS = ['ioredis', 'node-redis'] as const

@@ -1,4 +1,4 @@
-import type { Target } from '../backend.ts'
+import type { Target } from '../harness/trial-kind.ts'
 import { testServers } from '../test-servers.ts'
 import { type BreakagePlan, startBreakingProxy } from './breaking-proxy.ts'
 import type { Reach, Topology } from './retry-clients.ts'

@@ -1,7 +1,8 @@
-import { PROCESS_FAULTS, type TrialFaultKind } from '../harness/trial-faults.ts'
+import type { FaultKind } from '../harness/fault-kinds.ts'
+import { PROCESS_FAULTS } from '../harness/trial-faults.ts'
 import type { WorkMutant } from './work-mutant.ts'
 
-const LOST_REPLIES: readonly TrialFaultKind[] = ['net-cut-on-reply', 'net-drop-replies', 'net-reset']
+const LOST_REPLIES: readonly FaultKind[] = ['net-cut-on-reply', 'net-drop-replies', 'net-reset']
 
 /** Faults in dedupe, and in what stores remember for it. */
 export const DEDUPE_MUTANTS: readonly WorkMutant[] = [

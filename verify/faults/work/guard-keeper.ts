@@ -1,13 +1,10 @@
 import type { TrialKind } from '../harness/trial-kind.ts'
 import { ORDERS, orderId, SHELVES, shelfId, UNITS } from './guard-lane.ts'
 import { insisting, lookAtRows, word } from './look-at-rows.ts'
-import type { WorkEvent } from './work-events.ts'
-import type { WorkPlan } from './work-plan.ts'
-import type { WorkSink } from './work-sink.ts'
-import type { WorkStage } from './work-stages.ts'
+import type { WorkTrials } from './work-trials.ts'
 
 /** What the driver does for guards: orders and shelves beforehand, and what has become of them. */
-export const GUARDS: Pick<TrialKind<WorkStage, WorkPlan, WorkEvent, WorkSink>, 'prepare' | 'look'> = {
+export const GUARDS: Pick<TrialKind<WorkTrials>, 'prepare' | 'look'> = {
   async prepare({ main }, { trial }) {
     for (let nth = 0; nth < ORDERS; nth++)
       await main.query("INSERT INTO work_orders (id, trial, status) VALUES (?, ?, 'new')", [

@@ -6,11 +6,12 @@
 import { runCampaign } from '../harness/campaign.ts'
 import { runMutants } from '../harness/mutants.ts'
 import { processPool } from '../harness/process-pool.ts'
-import type { TrialPool } from '../harness/trial-process.ts'
+import type { TrialPool } from '../harness/seat.ts'
 import { WORK_WORKER, workKind } from './work-kind.ts'
 import { WORK_MUTANTS } from './work-mutants.ts'
 import { startWorkSink } from './work-sink.ts'
 import { startWorkStage } from './work-stages.ts'
+import type { WorkTrials } from './work-trials.ts'
 
 const USAGE = `node verify/faults/dist/faults/work/run-work-mutants.js [options]
   --trials N      a mutant that has shown nothing after so many trials lives (30)
@@ -35,7 +36,7 @@ const code = await runMutants({
     const faults = mutant.faults ?? stage.faults
     const how = { width: 2, maxFailures: 1, promisesOnly: true, run: `m${Date.now().toString(36)}` }
     try {
-      return await runCampaign({ ...trial, ...how, kind, stage, pool, sink, faults })
+      return await runCampaign<WorkTrials>({ ...trial, ...how, kind, stage, pool, sink, faults })
     } finally {
       await pool.close()
       await stage.stop()

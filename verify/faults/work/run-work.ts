@@ -4,20 +4,25 @@
  *
  * Exit codes: 0 when every promise was kept, 1 when one was not or too little was seen, 2 for wrong use.
  */
-import { rm } from 'node:fs/promises'
-import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runCampaign } from '../harness/campaign.ts'
-import { CAMPAIGN_OPTIONS, CAMPAIGN_USAGE, readAsked, runAndTell } from '../harness/command-line.ts'
+import {
+  CAMPAIGN_OPTIONS,
+  CAMPAIGN_USAGE,
+  readAsked,
+  runAndTell,
+  runOnStores,
+  tellEnd,
+} from '../harness/command-line.ts'
+import { FORGETTING } from '../harness/fault-kinds.ts'
 import { processPool } from '../harness/process-pool.ts'
-import { FORGETTING, TRIAL_FAULTS } from '../harness/trial-faults.ts'
-import type { TrialPool } from '../harness/trial-process.ts'
-import { copyLibrary } from '../library.ts'
-import { ROOT } from '../test-servers.ts'
+import type { TrialPool } from '../harness/seat.ts'
+import { TRIAL_FAULTS } from '../harness/trial-faults.ts'
 import { WORK_WORKER, workKind } from './work-kind.ts'
 import { LANES, type LaneName } from './work-plan.ts'
 import { startWorkSink } from './work-sink.ts'
-import { startWorkStage, WORK_STAGES } from './work-stages.ts'
+import { startWorkStage, WORK_STAGES, type WorkStage } from './work-stages.ts'
+import type { WorkTrials } from './work-trials.ts'
 
 const STORES = Object.keys(WORK_STAGES)
 const FAULTS = TRIAL_FAULTS.filter((kind) => !FORGETTING.includes(kind))
@@ -53,40 +58,38 @@ async function main(): Promise<number> {
     return values.help ? 0 : 2
   }
   const { only = FAULTS, campaign } = asked
-  let good = true
-  const library = await copyLibrary(resolve(values.library), ROOT)
   const sink = await startWorkSink()
   const pool: TrialPool = processPool(WORK_WORKER, 2)
+  const runLane = (lane: LaneName, stage: WorkStage, library: string) => {
+    const kind = workKind(lane)
+    const faults = stage.faults.filter((one) => only.includes(one))
+    const ground = { kind, stage, pool, sink, library, faults, run: `w${Date.now().toString(36)}` }
+    const { keep } = campaign
+    return runAndTell(
+      {
+        title: `${lane} on ${stage.name}`,
+        name: `${lane}-${stage.name}`,
+        keep,
+        tally: kind.tally,
+        faults,
+      },
+      (folder) => runCampaign<WorkTrials>({ ...campaign, ...ground, folder }),
+    )
+  }
   try {
-    for (const store of asked.stores) {
-      const started = await startWorkStage(store, library)
-      if ('missing' in started) {
-        console.log(`${store}: ${values['require-all'] ? 'FAILED' : 'skipped'}: ${started.missing}`)
-        good = good && !values['require-all']
-        continue
-      }
-      const { stage } = started
-      const faults = stage.faults.filter((kind) => only.includes(kind))
-      try {
-        for (const lane of lanes.filter((one) => stage.lanes.includes(one))) {
-          const kind = workKind(lane)
-          const ground = { kind, stage, pool, sink, library, faults, run: `w${Date.now().toString(36)}` }
-          const ran = await runAndTell(
-            { lane, store, keep: campaign.keep },
-            { floors: kind.floors, faults },
-            (folder) => runCampaign({ ...campaign, ...ground, folder }),
-          )
-          good = good && ran
-        }
-      } finally {
-        await stage.stop()
-      }
-    }
+    const good = await runOnStores(
+      { ...values, stores: asked.stores },
+      startWorkStage,
+      async (stage, library) => {
+        let all = true
+        for (const lane of lanes.filter((one) => stage.lanes.includes(one)))
+          all = (await runLane(lane, stage, library)) && all
+        return all
+      },
+    )
+    return tellEnd(good)
   } finally {
     await pool.close()
     await sink.stop()
-    await rm(library, { recursive: true, force: true })
   }
-  console.log(good ? 'every promise was kept' : 'FAILED')
-  return good ? 0 : 1
 }

@@ -3,18 +3,14 @@ import type { TrialKind } from '../harness/trial-kind.ts'
 import { GUARDS } from './guard-keeper.ts'
 import { insisting, lookAtRows, word } from './look-at-rows.ts'
 import { holderOf, TOKENS } from './token-lane.ts'
-import type { TaskRow, WorkEvent, WorkHistory } from './work-events.ts'
+import type { TaskRow, WorkHistory } from './work-events.ts'
 import type { LaneName, WorkPlan } from './work-plan.ts'
 import { within } from './work-room.ts'
-import type { WorkSink } from './work-sink.ts'
-import type { WorkStage } from './work-stages.ts'
 import { TASK_TEXT } from './work-tables.ts'
+import type { WorkTrials } from './work-trials.ts'
 
 /** What the driver does for a lane. */
-export type LaneKeeper = Pick<
-  TrialKind<WorkStage, WorkPlan, WorkEvent, WorkSink>,
-  'prepare' | 'settle' | 'look'
->
+export type LaneKeeper = Pick<TrialKind<WorkTrials>, 'prepare' | 'settle' | 'look'>
 
 /** How long everything may take to come to rest: a few leases, and much time for a busy machine. */
 const restMs = ({ leaseMs }: WorkPlan) => leaseMs * 6 + 15_000

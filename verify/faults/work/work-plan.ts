@@ -36,6 +36,7 @@ export function makeWorkPlan(seed: number, lane: LaneName, { run, faults, pace }
     timeoutMs: leaseMs * 3,
     activeMs,
     workers,
+    emptyMs: leaseMs / 2,
     callers: 2,
     crashes: faults.includes('kill') ? 0.6 : 0,
     careless: prng.pick([0, 0.4, 0.9]),

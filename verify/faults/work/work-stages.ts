@@ -13,7 +13,7 @@ import {
   throughPort,
   UNDISTURBED,
 } from '../harness/servers.ts'
-import type { TrialStage } from '../harness/trial-kind.ts'
+import { type AddressShape, PATIENT, type TrialStage } from '../harness/trial-kind.ts'
 import { type OpenedStore, openStore, type StoreAddress } from '../store-kinds.ts'
 import { openWorkDatabase } from './open-work-database.ts'
 import type { DatabaseAddress, WorkDatabase } from './work-database.ts'
@@ -34,7 +34,7 @@ export interface WorkAddress {
 /** A store that trials run on, with its server, as the driver holds it. */
 export interface WorkStage extends TrialStage {
   readonly lanes: readonly LaneName[]
-  address(ports: readonly number[], seed: number, timeoutMs: number): WorkAddress
+  address(ports: readonly number[], shape: AddressShape): WorkAddress
   /** The driver's own way, past the proxies. */
   readonly library: WorkLibrary
   openStore(): Promise<OpenedStore>
@@ -43,12 +43,9 @@ export interface WorkStage extends TrialStage {
   readonly other: WorkDatabase
 }
 
-/** For the driver's own look, in ms. */
-const PATIENT_MS = 10_000
-
 async function redisStage(library: WorkLibrary): Promise<WorkStage> {
   const server = await durableRedis()
-  const at = (port: number, seed: number, timeoutMs: number): StoreAddress => ({
+  const at = (port: number, { seed, timeoutMs }: AddressShape): StoreAddress => ({
     kind: 'redis',
     url: `redis://127.0.0.1:${port}`,
     client: seed % 2 === 0 ? 'ioredis' : 'redis',
@@ -59,9 +56,9 @@ async function redisStage(library: WorkLibrary): Promise<WorkStage> {
     name: 'redis',
     lanes: ['tokens', 'dedupe'],
     ...disturbed(server, ['script-flush'], () => server.command('SCRIPT', 'FLUSH')),
-    address: ([port = 0], seed, timeoutMs) => ({ store: at(port, seed, timeoutMs) }),
+    address: ([port = 0], shape) => ({ store: at(port, shape) }),
     library,
-    openStore: () => openStore(library, at(server.port, 0, PATIENT_MS)),
+    openStore: () => openStore(library, at(server.port, PATIENT)),
     get main(): WorkDatabase {
       throw new Error('Redis has no tables')
     },
@@ -89,7 +86,7 @@ async function sqlStage(
       other: { kind, at: other, timeoutMs },
     }
   }
-  const direct = at(server.port, PATIENT_MS)
+  const direct = at(server.port, PATIENT.timeoutMs)
   const main = await openWorkDatabase(library, direct.main)
   const other = await openWorkDatabase(library, direct.other)
   await prepare(library, main, other)
@@ -97,7 +94,7 @@ async function sqlStage(
     name: kind,
     lanes: LANES,
     ...disturbed(server, ['sessions-ended', 'net-cut-commit'], () => endSessions(databases[0].name)),
-    address: ([port = 0], _seed, timeoutMs) => at(port, timeoutMs),
+    address: ([port = 0], { timeoutMs }) => at(port, timeoutMs),
     library,
     openStore: () => openStore(library, direct.store),
     main,
@@ -130,14 +127,14 @@ async function sqliteStage(library: WorkLibrary): Promise<WorkStage> {
     timeoutMs,
   })
   const store: StoreAddress = { kind: 'sqlite', file: join(folder, 'once.sqlite'), synchronous: 'full' }
-  const main = await openWorkDatabase(library, file('main', PATIENT_MS))
-  const other = await openWorkDatabase(library, file('other', PATIENT_MS))
+  const main = await openWorkDatabase(library, file('main', PATIENT.timeoutMs))
+  const other = await openWorkDatabase(library, file('other', PATIENT.timeoutMs))
   await prepare(library, main, other)
   return {
     name: 'sqlite',
     lanes: LANES,
     ...UNDISTURBED,
-    address: (_ports, _seed, timeoutMs) => ({
+    address: (_ports, { timeoutMs }) => ({
       store,
       main: file('main', timeoutMs),
       other: file('other', timeoutMs),

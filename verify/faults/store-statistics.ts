@@ -1,5 +1,5 @@
 import type { Verdict } from './checker.ts'
-import { FAULT_KINDS, type FaultKind } from './fault-kinds.ts'
+import { FAULT_KINDS, type FaultKind } from './harness/fault-kinds.ts'
 import type { EventOf, HistoryEvent } from './history.ts'
 
 /** What a campaign has seen. */
