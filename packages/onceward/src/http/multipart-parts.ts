@@ -29,7 +29,7 @@ export function multipartParts(headers: HeaderPairs, body: Uint8Array): readonly
     const start = afterLine(bytes, at)
     const end = bytes.indexOf(delimiter, start)
     if (end < 0) throw unreadable('it ends before its last boundary')
-    if (parts.length === MAX_PARTS) throw unreadable(`it has more than ${MAX_PARTS} parts`)
+    if (parts.length === MAX_PARTS) throw unreadable(`it has more than ${MAX_PARTS} parts`, 'Send fewer.')
     parts.push(bytes.subarray(start, end))
     at = end + delimiter.byteLength
   }
@@ -37,11 +37,8 @@ export function multipartParts(headers: HeaderPairs, body: Uint8Array): readonly
 }
 
 /** What is wrong with a form, and the mend. */
-export function unreadable(why: string): OncewardError {
-  return new OncewardError(
-    'REQUEST_INVALID',
-    `The multipart form cannot be read: ${why}. Send it as FormData or a browser writes it.`,
-  )
+export function unreadable(why: string, mend = 'Send it as FormData or a browser writes it.'): OncewardError {
+  return new OncewardError('REQUEST_INVALID', `The multipart form cannot be read: ${why}. ${mend}`)
 }
 
 /** RFC 2046: 1 to 70 of these characters, of which the last is no space. */

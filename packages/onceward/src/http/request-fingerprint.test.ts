@@ -68,6 +68,7 @@ describe('the fingerprint of a request', () => {
         as('one', sent('one', 'x', 'y')),
         as('one', sent('one', 'y', 'x')),
         as('one', sent('one', 'xy', '')),
+        as('one', sent('one', `x${part('y', '').slice('--\r\n'.length).trimEnd()}`)),
         as('one', sent('one', 'x', 'y', '')),
         as('one', sent('one', 'x')),
         as('one', sent('one', 'x', 'Y')),
