@@ -12,6 +12,7 @@ type IoRedis = IoRedisClient | IoRedisCluster
 /** Sends over a client of ioredis. */
 export function ioRedisLink(client: IoRedis): RedisLink {
   const cluster = client.isCluster === true ? (client as IoRedisCluster) : undefined
+  const gather = cluster ? gathering(cluster) : () => {}
   const topology: RedisTopology = cluster ? 'cluster' : client.options.sentinels ? 'sentinel' : 'standalone'
   return {
     client: 'ioredis',
@@ -31,6 +32,7 @@ export function ioRedisLink(client: IoRedis): RedisLink {
       return () => void client.off('ready', once)
     },
     send(commands) {
+      gather()
       if (cluster && commands.length > 1) return together(cluster.pipeline(), commands)
       return commands.map((command) => call(client, command))
     },
@@ -53,6 +55,24 @@ export function ioRedisLink(client: IoRedis): RedisLink {
             true,
           ),
     close: () => {},
+  }
+}
+
+/**
+ * What is sent to the nodes of a cluster in one turn of the event loop is written once to each, not command by command:
+ * a write takes longer than to make the command. Each command is still one of its own, and is redirected by itself.
+ */
+function gathering(cluster: IoRedisCluster): () => void {
+  let held = false
+  return () => {
+    if (held) return
+    held = true
+    const streams = cluster.nodes('master').map((node) => node.stream)
+    for (const stream of streams) stream?.cork?.()
+    process.nextTick(() => {
+      held = false
+      for (const stream of streams) stream?.uncork?.()
+    })
   }
 }
 

@@ -76,6 +76,8 @@ export interface IoRedisClient {
   readonly isCluster?: boolean
   readonly mode?: string
   readonly options: IoRedisOptions
+  /** Its socket, while there is one. */
+  readonly stream?: { cork?(): void; uncork?(): void }
   call(command: string, ...args: (string | Buffer)[]): Promise<unknown>
   callBuffer(command: string, ...args: (string | Buffer)[]): Promise<unknown>
   connect(): Promise<unknown>

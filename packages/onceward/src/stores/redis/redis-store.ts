@@ -50,6 +50,8 @@ const CAPABILITIES: StoreCapabilities = {
 
 /** So many calls are on their way at once: one is carried out while the next is packed. */
 const MAX_IN_FLIGHT = 2
+/** The same for each bucket of a cluster, where the calls of the other buckets overlap with it. */
+const MAX_IN_FLIGHT_OF_BUCKET = 1
 
 /**
  * Remembers operations in Redis 6.2 or later, or Valkey: a single server, behind Sentinel, or a Cluster.
@@ -85,7 +87,7 @@ export function redisStore(client: RedisClient, options: RedisStoreOptions = {})
     layout,
     clock,
     maxBatch,
-    maxInFlight: MAX_IN_FLIGHT,
+    maxInFlight: connection.cluster ? MAX_IN_FLIGHT_OF_BUCKET : MAX_IN_FLIGHT,
     wait,
   })
   const context: StoreContext = {

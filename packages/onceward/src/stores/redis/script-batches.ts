@@ -169,7 +169,7 @@ export function scriptBatches(settings: BatchSettings): ScriptBatches {
       } else replies = await connection.script(script, keys, [packed], { timeoutMs })
       if (!Array.isArray(replies)) throw failure('STORE_UNAVAILABLE', `${connection.where} answered no list`)
       lane.aheadMs = Math.min(lane.aheadMs ?? Number.MAX_VALUE, Number(replies[0]) - sentAt)
-      if (lane.inFlight === 1 && batch.callers.length >= PACED) pace(lane, batch.callers.length)
+      if (lane.inFlight < maxInFlight && batch.callers.length >= PACED) pace(lane, batch.callers.length)
       for (let index = 0; index < batch.callers.length; index++) {
         const reply = replies[index + 1] as RedisReply
         // Refused as late and yet heard of in time: the server's clock was set, or it is another server.
