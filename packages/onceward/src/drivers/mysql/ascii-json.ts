@@ -12,6 +12,11 @@ export function toAsciiJson(json: string): string {
   return NOT_ASCII.test(json) ? json.replace(EACH_NOT_ASCII, escaped) : json
 }
 
+/** Text as the bytes of its UTF-8, for a parameter that a statement converts. */
+export function utf8(text: string): Uint8Array {
+  return Buffer.from(text, 'utf8')
+}
+
 const NOT_ASCII = /[\u007f-\uffff]/
 const EACH_NOT_ASCII = /[\u007f-\uffff]/g
 

@@ -1,4 +1,4 @@
-export { asciiJson, toAsciiJson } from './ascii-json.ts'
+export { asciiJson, toAsciiJson, utf8 } from './ascii-json.ts'
 export { type MysqlDriver, mysqlDriver } from './mysql-driver.ts'
 export { failure, isRefusal, mysqlFailure } from './mysql-errors.ts'
 export { type MysqlPool, promisePool, whereOf } from './mysql-handle.ts'

@@ -2,11 +2,11 @@ import type { Claim, OperationRecord } from '../../core/operation.ts'
 import type { ClaimReply, ClaimRequest } from '../../core/store.ts'
 import type { Atomically } from '../../core/transition-port.ts'
 import * as transitions from '../../core/transitions.ts'
-import { asciiJson, ownStatement } from '../../drivers/mysql/index.ts'
-import type { SqlSession } from '../../drivers/sql/index.ts'
-import { columnText, gatherer, type Waiting } from '../../drivers/sql/index.ts'
+import { asciiJson, ownStatement, utf8 } from '../../drivers/mysql/index.ts'
+import type { SqlSession, SqlValue } from '../../drivers/sql/index.ts'
+import { columnText, fitsColumn, gatherer, type Waiting } from '../../drivers/sql/index.ts'
 import { assertFits } from './packets.ts'
-import { CLAIM_FRESH } from './record-statements.ts'
+import { CLAIM_ALIKE, CLAIM_ALONE, CLAIM_FRESH } from './record-statements.ts'
 import type { StoreContext } from './store-context.ts'
 
 type Call = Waiting<ClaimRequest, ClaimReply>
@@ -28,10 +28,8 @@ export function claimCalls(
   /** Answers all of the calls when all of the records are new; otherwise tells how the new ones are known. */
   const insert = async (calls: readonly Call[]): Promise<{ left: readonly Call[]; isNew: IsNew }> => {
     if (calls.length === 0) return { left: [], isNew: none }
-    const values = [asciiJson(calls.map(({ ask }) => freshRow(ask)))]
-    const { affected, insertId } = await ownStatement(context, (session) =>
-      session.query(CLAIM_FRESH, values),
-    )
+    const { text, values } = freshStatement(calls.map(({ ask }) => ask))
+    const { affected, insertId } = await ownStatement(context, (session) => session.query(text, values))
     const all = affected === calls.length
     // A server that does not tell what it gave to LAST_INSERT_ID is asked for the fences.
     if (!all || insertId === 0) return { left: calls, isNew: ({ fence }) => all || fence === insertId }
@@ -101,6 +99,41 @@ export function freshRow(request: ClaimRequest): readonly (string | number | nul
   const key = columnText(id.key)
   const detail = scope === id.scope && key === id.key ? null : asciiJson({ id: [id.scope, id.key] })
   return [id.digest, scope, key, fingerprint ?? null, onCrash, owner, leaseMs, retentionMs, detail]
+}
+
+/** The statement that grants these, in their order. */
+function freshStatement(requests: readonly ClaimRequest[]): Statement {
+  const [first] = requests
+  if (first === undefined || !requests.every((request) => isAlike(request, first)))
+    return { text: CLAIM_FRESH, values: [asciiJson(requests.map(freshRow))] }
+  const { id, owner, fingerprint = null, onCrash, leaseMs, retentionMs } = first
+  const holds = onCrash === 'hold' ? 1 : 0
+  if (requests.length === 1) {
+    const name = [id.digest, utf8(id.scope), utf8(id.key), fingerprint && utf8(fingerprint)]
+    return { text: CLAIM_ALONE, values: [...name, onCrash, holds, utf8(owner), leaseMs, retentionMs, null] }
+  }
+  const rows = requests.map((one) => [one.id.digest, one.id.key, one.fingerprint ?? null, one.owner])
+  return {
+    text: CLAIM_ALIKE,
+    values: [utf8(id.scope), onCrash, holds, leaseMs, retentionMs, asciiJson(rows)],
+  }
+}
+
+interface Statement {
+  readonly text: string
+  readonly values: readonly SqlValue[]
+}
+
+/** Whether a request differs from `first` in what is its own only, and its columns hold scope and key as they are. */
+function isAlike({ id, onCrash, leaseMs, retentionMs }: ClaimRequest, first: ClaimRequest): boolean {
+  return (
+    id.scope === first.id.scope &&
+    onCrash === first.onCrash &&
+    leaseMs === first.leaseMs &&
+    retentionMs === first.retentionMs &&
+    fitsColumn(id.scope) &&
+    fitsColumn(id.key)
+  )
 }
 
 /** The answer for a record that CLAIM_FRESH has created. */

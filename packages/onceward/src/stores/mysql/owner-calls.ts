@@ -1,13 +1,14 @@
 import type { Claim, Outcome } from '../../core/operation.ts'
 import type { Atomically } from '../../core/transition-port.ts'
 import * as transitions from '../../core/transitions.ts'
-import { asciiJson, ownStatement, toAsciiJson } from '../../drivers/mysql/index.ts'
-import { gatherer, outcomeColumns, type Waiting } from '../../drivers/sql/index.ts'
+import { asciiJson, ownStatement, toAsciiJson, utf8 } from '../../drivers/mysql/index.ts'
+import { gatherer, outcomeColumns, type SqlValue, type Waiting } from '../../drivers/sql/index.ts'
 import { inPackets, type Packet } from './packets.ts'
-import { COMPLETE, RENEW } from './record-statements.ts'
+import { COMPLETE, COMPLETE_ALONE, RENEW } from './record-statements.ts'
 import type { StoreContext } from './store-context.ts'
 
-interface Completion {
+/** An operation to end. */
+export interface Completion {
   readonly claim: Claim
   readonly outcome: Outcome
   readonly retentionMs: number
@@ -58,10 +59,10 @@ export function ownerCalls(context: StoreContext, exactly: Atomically): OwnerCal
   const completions = gatherer<Completion, boolean>({
     ...limits,
     async send(batch) {
-      let packets: ReturnType<typeof inPackets>
+      let statements: readonly Completing[]
       try {
-        packets = inPackets(
-          batch.map(({ ask }) => completeRow(ask.claim, ask.outcome, ask.retentionMs)),
+        statements = completing(
+          batch.map(({ ask }) => ask),
           context.maxPacket(),
         )
       } catch {
@@ -69,13 +70,13 @@ export function ownerCalls(context: StoreContext, exactly: Atomically): OwnerCal
         for (const call of batch) completeExactly(call)
         return
       }
-      let affected = 0
-      for (const { json, payload } of packets) {
-        const result = await ownStatement(context, (session) => session.query(COMPLETE, [json, payload]))
-        affected += result.affected
+      let haveAll = true
+      for (const { text, values, whenAll } of statements) {
+        const { affected } = await ownStatement(context, (session) => session.query(text, values))
+        haveAll &&= affected === whenAll
       }
       for (const call of batch) {
-        if (affected !== batch.length) completeExactly(call)
+        if (!haveAll) completeExactly(call)
         else {
           context.onChanged(call.key)
           call.resolve(true)
@@ -91,10 +92,40 @@ export function ownerCalls(context: StoreContext, exactly: Atomically): OwnerCal
   }
 }
 
+/** A statement that ends operations, and the count of rows that tells that it has ended each of them. */
+export interface Completing {
+  readonly text: string
+  readonly values: readonly SqlValue[]
+  readonly whenAll: number
+}
+
+/** The statements that end these. @throws `STORE_FULL` for one that is larger than `maxPacket`. */
+export function completing(completions: readonly Completion[], maxPacket: number): readonly Completing[] {
+  const packets = inPackets(completions.map(completeRow), maxPacket)
+  const [only] = completions
+  if (only !== undefined && completions.length === 1) return [completingOne(only)]
+  return packets.map(({ json, payload, rows }) => ({
+    text: COMPLETE,
+    values: [json, payload],
+    whenAll: rows * 2,
+  }))
+}
+
+function completingOne({ claim: { id, owner, fence }, outcome, retentionMs }: Completion): Completing {
+  const { detail, payload } = ended(outcome)
+  const values = [detail, payload, retentionMs, retentionMs, id.digest, utf8(owner), fence]
+  return { text: COMPLETE_ALONE, values, whenAll: 1 }
+}
+
 /** A completion as `COMPLETE` reads it. */
-export function completeRow({ id, owner, fence }: Claim, outcome: Outcome, retentionMs: number): Packet {
-  const fields = [id.digest, owner, fence, retentionMs]
-  if (outcome.kind === 'value') return { fields: [...fields, null], payload: outcome.value }
+function completeRow({ claim: { id, owner, fence }, outcome, retentionMs }: Completion): Packet {
+  const { detail, payload } = ended(outcome)
+  return { fields: [id.digest, owner, fence, retentionMs, detail], payload }
+}
+
+/** The detail of a plain value follows from its length. */
+function ended(outcome: Outcome): { readonly detail: string | null; readonly payload: Uint8Array | null } {
+  if (outcome.kind === 'value') return { detail: null, payload: outcome.value }
   const { detail, payload } = outcomeColumns(outcome)
-  return { fields: [...fields, toAsciiJson(detail)], payload }
+  return { detail: toAsciiJson(detail), payload }
 }

@@ -7,10 +7,11 @@ export interface Packet {
   readonly payload: Uint8Array | null
 }
 
-/** The rows of one statement: JSON whose rows end with where their bytes begin (from 1) and how many they are, and the bytes. */
+/** The rows of one statement: JSON whose rows end with where their bytes begin (from 1) and how many they are, and the bytes of all `rows`. */
 export interface Packed {
   readonly json: string
   readonly payload: Uint8Array
+  readonly rows: number
 }
 
 /** What a statement may hold in bytes, in the usual case: large ones keep the server and others waiting. */
@@ -38,7 +39,11 @@ export function inPackets(rows: readonly Packet[], maxPacket: number): readonly 
     if (fields.length === 0) return
     const json = asciiJson(fields)
     assertSize(json.length + offset, maxPacket)
-    packets.push({ json, payload: payload.length === 1 ? (payload[0] ?? EMPTY) : Buffer.concat(payload) })
+    packets.push({
+      json,
+      payload: payload.length === 1 ? (payload[0] ?? EMPTY) : Buffer.concat(payload),
+      rows: fields.length,
+    })
     fields = []
     payload = []
     offset = 0

@@ -54,8 +54,58 @@ export const CREATION_SLACK_US = 250_000
 const FRESH_COLUMNS = `digest, scope, \`key\`, state, fingerprint, on_crash, holds, owner, fence, attempt, created_at,
   updated_at, lease_until, retention_ms, expires_at, asks, next_ask_at, duplicates, detail, history, payload`
 
-const FRESH_VALUES = `j.digest, j.scope, j.k, 'running', j.fingerprint, j.on_crash, IF(j.on_crash = 'hold', 1, 0), j.owner,
-  t.us, 1, t.us DIV 1000, t.us DIV 1000, t.us DIV 1000 + j.lease_ms, j.retention_ms, NULL, 0, 0, 0, j.detail, NULL, NULL`
+/** What a claim tells of its record, as expressions. */
+interface FreshFields {
+  readonly digest: string
+  readonly scope: string
+  readonly key: string
+  readonly fingerprint: string
+  readonly onCrash: string
+  readonly holds: string
+  readonly owner: string
+  readonly leaseMs: string
+  readonly retentionMs: string
+  readonly detail: string
+}
+
+/** The columns of a fresh record, which begins at `us` in µs. */
+function freshValues(of: FreshFields, us: string, fence: string): string {
+  return `${of.digest}, ${of.scope}, ${of.key}, 'running', ${of.fingerprint}, ${of.onCrash}, ${of.holds}, ${of.owner}, ${fence}, 1,
+  ${us} DIV 1000, ${us} DIV 1000, ${us} DIV 1000 + ${of.leaseMs}, ${of.retentionMs}, NULL, 0, 0, 0, ${of.detail}, NULL, NULL`
+}
+
+const OF_ROW: FreshFields = {
+  digest: 'j.digest',
+  scope: 'j.scope',
+  key: 'j.k',
+  fingerprint: 'j.fingerprint',
+  onCrash: 'j.on_crash',
+  holds: "IF(j.on_crash = 'hold', 1, 0)",
+  owner: 'j.owner',
+  leaseMs: 'j.lease_ms',
+  retentionMs: 'j.retention_ms',
+  detail: 'j.detail',
+}
+
+/** Text that is sent as the bytes of its UTF-8, which mean the same whatever character set the connection has. */
+const BYTES_OF_TEXT = 'CONVERT(? USING utf8mb4)'
+const ASCII = 'CONVERT(? USING ascii)'
+const WHOLE = 'CAST(? AS SIGNED)'
+
+const OF_PARAMETERS: FreshFields = {
+  digest: ASCII,
+  scope: BYTES_OF_TEXT,
+  key: BYTES_OF_TEXT,
+  fingerprint: BYTES_OF_TEXT,
+  onCrash: ASCII,
+  holds: WHOLE,
+  owner: BYTES_OF_TEXT,
+  leaseMs: WHOLE,
+  retentionMs: WHOLE,
+  detail: ASCII,
+}
+
+const TIME = `(SELECT LAST_INSERT_ID(${NOW_US}) AS us) AS t`
 
 const FRESH_ROWS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     digest VARCHAR(64) CHARACTER SET ascii PATH '$[0]',
@@ -66,8 +116,16 @@ const FRESH_ROWS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     owner VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[5]',
     lease_ms BIGINT PATH '$[6]',
     retention_ms BIGINT PATH '$[7]',
-    detail TEXT CHARACTER SET ascii PATH '$[8]')) AS j
-  CROSS JOIN (SELECT LAST_INSERT_ID(${NOW_US}) AS us) AS t`
+    detail TEXT CHARACTER SET ascii PATH '$[8]')) AS j CROSS JOIN ${TIME}`
+
+/** Fewer columns: for each the server walks through its row. */
+const ALIKE_ROWS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
+    digest VARCHAR(64) CHARACTER SET ascii PATH '$[0]',
+    k TEXT CHARACTER SET utf8mb4 PATH '$[1]',
+    fingerprint VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[2]',
+    owner VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[3]')) AS j CROSS JOIN ${TIME}`
+
+const IN_TIME = `SYSDATE(6) < NOW(6) + INTERVAL ${CREATION_SLACK_US} MICROSECOND`
 
 /**
  * Grants claims on operations that nobody has claimed: creates their records, all with the time at which the statement
@@ -78,15 +136,33 @@ const FRESH_ROWS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
  * Errors in the data would be warnings only; there are none, because all of it was checked before.
  */
 export const CLAIM_FRESH: string = `INSERT IGNORE INTO onceward_operations (${FRESH_COLUMNS})
-  SELECT ${FRESH_VALUES} FROM ${FRESH_ROWS}
-  WHERE SYSDATE(6) < NOW(6) + INTERVAL ${CREATION_SLACK_US} MICROSECOND`
+  SELECT ${freshValues(OF_ROW, 't.us', 't.us')} FROM ${FRESH_ROWS} WHERE ${IN_TIME}`
+
+/** The same for claims that differ in digest, key, fingerprint and owner only. What they have in common comes first. */
+export const CLAIM_ALIKE: string = `INSERT IGNORE INTO onceward_operations (${FRESH_COLUMNS})
+  SELECT ${freshValues(
+    {
+      ...OF_PARAMETERS,
+      digest: OF_ROW.digest,
+      key: OF_ROW.key,
+      fingerprint: OF_ROW.fingerprint,
+      owner: OF_ROW.owner,
+      detail: 'NULL',
+    },
+    't.us',
+    't.us',
+  )} FROM ${ALIKE_ROWS} WHERE ${IN_TIME}`
+
+/** The same for one claim: a table of JSON would cost the server as much as all the rest. */
+export const CLAIM_ALONE: string = `INSERT IGNORE INTO onceward_operations (${FRESH_COLUMNS})
+  SELECT ${freshValues(OF_PARAMETERS, NOW_US, `LAST_INSERT_ID(${NOW_US})`)} FROM DUAL WHERE ${IN_TIME}`
 
 /**
  * The same for one claim inside a transaction: a record that is there already, or that another transaction is about to
  * commit, is waited for and locked, and LAST_INSERT_ID is 0 then.
  */
 export const CLAIM_OR_LOCK: string = `INSERT INTO onceward_operations (${FRESH_COLUMNS})
-  SELECT ${FRESH_VALUES} FROM ${FRESH_ROWS} WHERE 1 = 1
+  SELECT ${freshValues(OF_ROW, 't.us', 't.us')} FROM ${FRESH_ROWS} WHERE 1 = 1
   ON DUPLICATE KEY UPDATE digest = IF(LAST_INSERT_ID(0) = 0, onceward_operations.digest, onceward_operations.digest)`
 
 /** Prolongs claims that still belong to their owners. */
@@ -99,11 +175,25 @@ export const RENEW: string = `UPDATE JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMN
   SET o.lease_until = ${NOW_MS} + j.lease_ms
   WHERE o.state = 'running' AND o.owner = j.owner AND o.fence = j.fence`
 
+/** Whether an operation still belongs to its owner, and is in the simplest form: of a first attempt, without steps. */
+const ENDABLE = `onceward_operations.state = 'running' AND onceward_operations.history IS NULL
+    AND onceward_operations.owner = j.owner AND onceward_operations.fence = j.fence
+    AND (onceward_operations.detail IS NULL OR onceward_operations.detail = j.detail)`
+
+const ifEndable = (column: string, value: string) =>
+  `${column} = IF(${ENDABLE}, ${value}, onceward_operations.${column})`
+
 /**
- * Ends operations that still belong to their owners: those in the simplest form, of a first attempt, without steps. Their
- * history follows from their other columns and stays null, and so does the detail of a plain value.
+ * Ends operations that still belong to their owners: those in the simplest form. Their history follows from their other
+ * columns and stays null, and so does the detail of a plain value. Each counts as 2 rows, anything else as less.
+ *
+ * An UPDATE of joined tables would put the new values into a table on disk first. This one meets the rows where it would
+ * create them, and changes those that may be ended; the state changes last, so that each column sees whether it may.
+ * For a record that is gone it leaves one that has expired, which is nobody's.
  */
-export const COMPLETE: string = `UPDATE JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
+export const COMPLETE: string = `INSERT INTO onceward_operations (${FRESH_COLUMNS})
+  SELECT j.digest, '', '', 'released', NULL, 'rerun', 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL
+  FROM JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     digest VARCHAR(64) CHARACTER SET ascii PATH '$[0]',
     owner VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[1]',
     fence BIGINT PATH '$[2]',
@@ -111,11 +201,23 @@ export const COMPLETE: string = `UPDATE JSON_TABLE(${JSON_PARAMETER}, '$[*]' COL
     detail LONGTEXT CHARACTER SET ascii PATH '$[4]',
     start_at BIGINT PATH '$[5]',
     bytes BIGINT PATH '$[6]')) AS j
-  STRAIGHT_JOIN ${BY_DIGEST}
-  CROSS JOIN (SELECT ${NOW_MS} AS ms) AS t
-  SET o.state = 'done', o.holds = 0, o.detail = j.detail, o.payload = IF(j.bytes IS NULL, NULL, SUBSTRING(?, j.start_at, j.bytes)),
-    o.retention_ms = j.retention_ms, o.updated_at = t.ms, o.expires_at = t.ms + j.retention_ms
-  WHERE o.state = 'running' AND o.owner = j.owner AND o.fence = j.fence AND o.detail IS NULL AND o.history IS NULL`
+  CROSS JOIN (SELECT ${NOW_MS} AS ms) AS t WHERE 1 = 1
+  ON DUPLICATE KEY UPDATE ${[
+    ifEndable('holds', '0'),
+    ifEndable('payload', 'IF(j.bytes IS NULL, NULL, SUBSTRING(?, j.start_at, j.bytes))'),
+    ifEndable('retention_ms', 'j.retention_ms'),
+    ifEndable('updated_at', 't.ms'),
+    ifEndable('expires_at', 't.ms + j.retention_ms'),
+    ifEndable('detail', 'j.detail'),
+    ifEndable('state', "'done'"),
+  ].join(', ')}`
+
+/** The same for one operation, which counts as 1 row; leaves nothing for a record that is gone. */
+export const COMPLETE_ALONE: string = `UPDATE onceward_operations AS o FORCE INDEX (PRIMARY)
+  SET o.state = 'done', o.holds = 0, o.detail = ${ASCII}, o.payload = ?, o.retention_ms = ${WHOLE}, o.updated_at = ${NOW_MS},
+    o.expires_at = ${NOW_MS} + ${WHOLE}
+  WHERE o.digest = ${ASCII} AND o.owner = ${BYTES_OF_TEXT} AND o.fence = ${WHOLE} AND o.state = 'running'
+    AND o.detail IS NULL AND o.history IS NULL`
 
 const WHOLE_ROWS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     digest VARCHAR(64) CHARACTER SET ascii PATH '$[0]',

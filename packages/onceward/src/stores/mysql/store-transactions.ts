@@ -8,9 +8,9 @@ import type { SqlSession } from '../../drivers/sql/index.ts'
 import { conflictOf } from '../../drivers/sql/index.ts'
 import { freshRow, granted } from './claim-calls.ts'
 import { type Completed, ownTransactions } from './own-transactions.ts'
-import { completeRow } from './owner-calls.ts'
-import { assertFits, inPackets } from './packets.ts'
-import { CLAIM_OR_LOCK, COMPLETE } from './record-statements.ts'
+import { completing } from './owner-calls.ts'
+import { assertFits } from './packets.ts'
+import { CLAIM_OR_LOCK } from './record-statements.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** A claim that took longer than this may have waited for another transaction, in ms. */
@@ -107,9 +107,9 @@ async function completeOn(
   retentionMs: number,
 ): Promise<boolean> {
   const { digest } = claim.id
-  for (const { json, payload } of inPackets([completeRow(claim, outcome, retentionMs)], maxPacket())) {
-    const { affected } = await session.query(COMPLETE, [json, payload])
-    if (affected === 1) return true
+  for (const { text, values, whenAll } of completing([{ claim, outcome, retentionMs }], maxPacket())) {
+    const { affected } = await session.query(text, values)
+    if (affected === whenAll) return true
   }
   const records = table.locked(session)
   const at = (await records.lock([digest])).get(digest)
