@@ -5,10 +5,11 @@ import type { HeaderPairs } from './types.ts'
 /** The most parts that are told apart. */
 export const MAX_PARTS = 1000
 
+const FORM = 'multipart/form-data'
+
 /** Tells whether a media type of `essentialMediaType` is that of a form with parts. */
 export function isMultipartForm(mediaType: string): boolean {
-  const [essence = ''] = mediaType.split(';')
-  return essence === 'multipart/form-data'
+  return mediaType === FORM || mediaType.startsWith(`${FORM};`)
 }
 
 /**
