@@ -1,5 +1,8 @@
-import { type ErrorCode, isOncewardError, OncewardError } from '../../core/errors.ts'
+import { type ErrorCode, isOncewardError, type OncewardError } from '../../core/errors.ts'
+import { failure } from '../../core/failure.ts'
 import { type EtcdJson, objectIn } from './etcd-fetch.ts'
+
+export { failure }
 
 /** Codes of gRPC that the gateway hands through (https://grpc.io/docs/guides/status-codes). */
 export const GRPC = {
@@ -50,15 +53,6 @@ export function etcdFailure(error: unknown, where: string): OncewardError {
   }
   const [code, mend] = meaning(error)
   return failure(code, `${where} answered "${error.message}": ${mend}`, error)
-}
-
-/** A failure before anything took effect. */
-export function failure(code: ErrorCode, message: string, cause?: unknown): OncewardError {
-  return new OncewardError(code, message, {
-    effect: 'none',
-    ...(cause === undefined ? {} : { cause }),
-    ...(code === 'STORE_UNAVAILABLE' ? { retryAfterMs: 1000 } : {}),
-  })
 }
 
 function meaning({ grpc, message }: EtcdRefusal): readonly [code: ErrorCode, mend: string] {

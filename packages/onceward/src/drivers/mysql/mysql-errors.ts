@@ -1,4 +1,7 @@
-import { type ErrorCode, isOncewardError, OncewardError } from '../../core/errors.ts'
+import { type ErrorCode, isOncewardError, type OncewardError } from '../../core/errors.ts'
+import { failure } from '../../core/failure.ts'
+
+export { failure }
 
 /** Where wrappers (query builders, ORMs) keep the error of the driver. */
 const WRAPPED = ['cause', 'original', 'driverError', 'parent', 'meta'] as const
@@ -256,15 +259,6 @@ const MIGRATE =
 /** The answer for a database without the tables. */
 export function schemaMissing(where: string): OncewardError {
   return failure('SCHEMA_MISSING', `${where}: ${MIGRATE}`)
-}
-
-/** A failure before anything took effect but, at most, the writing of a record. */
-export function failure(code: ErrorCode, message: string, cause?: unknown): OncewardError {
-  return new OncewardError(code, message, {
-    effect: 'none',
-    ...(cause === undefined ? {} : { cause }),
-    ...(code === 'STORE_UNAVAILABLE' ? { retryAfterMs: 1000 } : {}),
-  })
 }
 
 /** Messages of drivers are not known to hold any, and a URL in one would. */

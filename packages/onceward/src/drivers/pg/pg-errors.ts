@@ -1,5 +1,8 @@
-import { type ErrorCode, isOncewardError, OncewardError } from '../../core/errors.ts'
+import { type ErrorCode, isOncewardError, type OncewardError } from '../../core/errors.ts'
+import { failure } from '../../core/failure.ts'
 import { conflictOf, sqlStateOf } from '../sql/index.ts'
+
+export { failure }
 
 /** Whether the whole transaction may be run again at once: a deadlock, or a conflict with a concurrent transaction. */
 export function isConflict(error: unknown): boolean {
@@ -128,15 +131,6 @@ function unreachable(error: unknown, where: string, text: string): OncewardError
     `${where} cannot be reached (${text}); check that it runs, and its host, port and TLS settings`,
     error,
   )
-}
-
-/** A failure that has left no effect behind. */
-export function failure(code: ErrorCode, message: string, cause?: unknown): OncewardError {
-  return new OncewardError(code, message, {
-    effect: 'none',
-    ...(cause === undefined ? {} : { cause }),
-    ...(code === 'STORE_UNAVAILABLE' ? { retryAfterMs: 1000 } : {}),
-  })
 }
 
 /** No driver is known to print one; an URL in a message must not be the first to. */

@@ -1,5 +1,8 @@
-import { type ErrorCode, isOncewardError, OncewardError } from '../../core/errors.ts'
+import { type ErrorCode, isOncewardError, type OncewardError } from '../../core/errors.ts'
+import { failure } from '../../core/failure.ts'
 import type { RedisTopology } from './redis-link.ts'
+
+export { failure }
 
 /** What an error is about. */
 export interface RedisWhere {
@@ -90,15 +93,6 @@ export function replyFailure(text: string, about: RedisWhere, cause?: unknown): 
     )
   }
   return failure('STORE_UNAVAILABLE', `${where} failed: ${text}`, cause)
-}
-
-/** A failure before anything took effect. */
-export function failure(code: ErrorCode, message: string, cause?: unknown): OncewardError {
-  return new OncewardError(code, message, {
-    effect: 'none',
-    ...(cause === undefined ? {} : { cause }),
-    ...(code === 'STORE_UNAVAILABLE' ? { retryAfterMs: 1000 } : {}),
-  })
 }
 
 /** The first word of an error reply, such as `NOSCRIPT`. */

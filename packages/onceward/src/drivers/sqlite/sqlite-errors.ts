@@ -1,4 +1,7 @@
-import { type ErrorCode, isOncewardError, OncewardError } from '../../core/errors.ts'
+import { isOncewardError, OncewardError } from '../../core/errors.ts'
+import { failure } from '../../core/failure.ts'
+
+export { failure }
 
 /** Primary result codes of SQLite that are told apart (https://sqlite.org/rescode.html). */
 const CODES: Readonly<Record<string, number>> = {
@@ -109,15 +112,6 @@ export function schemaMissing(path: string, cause?: unknown): OncewardError {
     `the SQLite database ${path} has no up-to-date schema; run \`await store.migrate()\` once before using it (locks: \`await backend.migrate()\`; tasks, an inbox and an outbox have a \`migrate()\` too)`,
     cause,
   )
-}
-
-/** A failure before anything took effect. */
-export function failure(code: ErrorCode, message: string, cause?: unknown): OncewardError {
-  return new OncewardError(code, message, {
-    effect: 'none',
-    ...(cause === undefined ? {} : { cause }),
-    ...(code === 'STORE_UNAVAILABLE' ? { retryAfterMs: 1000 } : {}),
-  })
 }
 
 /** `DatabaseSync` refuses to read a whole number that JavaScript cannot hold; we never write one. */

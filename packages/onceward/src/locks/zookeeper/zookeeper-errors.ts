@@ -1,4 +1,7 @@
-import { type ErrorCode, isOncewardError, OncewardError } from '../../core/errors.ts'
+import { isOncewardError, type OncewardError } from '../../core/errors.ts'
+import { failure } from '../../core/failure.ts'
+
+export { failure }
 
 /** Codes of ZooKeeper that mean something here. */
 export const ZK = {
@@ -62,15 +65,6 @@ export function expired(where: string, cause?: unknown): OncewardError {
     `the session of the client of ${where} has expired, and its locks are lost; make a new client and new locks`,
     cause,
   )
-}
-
-/** A failure before anything took effect. */
-export function failure(code: ErrorCode, message: string, cause?: unknown): OncewardError {
-  return new OncewardError(code, message, {
-    effect: 'none',
-    ...(cause === undefined ? {} : { cause }),
-    ...(code === 'STORE_UNAVAILABLE' ? { retryAfterMs: 1000 } : {}),
-  })
 }
 
 function codeOf(error: unknown): number {
