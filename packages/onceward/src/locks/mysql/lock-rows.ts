@@ -36,7 +36,8 @@ export async function readLocks(
 
 /**
  * Runs the rules of locks in the open READ COMMITTED transaction of `session`: the rows are locked in the order of their keys,
- * the server's time is read, the steps of one key decide one after the other, and each row is written once.
+ * the steps of one key decide one after the other, and each row is written once. The time is that of the server before it waited
+ * for the rows: judged by it a lease lapses later, and ends earlier, never the other way round.
  *
  * Limit: a row that somebody else has created meanwhile fails it; the whole transaction is then run again.
  */
@@ -47,7 +48,8 @@ export async function decideLocked(
 ): Promise<DecidedSteps> {
   const keys = [...new Set(steps.map(({ key }) => keyHex(key)))].sort()
   const { rows } = await session.query(LOCK, [asciiJson(keys)])
-  const now = Number((await session.query(READ_NOW)).rows[0]?.['now'])
+  const [timed] = rows.length > 0 ? rows : (await session.query(READ_NOW)).rows
+  const now = Number(timed?.['now'])
   const found = new Map(rows.map((row) => [String(row['k']), recordOf(row, where)]))
   const written = new Map<string, LockRecord>()
   const woken = new Map<string, readonly Turn[]>()

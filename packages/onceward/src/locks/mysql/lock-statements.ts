@@ -46,8 +46,8 @@ const COLUMNS =
 /** Reads rows as they are committed, and the time. Locks nothing. */
 export const READ: string = `SELECT ${COLUMNS}, ${NOW_MS} AS now FROM ${KEYS} STRAIGHT_JOIN ${BY_KEY}`
 
-/** Locks rows in the order of the list, and reads them as they are committed. */
-export const LOCK: string = `SELECT ${COLUMNS} FROM ${KEYS} STRAIGHT_JOIN ${BY_KEY} FOR UPDATE`
+/** Locks rows in the order of the list, and reads them as they are committed, and the time. */
+export const LOCK: string = `SELECT ${COLUMNS}, ${NOW_MS} AS now FROM ${KEYS} STRAIGHT_JOIN ${BY_KEY} FOR UPDATE`
 
 const WHOLE_ROWS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     k VARCHAR(1280) CHARACTER SET ascii PATH '$[0]',
