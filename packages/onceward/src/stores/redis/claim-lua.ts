@@ -71,7 +71,7 @@ local function claim(at, last)
     lapse()
     saveAndWake()
   elseif again == 0 then
-    save()
+    write()
   elseif st == HELD then
     touch()
   end

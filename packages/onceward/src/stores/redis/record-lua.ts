@@ -92,12 +92,17 @@ local function score()
   return 4 * KIND + changed
 end
 
--- The first write fails or none does: Redis refuses for want of memory only what comes before it.
-local function save()
+-- Writes the record where neither its state nor what is due when has changed.
+local function write()
   raw = pack(HEAD, WHOLE, st, crash, watched, events, attempt, dups, asks, fence, born, changed, lease, keep, ends,
     quiet, lo, lf, li, #reason, #hist, #steps) .. front .. reason .. hist .. steps .. outcome
-  if ends < 0 then call('SET', key, raw) else call('SET', key, raw, 'PXAT', ceil(ends) + GRACE) end
-  call('ZADD', stateKey, score(), member)
+  if ends < 0 then call('SET', key, raw) else call('SET', key, raw, 'PXAT', text(ceil(ends) + GRACE)) end
+end
+
+-- The first write fails or none does: Redis refuses for want of memory only what comes before it.
+local function save()
+  write()
+  call('ZADD', stateKey, text(score()), member)
 end
 
 -- What was not changed is written once more where replicas have to acknowledge it.

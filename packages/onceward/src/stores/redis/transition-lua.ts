@@ -96,7 +96,7 @@ local function takeTurn(at)
     asks = asks + 1
   end
   quiet = now + quietMs
-  save()
+  write()
   return 1
 end
 
@@ -147,7 +147,7 @@ local function watch()
   if not load() or expired() or (st ~= RUNNING and st ~= HELD) then return 0 end
   if watched == 0 then
     watched = 1
-    save()
+    write()
   end
   -- Whoever waits cannot know whether it was held before: how long it has been tells.
   return st == HELD and 2 + now - changed or 1
