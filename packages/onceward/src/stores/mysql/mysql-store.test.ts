@@ -112,59 +112,6 @@ await describeWith('mariadb', 'the MySQL store', ({ mariadb }) => {
     }
   })
 
-  it('keeps of each claim of a batch what was asked for it, whether the claims are alike or not', async () => {
-    const store = open()
-    const differing = [
-      asks(someId('plain')),
-      asks(someId('other scope', 'shop \u{1f6d2}')),
-      asks(someId('lease'), { leaseMs: 5000 }),
-      asks(someId('retention'), { retentionMs: 77_000 }),
-      asks(someId('rerun'), { onCrash: 'rerun' }),
-      asks(someId('print'), { fingerprint: 'gedruckt \u00e4' }),
-      asks(someId('nul \0')),
-    ]
-    for (const batch of [
-      differing,
-      ...differing.map((one) => [one, { ...one, id: someId(undefined, one.id.scope) }]),
-    ]) {
-      const fresh = batch.map((one) => ({
-        ...one,
-        id: operationId(one.id.scope, `${one.id.key} ${batch.length}`),
-      }))
-      await Promise.all(fresh.map((one) => store.claim(one)))
-      for (const { id, owner, leaseMs, retentionMs, onCrash, fingerprint } of fresh) {
-        const record = await store.get(id)
-        expect(record).toMatchObject({ id, owner, retentionMs, onCrash })
-        expect(record?.fingerprint).toBe(fingerprint)
-        expect((record?.leaseUntil ?? 0) - (record?.createdAt ?? 0)).toBe(leaseMs)
-      }
-    }
-  })
-
-  it('completions of records that are gone are refused, and leave nothing that counts', async () => {
-    const store = open()
-    const ids = Array.from({ length: 8 }, () => someId())
-    const claims = await Promise.all(ids.map((id) => claimed(store, id)))
-    const gone = ids.slice(0, 3)
-    const pool = openPool()
-    await pool.query('DELETE FROM onceward_operations WHERE digest IN (?)', [
-      gone.map(({ digest }) => digest),
-    ])
-    const complete = (claim: Claim) => store.complete(claim, outcomeOf('receipt'), LONG_MS)
-    const expected = ids.map((id) => !gone.includes(id))
-    expect(await Promise.all(claims.map(complete))).toEqual(expected)
-    expect(await Promise.all(claims.map(complete))).toEqual(expected)
-    for (const claim of claims.slice(0, 3)) expect(await complete(claim)).toBe(false)
-    expect(await Promise.all(gone.map((id) => store.get(id)))).toEqual(gone.map(() => undefined))
-    expect((await store.list({})).records).toHaveLength(5)
-    expect(await store.stats()).toMatchObject({ done: 5, released: 0, running: 0, held: 0 })
-    const again = await claimed(store, gone[0] as OperationId)
-    expect(await complete(again)).toBe(true)
-    await store.purge()
-    const [rows] = await pool.query('SELECT COUNT(*) AS count FROM onceward_operations')
-    expect(rows).toEqual([{ count: 6 }])
-  })
-
   it('tells the history of failures, empty values and notes as it was, whichever path wrote it', async () => {
     const store = open()
     const outcomes = [

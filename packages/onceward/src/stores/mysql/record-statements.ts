@@ -175,6 +175,9 @@ export const RENEW: string = `UPDATE JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMN
   SET o.lease_until = ${NOW_MS} + j.lease_ms
   WHERE o.state = 'running' AND o.owner = j.owner AND o.fence = j.fence`
 
+/** The piece of the bytes that belongs to a row. */
+const PAYLOAD = 'IF(j.bytes IS NULL, NULL, SUBSTRING(?, j.start_at, j.bytes))'
+
 /** Whether an operation still belongs to its owner, and is in the simplest form: of a first attempt, without steps. */
 const ENDABLE = `onceward_operations.state = 'running' AND onceward_operations.history IS NULL
     AND onceward_operations.owner = j.owner AND onceward_operations.fence = j.fence
@@ -204,7 +207,7 @@ export const COMPLETE: string = `INSERT INTO onceward_operations (${FRESH_COLUMN
   CROSS JOIN (SELECT ${NOW_MS} AS ms) AS t WHERE 1 = 1
   ON DUPLICATE KEY UPDATE ${[
     ifEndable('holds', '0'),
-    ifEndable('payload', 'IF(j.bytes IS NULL, NULL, SUBSTRING(?, j.start_at, j.bytes))'),
+    ifEndable('payload', PAYLOAD),
     ifEndable('retention_ms', 'j.retention_ms'),
     ifEndable('updated_at', 't.ms'),
     ifEndable('expires_at', 't.ms + j.retention_ms'),
@@ -243,20 +246,22 @@ const WHOLE_ROWS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     start_at BIGINT PATH '$[20]',
     bytes BIGINT PATH '$[21]')) AS j`
 
-/** Writes records over those that the transaction has locked. */
-export const OVERWRITE: string = `UPDATE ${WHOLE_ROWS} STRAIGHT_JOIN ${BY_DIGEST}
-  SET o.scope = j.scope, o.\`key\` = j.k, o.state = j.state, o.fingerprint = j.fingerprint, o.on_crash = j.on_crash,
-    o.holds = j.holds, o.owner = j.owner, o.fence = j.fence, o.attempt = j.attempt, o.created_at = j.created_at,
-    o.updated_at = j.updated_at, o.lease_until = j.lease_until, o.retention_ms = j.retention_ms,
-    o.expires_at = j.expires_at, o.asks = j.asks, o.next_ask_at = j.next_ask_at, o.duplicates = j.duplicates,
-    o.detail = j.detail, o.history = j.history, o.payload = IF(j.bytes IS NULL, NULL, SUBSTRING(?, j.start_at, j.bytes))`
+const WHOLE_VALUES = `j.digest, j.scope, j.k, j.state, j.fingerprint, j.on_crash, j.holds, j.owner, j.fence, j.attempt,
+  j.created_at, j.updated_at, j.lease_until, j.retention_ms, j.expires_at, j.asks, j.next_ask_at, j.duplicates, j.detail,
+  j.history`
+
+/** Writes records over those that the transaction has locked, and so are there; an UPDATE would be slow as for `COMPLETE`. */
+export const OVERWRITE: string = `INSERT INTO onceward_operations (${FRESH_COLUMNS})
+  SELECT ${WHOLE_VALUES}, NULL FROM ${WHOLE_ROWS} WHERE 1 = 1
+  ON DUPLICATE KEY UPDATE scope = j.scope, \`key\` = j.k, state = j.state, fingerprint = j.fingerprint,
+    on_crash = j.on_crash, holds = j.holds, owner = j.owner, fence = j.fence, attempt = j.attempt,
+    created_at = j.created_at, updated_at = j.updated_at, lease_until = j.lease_until, retention_ms = j.retention_ms,
+    expires_at = j.expires_at, asks = j.asks, next_ask_at = j.next_ask_at, duplicates = j.duplicates,
+    detail = j.detail, history = j.history, payload = ${PAYLOAD}`
 
 /** Creates records; one that is there already fails it. The payload comes first among its parameters. */
 export const CREATE: string = `INSERT INTO onceward_operations (${FRESH_COLUMNS})
-  SELECT j.digest, j.scope, j.k, j.state, j.fingerprint, j.on_crash, j.holds, j.owner, j.fence, j.attempt, j.created_at,
-    j.updated_at, j.lease_until, j.retention_ms, j.expires_at, j.asks, j.next_ask_at, j.duplicates, j.detail, j.history,
-    IF(j.bytes IS NULL, NULL, SUBSTRING(?, j.start_at, j.bytes))
-  FROM ${WHOLE_ROWS}`
+  SELECT ${WHOLE_VALUES}, ${PAYLOAD} FROM ${WHOLE_ROWS}`
 
 /** Appends lines to the audit, in their order. */
 export const WRITE_AUDIT: string = `INSERT INTO onceward_audit (digest, entry)
