@@ -97,9 +97,10 @@ function worksOnTop(open: () => Promise<Opened>): void {
       { timeout: 20_000 },
     )
     await until('held', () => run(START + 1))
-    await vi.waitFor(async () => {
-      expect(await other.resolveTick(name, { as: 'retry', reason: 'a test' })).toBe(START)
-    })
+    await vi.waitFor(
+      async () => expect(await other.resolveTick(name, { as: 'retry', reason: 'a test' })).toBe(START),
+      { timeout: 20_000 },
+    )
     expect(attempts).toEqual([])
     await until('ran', () => run(START))
     await until('ran', () => run(START + 1))
