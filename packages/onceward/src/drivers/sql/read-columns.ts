@@ -1,6 +1,7 @@
 import { OncewardError } from '../../core/errors.ts'
-import type { HistoryEntry, OperationRecord, Outcome, StepRecord } from '../../core/operation.ts'
-import type { Detail, StoredEvent, StoredOutcome } from './record-columns.ts'
+import type { OperationRecord } from '../../core/operation.ts'
+import type { Detail } from './record-columns.ts'
+import { payloadReader, readEvent, readOutcome, readStep, type StoredEvent } from './stored-parts.ts'
 
 /** A row as a driver answers it: nothing in it is believed before it was looked at. */
 export type Row = Readonly<Record<string, unknown>>
@@ -27,13 +28,10 @@ export function fromColumns(row: Row, where: string): OperationRecord {
 
 function readColumns(row: Row): OperationRecord {
   const detail = row['detail'] === null ? {} : (parsed(row, 'detail') as Detail)
-  const takeBytes = reader(row['payload'])
+  const takeBytes = payloadReader(row['payload'])
   const state = oneOf(row, 'state', ['running', 'done', 'held', 'released'] as const)
   const [scope, key] = detail.id ?? [text(row, 'scope'), text(row, 'key')]
-  const steps = (detail.steps ?? []).map(([name, stepState, onCrash, length]): StepRecord => {
-    const step = { name, state: stepState, onCrash }
-    return length === null ? step : { ...step, value: takeBytes(length) }
-  })
+  const steps = (detail.steps ?? []).map((step) => readStep(step, takeBytes))
   const outcome = detail.outcome && readOutcome(detail.outcome, takeBytes)
   if ((state === 'done') !== (outcome !== undefined)) throw new TypeError('done and its outcome disagree')
   const leaseUntil = whole(row, 'lease_until')
@@ -67,44 +65,6 @@ function readColumns(row: Row): OperationRecord {
     steps,
     duplicates: whole(row, 'duplicates'),
     history: (parsed(row, 'history') as readonly StoredEvent[]).map(readEvent),
-  }
-}
-
-function readOutcome(stored: StoredOutcome, takeBytes: (length: number) => Uint8Array): Outcome {
-  switch (stored.kind) {
-    case 'value':
-      return { kind: 'value', value: takeBytes(stored.length) }
-    case 'failure': {
-      const { name, message, code, effect } = stored.failure
-      return {
-        kind: 'failure',
-        failure: { name, message, ...(code === undefined ? {} : { code }), effect },
-      }
-    }
-    case 'unreplayable': {
-      const { reason, length } = stored
-      return length === null
-        ? { kind: 'unreplayable', reason }
-        : { kind: 'unreplayable', reason, note: takeBytes(length) }
-    }
-    default:
-      throw new TypeError('the outcome is of no kind that is known')
-  }
-}
-
-function readEvent([at, event, attempt, fence, note]: StoredEvent): HistoryEntry {
-  return note === undefined ? { at, event, attempt, fence } : { at, event, attempt, fence, note }
-}
-
-/** Hands out the payload piece by piece, each as a copy of its own. */
-function reader(payload: unknown): (length: number) => Uint8Array {
-  let offset = 0
-  return (length) => {
-    const from = offset
-    offset += length
-    if (length === 0) return new Uint8Array(0)
-    if (!(payload instanceof Uint8Array) || payload.length < offset) throw new TypeError('bytes are missing')
-    return Uint8Array.prototype.slice.call(new Uint8Array(payload.buffer, payload.byteOffset + from, length))
   }
 }
 

@@ -1,11 +1,12 @@
-import type {
-  Failure,
-  HistoryEntry,
-  OnCrash,
-  OperationRecord,
-  Outcome,
-  StepRecord,
-} from '../../core/operation.ts'
+import type { OnCrash, OperationRecord, Outcome } from '../../core/operation.ts'
+import {
+  joinedPayload,
+  type StoredOutcome,
+  type StoredStep,
+  storedEvent,
+  storedOutcome,
+  storedStep,
+} from './stored-parts.ts'
 
 /**
  * A record as the columns of `onceward_operations` on a database server.
@@ -68,18 +69,6 @@ export const RECORD_COLUMNS: readonly (keyof RecordColumns)[] = [
   'payload',
 ]
 
-/**
- * One event of `history`. A server can append one as text, `left(history, -1) || ',[…]]'`, without counting those that
- * are there, up to the fifth attempt: an attempt leaves three events at most, and the history holds sixteen.
- */
-export type StoredEvent = readonly [
-  at: number,
-  event: HistoryEntry['event'],
-  attempt: number,
-  fence: number,
-  note?: string,
-]
-
 /** What is never searched for. */
 export interface Detail {
   /** Scope and key, where their columns cannot hold them. */
@@ -90,29 +79,11 @@ export interface Detail {
   readonly steps?: readonly StoredStep[]
 }
 
-/** A step, without its value. */
-export type StoredStep = readonly [
-  name: string,
-  state: StepRecord['state'],
-  onCrash: OnCrash,
-  length: number | null,
-]
-
-/** An outcome, without its bytes. */
-export type StoredOutcome =
-  | { readonly kind: 'value'; readonly length: number }
-  | { readonly kind: 'failure'; readonly failure: Failure }
-  | { readonly kind: 'unreplayable'; readonly reason: string; readonly length: number | null }
-
 /** Writes a record as columns. */
 export function toColumns(record: OperationRecord): RecordColumns {
   const { id, expiresAt } = record
   const payload: Uint8Array[] = []
-  const steps = record.steps.map((step): StoredStep => {
-    if (step.value === undefined) return [step.name, step.state, step.onCrash, null]
-    payload.push(step.value)
-    return [step.name, step.state, step.onCrash, step.value.length]
-  })
+  const steps = record.steps.map((step) => storedStep(step, payload))
   const scope = columnText(id.scope)
   const key = columnText(id.key)
   const detail: Detail = {
@@ -143,7 +114,7 @@ export function toColumns(record: OperationRecord): RecordColumns {
     duplicates: record.duplicates,
     detail: Object.keys(detail).length === 0 ? null : JSON.stringify(detail),
     history: JSON.stringify(record.history.map(storedEvent)),
-    payload: payload.length > 1 ? Buffer.concat(payload) : (payload[0] ?? null),
+    payload: joinedPayload(payload),
   }
 }
 
@@ -164,21 +135,4 @@ export function fitsColumn(text: string): boolean {
 /** Text as a column can hold it; `detail` then has the text itself. */
 export function columnText(text: string): string {
   return fitsColumn(text) ? text : text.replaceAll('\0', '\u2400').toWellFormed()
-}
-
-function storedOutcome(outcome: Outcome, payload: Uint8Array[]): StoredOutcome {
-  switch (outcome.kind) {
-    case 'value':
-      payload.push(outcome.value)
-      return { kind: 'value', length: outcome.value.length }
-    case 'failure':
-      return outcome
-    case 'unreplayable':
-      if (outcome.note) payload.push(outcome.note)
-      return { kind: 'unreplayable', reason: outcome.reason, length: outcome.note?.length ?? null }
-  }
-}
-
-function storedEvent({ at, event, attempt, fence, note }: HistoryEntry): StoredEvent {
-  return note === undefined ? [at, event, attempt, fence] : [at, event, attempt, fence, note]
 }

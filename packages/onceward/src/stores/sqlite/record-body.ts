@@ -1,10 +1,5 @@
-import type { Failure, HistoryEntry, OnCrash, StepRecord } from '../../core/operation.ts'
-
-/** An outcome in `body`; its bytes are in the payload. */
-export type StoredOutcome =
-  | { readonly kind: 'value'; readonly length: number }
-  | { readonly kind: 'failure'; readonly failure: Failure }
-  | { readonly kind: 'unreplayable'; readonly reason: string; readonly length: number | null }
+import type { OnCrash } from '../../core/operation.ts'
+import type { StoredEvent, StoredOutcome, StoredStep } from '../../drivers/sql/stored-parts.ts'
 
 /** What the `body` column holds, as JSON. */
 export interface StoredBody {
@@ -22,21 +17,8 @@ export interface StoredBody {
   readonly nextAskAt: number | undefined
   readonly duplicates: number | undefined
   /** The last member is the length of the value in the payload; steps come after each other, before the outcome. */
-  readonly steps:
-    | readonly (readonly [
-        name: string,
-        state: StepRecord['state'],
-        onCrash: OnCrash,
-        length: number | null,
-      ])[]
-    | undefined
-  readonly history: readonly (readonly [
-    at: number,
-    event: HistoryEntry['event'],
-    attempt: number,
-    fence: number,
-    note?: string,
-  ])[]
+  readonly steps: readonly StoredStep[] | undefined
+  readonly history: readonly StoredEvent[]
 }
 
 /** Reads a `body`. @throws `TypeError` or `SyntaxError` for one that this store did not write. */

@@ -1,7 +1,17 @@
 import { OncewardError } from '../../core/errors.ts'
-import type { HistoryEntry, OperationRecord, Outcome, StepRecord } from '../../core/operation.ts'
+import type { OperationRecord } from '../../core/operation.ts'
+import {
+  joinedPayload,
+  payloadReader,
+  readEvent,
+  readOutcome,
+  readStep,
+  storedEvent,
+  storedOutcome,
+  storedStep,
+} from '../../drivers/sql/stored-parts.ts'
 import type { SqliteValue } from '../../drivers/sqlite/index.ts'
-import { parseBody, type StoredBody, type StoredOutcome } from './record-body.ts'
+import { parseBody, type StoredBody } from './record-body.ts'
 
 /** The columns of `onceward_operations`, in the order in which rows are written and read. */
 export const COLUMNS: string =
@@ -28,7 +38,7 @@ export function toRow(record: OperationRecord): SqliteValue[] {
     record.state === 'running' && expiresAt === null ? record.leaseUntil : null,
     expiresAt,
     body,
-    joined(payload),
+    joinedPayload(payload),
   ]
 }
 
@@ -58,17 +68,14 @@ export function fromRow(row: Row, path: string): OperationRecord {
 
 function readRow(row: Row): OperationRecord {
   const body = parseBody(text(row, 'body'))
-  const takeBytes = reader(row['payload'])
+  const takeBytes = payloadReader(row['payload'])
   const state = text(row, 'state')
   if (state !== 'running' && state !== 'done' && state !== 'held' && state !== 'released') {
     throw new TypeError(`unknown state ${JSON.stringify(state)}`)
   }
   const [scope, key] = body.id ?? [text(row, 'scope'), text(row, 'key')]
   const expiresAt = row['expires_at'] === null ? undefined : number(row, 'expires_at')
-  const steps = (body.steps ?? []).map(([name, stepState, onCrash, length]): StepRecord => {
-    const step = { name, state: stepState, onCrash }
-    return length === null ? step : { ...step, value: takeBytes(length) }
-  })
+  const steps = (body.steps ?? []).map((step) => readStep(step, takeBytes))
   const outcome = body.outcome && readOutcome(body.outcome, takeBytes)
   if ((state === 'done') !== (outcome !== undefined)) throw new TypeError('done and its outcome disagree')
   const fence = number(row, 'fence')
@@ -98,17 +105,7 @@ function readRow(row: Row): OperationRecord {
 
 function bodyOf(record: OperationRecord, payload: Uint8Array[]): StoredBody {
   const { scope, key } = record.id
-  const lengthOf = (bytes: Uint8Array | undefined) => {
-    if (bytes === undefined) return null
-    payload.push(bytes)
-    return bytes.length
-  }
-  const steps = record.steps.map((step): NonNullable<StoredBody['steps']>[number] => [
-    step.name,
-    step.state,
-    step.onCrash,
-    lengthOf(step.value),
-  ])
+  const steps = record.steps.map((step) => storedStep(step, payload))
   // Fields that are undefined are left out of the JSON.
   return {
     id: scope.includes('\0') || key.includes('\0') ? [scope, key] : undefined,
@@ -117,69 +114,13 @@ function bodyOf(record: OperationRecord, payload: Uint8Array[]): StoredBody {
     owner: record.owner,
     attempt: record.attempt,
     retentionMs: record.retentionMs,
-    outcome: record.outcome && writeOutcome(record.outcome, lengthOf),
+    outcome: record.outcome && storedOutcome(record.outcome, payload),
     heldReason: record.heldReason,
     asks: record.asks || undefined,
     nextAskAt: record.nextAskAt || undefined,
     duplicates: record.duplicates || undefined,
     steps: steps.length > 0 ? steps : undefined,
-    history: record.history.map(({ at, event, attempt, fence, note }) =>
-      note === undefined ? [at, event, attempt, fence] : [at, event, attempt, fence, note],
-    ),
-  }
-}
-
-function writeOutcome(
-  outcome: Outcome,
-  lengthOf: (bytes: Uint8Array | undefined) => number | null,
-): StoredOutcome {
-  switch (outcome.kind) {
-    case 'value':
-      return { kind: 'value', length: lengthOf(outcome.value) ?? 0 }
-    case 'failure':
-      return outcome
-    case 'unreplayable':
-      return { kind: 'unreplayable', reason: outcome.reason, length: lengthOf(outcome.note) }
-  }
-}
-
-function readOutcome(stored: StoredOutcome, takeBytes: (length: number) => Uint8Array): Outcome {
-  switch (stored.kind) {
-    case 'value':
-      return { kind: 'value', value: takeBytes(stored.length) }
-    case 'failure': {
-      const { name, message, code, effect } = stored.failure
-      return {
-        kind: 'failure',
-        failure: { name, message, ...(code === undefined ? {} : { code }), effect },
-      }
-    }
-    case 'unreplayable': {
-      const { reason, length } = stored
-      return length === null
-        ? { kind: 'unreplayable', reason }
-        : { kind: 'unreplayable', reason, note: takeBytes(length) }
-    }
-  }
-}
-
-function readEvent([at, event, attempt, fence, note]: StoredBody['history'][number]): HistoryEntry {
-  return note === undefined ? { at, event, attempt, fence } : { at, event, attempt, fence, note }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array | null {
-  return parts.length > 1 ? Buffer.concat(parts) : (parts[0] ?? null)
-}
-
-/** Hands out the payload piece by piece, each as a copy of its own. */
-function reader(payload: unknown): (length: number) => Uint8Array {
-  let offset = 0
-  return (length) => {
-    const from = offset
-    offset += length
-    if (length === 0) return new Uint8Array(0)
-    if (!(payload instanceof Uint8Array) || payload.length < offset) throw new TypeError('bytes are missing')
-    return Uint8Array.prototype.slice.call(new Uint8Array(payload.buffer, payload.byteOffset + from, length))
+    history: record.history.map(storedEvent),
   }
 }
 
