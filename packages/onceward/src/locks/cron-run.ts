@@ -53,7 +53,6 @@ export function tickRunner<T, Fence extends number | undefined>(
     const asked = tick ?? 0
     const busy = (retryAfterMs: number) => ({ outcome: 'busy', tick: asked, retryAfterMs }) as const
     if (!lease) return busy(await lapsesInMs())
-    const startedAt = clock.monotonic()
     try {
       const mark = readMark(name, (await backend.inspect(key))?.mark)
       if (tick !== undefined && isAhead(tick, lease.fence)) return { outcome: 'refused', tick }
@@ -74,8 +73,9 @@ export function tickRunner<T, Fence extends number | undefined>(
       }
       const { attempt } = plan
       if (!(await write(lease, { tick: plan.tick, attempt, state: 'started' }))) return busy(policy.ttlMs)
+      const beganAt = clock.monotonic()
       const result = await work(lease, plan.tick, attempt)
-      await keepAtLeast(lease, startedAt)
+      await keepAtLeast(lease, beganAt)
       return result
     } finally {
       await lease.release().catch(() => {
@@ -134,8 +134,8 @@ export function tickRunner<T, Fence extends number | undefined>(
   }
 
   /** Gives the lock to a holder that nobody extends: it lapses when the time is over, also if this process ends. */
-  async function keepAtLeast(lease: Lease<Fence>, startedAt: number): Promise<void> {
-    const restMs = policy.atLeastMs - (clock.monotonic() - startedAt)
+  async function keepAtLeast(lease: Lease<Fence>, beganAt: number): Promise<void> {
+    const restMs = policy.atLeastMs - (clock.monotonic() - beganAt)
     if (restMs <= 0) return
     const keeper = {
       token: host.random.nonce(),

@@ -117,6 +117,32 @@ describe('a schedule that several instances follow', () => {
     await second.locks.close()
   })
 
+  it('counts atLeastMs from the beginning of the run, not from that of a lock on a slow server', async () => {
+    const time = manualTime(START)
+    const backend = memoryLocks({ clock: time })
+    const slowly = {
+      ...backend,
+      mark: async (...given: Parameters<NonNullable<typeof backend.mark>>) => {
+        await new Promise<void>((done) => time.after(5000, done))
+        return backend.mark?.(...given) ?? false
+      },
+    }
+    const [first, second] = [machine(time, slowly), machine(time, backend)]
+    const atLeast = { atMostMs: 60_000, atLeastMs: 20_000 }
+    let beganAt = 0
+    const run = fire(first, { ...atLeast, tick: at(1) }, () => {
+      beganAt = time.now()
+    })
+    await time.advance(10_000)
+    expect(await run).toMatchObject({ outcome: 'ran' })
+    expect(beganAt).toBe(START + 5000)
+    await time.advance(14_000)
+    const early = await fire(second, { ...atLeast, tick: at(2) }, () => 'ran')
+    expect(early).toMatchObject({ outcome: 'busy', retryAfterMs: beganAt + 20_000 - time.now() })
+    await first.locks.close()
+    await second.locks.close()
+  })
+
   it('aborts the signal when the time is up, and lets the next tick run elsewhere', async () => {
     const time = manualTime(START + 10_000)
     const backend = memoryLocks({ clock: time })
