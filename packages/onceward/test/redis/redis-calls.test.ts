@@ -151,6 +151,21 @@ for (const name of ['node-redis', 'ioredis'] as const) {
       expect(await server.command('GET', keyOf(text.digest))).toBe('somebody else was here')
     })
 
+    it('tells a foreign value under its key to each who asks for it in one call, and answers the others what is theirs', async () => {
+      const [list, fine, done] = [someId(), someId(), someId()]
+      await server.command('RPUSH', keyOf(list.digest), 'x')
+      const { claim: running } = await granted(store, asks(done))
+      const [first, second, third, ended] = await Promise.all([
+        failureOf(store.claim(asks(list))),
+        failureOf(store.claim(asks(list))),
+        granted(store, asks(fine)),
+        store.complete(running, receipt(), 60_000),
+      ])
+      expect([first.code, second.code, ended]).toEqual(['STORE_CORRUPT', 'STORE_CORRUPT', true])
+      expect(await store.get(fine)).toMatchObject({ state: 'running', owner: third.claim.owner, id: fine })
+      expect(await store.get(done)).toMatchObject({ state: 'done' })
+    })
+
     it('tells a record that was cut short as damaged, and never runs it again', async () => {
       const id = someId()
       await granted(store, asks(id))

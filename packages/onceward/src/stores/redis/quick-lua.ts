@@ -11,7 +11,7 @@ export const QUICK_LUA = /* lua */ `
 -- What lasts while items fail: the answers, how far the call is, what has been read, and what is to be written at the end:
 -- keys and values with the numbers of their items, and scores and members by bucket.
 local replies, item, pos, raws, seen = {}, 1, nil, nil, {}
-local fresh, freshItems, created, states, kept = {}, {}, {}, {}, 0
+local fresh, freshItems, created, states, kept, writing = {}, {}, {}, {}, 0, false
 local clock = redis.call('TIME')
 
 -- Redis does not say which command it has refused inside a script; from version 7 on it can be asked.
@@ -73,6 +73,7 @@ if not raws then
   raws = count > 1 and call('MGET', unpack(KEYS, records + 1, records + count)) or {call('GET', KEYS[records + 1])}
 end
 repeat
+  writing = false
   while item <= count do
     local op, bucket, length, at = unpack_('<BI2I4', data, pos)
     local last, reply = at + length - 1
@@ -80,8 +81,10 @@ repeat
     raw = raws[item]
     -- Several items of one record see what those before them have written. Lua hands over no more than 8,000 values.
     if kept > 0 and (seen[key] or kept > 3000) then break end
+    -- From here on the item may fail, and the next has to be found then.
+    pos = last + 1
     if seen[key] then raw = call('GET', key) end
-    seen[key], pos = true, last + 1
+    seen[key] = true
     member = sub(key, memberAt)
 
     if op == 1 and late then
@@ -149,6 +152,7 @@ export const LOOP_LUA = /* lua */ `
   end
 
   -- What was kept is written.
+  writing = true
   if #fresh > 0 then
     local ok, done = pcall(call, 'MSETNX', unpack(fresh))
     if not ok or done == 0 then
@@ -208,8 +212,8 @@ repeat
   local ok, problem = pcall(run)
   if not ok then
     -- Where nothing was read, or not everything written, nothing can be said of the others either.
+    if writing then error(problem, 0) end
     local count = struct.unpack('<I2', ARGV[1], 18)
-    if item > count then error(problem, 0) end
     for i = item, raws and item or count do replies[i + 1] = refused(problem, KEYS[#KEYS], KEYS[2]) end
     item = item + 1
   end
