@@ -41,7 +41,6 @@ export interface Place {
 /** What a place offers to become. */
 export interface Offer extends Pick<Holder, 'fences' | 'owner' | 'meta'> {
   readonly round: number
-  readonly ttlMs: number
 }
 
 /** What a holder has left for the next one. */
