@@ -180,6 +180,31 @@ for (const name of ['node-redis', 'ioredis'] as const) {
       expect(await failureOf(store.get(id))).toMatchObject({ code: 'STORE_CORRUPT' })
     })
 
+    it('tells a finished record as damaged wherever it was cut short', async () => {
+      const id = someId()
+      const request = asks(id, { fingerprint: 'print' })
+      const { claim } = await granted(store, request)
+      const running = Number(await server.command('STRLEN', keyOf(id.digest)))
+      await store.complete(claim, receipt(), 60_000)
+      const length = Number(await server.command('STRLEN', keyOf(id.digest)))
+      await server.command('RENAME', keyOf(id.digest), `${prefix}:whole`)
+      for (let cut = 0; cut < length; cut++) {
+        // Up to here it is the record of one that runs.
+        if (cut === running) continue
+        await server.command(
+          'EVAL',
+          "redis.call('SET', KEYS[2], redis.call('GETRANGE', KEYS[1], 0, ARGV[1] - 1))",
+          '2',
+          `${prefix}:whole`,
+          keyOf(id.digest),
+          String(cut),
+        )
+        if (cut === 0) await server.command('SET', keyOf(id.digest), '')
+        const error = await failureOf(store.claim(asks(id, { fingerprint: 'print' })))
+        expect(`${error.code} at ${cut}`).toBe(`STORE_CORRUPT at ${cut}`)
+      }
+    })
+
     it('remembers a value of 8 MB beside others', async () => {
       const id = someId()
       const value = new Uint8Array(8 * 1024 * 1024).map((_, index) => (index * 7) & 255)

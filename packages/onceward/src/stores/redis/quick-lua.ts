@@ -17,6 +17,8 @@ local clock = redis.call('TIME')
 -- Redis does not say which command it has refused inside a script; from version 7 on it can be asked.
 local function refused(problem, key, index)
   local said = tostring(type(problem) == 'table' and problem.err or problem)
+  -- What is shorter than it says was not written by this store.
+  if string.find(said, 'data string too short', 1, true) then return 'EFOREIGN' end
   if not redis.acl_check_cmd or not string.find(said, "can't run this command", 1, true) then return 'E' .. said end
   local needed = {
     {'MGET', key}, {'GET', key}, {'MSETNX', key, ''}, {'SET', key, ''}, {'SETRANGE', key, 0, ''}, {'UNLINK', key},
