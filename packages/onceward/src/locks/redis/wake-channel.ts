@@ -82,8 +82,14 @@ export function wakeChannel(
   }
 }
 
-/** A grant as `record-lua.ts` writes it. */
-function readGrant(text: string): PlaceGrant {
-  const [round, fence, mark] = JSON.parse(text) as readonly [number, string, string | false]
-  return { round, fence: Number(fence), ...(mark === false ? {} : { mark }) }
+/** A grant as `record-lua.ts` writes it. Of anything else only the turn is told: who asks is told the rest. */
+function readGrant(text: string): PlaceGrant | undefined {
+  try {
+    const [round, digits, mark] = JSON.parse(text) as readonly unknown[]
+    const fence = typeof digits === 'string' ? Number(digits) : 0
+    if (typeof round !== 'number' || !(fence > 0)) return undefined
+    return { round, fence, ...(typeof mark === 'string' ? { mark } : {}) }
+  } catch {
+    return undefined
+  }
 }
