@@ -129,6 +129,20 @@ export const LOCK_MUTANTS: readonly Mutant[] = [
     replace: 'if not held then return {0} end\n    holders[held][5] = now + ttl / 10',
   },
   {
+    name: 'a place becomes the grant although another holds the lock',
+    store: 'sqlite',
+    file: 'locks/lock-transitions.js',
+    find: 'if (!first?.offer || !fits(record.holders, first))',
+    replace: 'if (!first?.offer)',
+  },
+  {
+    name: 'a place becomes the grant in Redis with the fence that was given out last',
+    store: 'redis',
+    file: 'locks/redis/record-lua.js',
+    find: 'local from = max(fence + 1, us)',
+    replace: 'local from = fence',
+  },
+  {
     name: 'PostgreSQL grants what another holds',
     store: 'postgres',
     file: 'drivers/pg/migrations/0002-locks.sql',
