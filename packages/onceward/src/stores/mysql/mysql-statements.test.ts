@@ -2,7 +2,7 @@ import { createPool, type Pool, type PoolOptions } from 'mysql2/promise'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { describeWith, type TestDatabase } from '../../../../../test-servers/index.mjs'
 import { operationId } from '../../core/identity.ts'
-import type { Claim, OperationId } from '../../core/operation.ts'
+import type { Claim, OperationId, Outcome } from '../../core/operation.ts'
 import { asks, claimed, finished, LONG_MS, outcomeOf, someId } from '../../testing/case-kit.ts'
 import { mysqlStore } from './index.ts'
 
@@ -73,7 +73,7 @@ await describeWith('mariadb', 'the statements of the MySQL store', ({ mariadb })
     }
   })
 
-  it('completions of records that are gone are refused, and leave nothing that counts', async () => {
+  it('completions of records that are gone are refused, and leave nothing behind', async () => {
     const pool = openPool()
     const store = mysqlStore(pool)
     const ids = Array.from({ length: 8 }, () => someId())
@@ -88,12 +88,59 @@ await describeWith('mariadb', 'the statements of the MySQL store', ({ mariadb })
     expect(await Promise.all(claims.map(complete))).toEqual(expected)
     for (const claim of claims.slice(0, 3)) expect(await complete(claim)).toBe(false)
     expect(await Promise.all(gone.map((id) => store.get(id)))).toEqual(gone.map(() => undefined))
-    expect((await store.list({})).records).toHaveLength(5)
-    expect(await store.stats()).toMatchObject({ done: 5, released: 0, running: 0, held: 0 })
+    const [rows] = await pool.query('SELECT COUNT(*) AS count FROM onceward_operations')
+    expect(rows).toEqual([{ count: 5 }])
     const again = await claimed(store, gone[0] as OperationId)
     expect(await complete(again)).toBe(true)
-    await store.purge()
-    const [rows] = await pool.query('SELECT COUNT(*) AS count FROM onceward_operations')
-    expect(rows).toEqual([{ count: 6 }])
+    expect((await store.list({})).records).toHaveLength(6)
+    expect(await store.stats()).toMatchObject({ done: 6, released: 0, running: 0, held: 0 })
+  })
+
+  it('completions wait for nobody who has locked the gap where a record is gone', async () => {
+    const pool = openPool()
+    const store = mysqlStore(pool, { queryTimeoutMs: 5000 })
+    const claims = await Promise.all(Array.from({ length: 8 }, () => claimed(store, someId())))
+    const gone = claims[3] as Claim
+    await pool.query('DELETE FROM onceward_operations WHERE digest = ?', [gone.id.digest])
+    const other = await pool.getConnection()
+    await other.query('START TRANSACTION')
+    await other.query('SELECT * FROM onceward_operations WHERE digest = ? FOR UPDATE', [gone.id.digest])
+    const done = claims.map((claim) => store.complete(claim, outcomeOf('receipt'), LONG_MS))
+    const accepted = await Promise.allSettled(done).finally(() => other.query('ROLLBACK'))
+    other.release()
+    expect(accepted).toEqual(claims.map((claim) => ({ status: 'fulfilled', value: claim !== gone })))
+  })
+
+  it('completions of one batch may be values, failures and what cannot be replayed', async () => {
+    const store = mysqlStore(openPool())
+    const outcomes: readonly Outcome[] = [
+      outcomeOf('receipt'),
+      {
+        kind: 'failure',
+        failure: { name: 'Declined', message: 'no \u{1f4b3}'.repeat(9000), effect: 'none' },
+      },
+      { kind: 'value', value: new Uint8Array(0) },
+      { kind: 'unreplayable', reason: 'too large', note: new Uint8Array([1, 2]) },
+      { kind: 'unreplayable', reason: 'not known' },
+      { kind: 'value', value: new Uint8Array([3, 4, 5]) },
+    ]
+    for (const batch of [outcomes, outcomes.slice(1, 4), outcomes.slice(3, 5)]) {
+      const claims = await Promise.all(batch.map(() => claimed(store, someId())))
+      const complete = (claim: Claim, index: number) =>
+        store.complete(claim, batch[index] as Outcome, LONG_MS)
+      expect(await Promise.all(claims.map(complete))).toEqual(batch.map(() => true))
+      expect(await Promise.all(claims.map(complete)), 'their replies were lost').toEqual(
+        batch.map(() => true),
+      )
+      for (const [index, { id, fence }] of claims.entries()) {
+        const record = await store.get(id)
+        expect(record?.outcome).toEqual(batch[index])
+        const event = batch[index]?.kind === 'failure' ? 'failed' : 'completed'
+        expect(record?.history.map((entry) => [entry.event, entry.fence])).toEqual([
+          ['claimed', fence],
+          [event, fence],
+        ])
+      }
+    }
   })
 })

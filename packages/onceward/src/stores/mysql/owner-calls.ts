@@ -3,7 +3,7 @@ import type { Atomically } from '../../core/transition-port.ts'
 import * as transitions from '../../core/transitions.ts'
 import { asciiJson, ownStatement, toAsciiJson, utf8 } from '../../drivers/mysql/index.ts'
 import { gatherer, outcomeColumns, type SqlValue, type Waiting } from '../../drivers/sql/index.ts'
-import { inPackets, type Packet } from './packets.ts'
+import { assertSize, inPackets, type Packet } from './packets.ts'
 import { COMPLETE, COMPLETE_ALONE, RENEW } from './record-statements.ts'
 import type { StoreContext } from './store-context.ts'
 
@@ -13,6 +13,8 @@ export interface Completion {
   readonly outcome: Outcome
   readonly retentionMs: number
 }
+
+type Call = Waiting<Completion, boolean>
 
 /** What owners do all the time, many calls in one statement. */
 export interface OwnerCalls {
@@ -46,7 +48,7 @@ export function ownerCalls(context: StoreContext, exactly: Atomically): OwnerCal
     },
   })
 
-  const completeExactly = ({ ask, resolve, reject }: Waiting<Completion, boolean>) => {
+  const completeExactly = ({ ask, resolve, reject }: Call) => {
     const { claim, outcome, retentionMs } = ask
     exactly(claim.id.digest, (found, now) =>
       transitions.complete(found, claim, outcome, retentionMs, now),
@@ -59,24 +61,24 @@ export function ownerCalls(context: StoreContext, exactly: Atomically): OwnerCal
   const completions = gatherer<Completion, boolean>({
     ...limits,
     async send(batch) {
+      // Failures are rare, and their text has no bound: see COMPLETE.
+      const isFast = ({ ask }: Call) => batch.length === 1 || ask.outcome.kind === 'value'
+      const asked = batch.filter(isFast).map(({ ask }) => ask)
       let statements: readonly Completing[]
+      let haveAll = true
       try {
-        statements = completing(
-          batch.map(({ ask }) => ask),
-          context.maxPacket(),
-        )
+        statements = completing(asked, context.maxPacket())
       } catch {
         // One of them is too large for the server: each hears for itself.
         for (const call of batch) completeExactly(call)
         return
       }
-      let haveAll = true
       for (const { text, values, whenAll } of statements) {
         const { affected } = await ownStatement(context, (session) => session.query(text, values))
         haveAll &&= affected === whenAll
       }
       for (const call of batch) {
-        if (!haveAll) completeExactly(call)
+        if (!haveAll || !isFast(call)) completeExactly(call)
         else {
           context.onChanged(call.key)
           call.resolve(true)
@@ -99,28 +101,32 @@ export interface Completing {
   readonly whenAll: number
 }
 
-/** The statements that end these. @throws `STORE_FULL` for one that is larger than `maxPacket`. */
+/**
+ * The statements that end these, which are plain values where there are several.
+ *
+ * @throws `STORE_FULL` for one that is larger than `maxPacket`.
+ */
 export function completing(completions: readonly Completion[], maxPacket: number): readonly Completing[] {
-  const packets = inPackets(completions.map(completeRow), maxPacket)
   const [only] = completions
-  if (only !== undefined && completions.length === 1) return [completingOne(only)]
-  return packets.map(({ json, payload, rows }) => ({
+  if (only !== undefined && completions.length === 1) return [completingOne(only, maxPacket)]
+  return inPackets(completions.map(completeRow), maxPacket).map(({ json, payload, rows }) => ({
     text: COMPLETE,
     values: [json, payload],
     whenAll: rows * 2,
   }))
 }
 
-function completingOne({ claim: { id, owner, fence }, outcome, retentionMs }: Completion): Completing {
+function completingOne({ claim, outcome, retentionMs }: Completion, maxPacket: number): Completing {
   const { detail, payload } = ended(outcome)
+  assertSize((detail?.length ?? 0) + (payload?.length ?? 0), maxPacket)
+  const { id, owner, fence } = claim
   const values = [detail, payload, retentionMs, retentionMs, id.digest, utf8(owner), fence]
   return { text: COMPLETE_ALONE, values, whenAll: 1 }
 }
 
 /** A completion as `COMPLETE` reads it. */
 function completeRow({ claim: { id, owner, fence }, outcome, retentionMs }: Completion): Packet {
-  const { detail, payload } = ended(outcome)
-  return { fields: [id.digest, owner, fence, retentionMs, detail], payload }
+  return { fields: [id.digest, owner, fence, retentionMs], payload: ended(outcome).payload }
 }
 
 /** The detail of a plain value follows from its length. */

@@ -71,7 +71,8 @@ function sizeOf({ fields, payload }: Packet): number {
   return size
 }
 
-function assertSize(bytes: number, maxPacket: number): void {
+/** Refuses what is too large for one statement. @throws `STORE_FULL`. */
+export function assertSize(bytes: number, maxPacket: number): void {
   if (bytes + FRAME_BYTES <= maxPacket) return
   throw new OncewardError(
     'STORE_FULL',

@@ -180,19 +180,19 @@ const PAYLOAD = 'IF(j.bytes IS NULL, NULL, SUBSTRING(?, j.start_at, j.bytes))'
 
 /** Whether an operation still belongs to its owner, and is in the simplest form: of a first attempt, without steps. */
 const ENDABLE = `onceward_operations.state = 'running' AND onceward_operations.history IS NULL
-    AND onceward_operations.owner = j.owner AND onceward_operations.fence = j.fence
-    AND (onceward_operations.detail IS NULL OR onceward_operations.detail = j.detail)`
+    AND onceward_operations.detail IS NULL AND onceward_operations.owner = j.owner AND onceward_operations.fence = j.fence`
 
 const ifEndable = (column: string, value: string) =>
   `${column} = IF(${ENDABLE}, ${value}, onceward_operations.${column})`
 
 /**
- * Ends operations that still belong to their owners: those in the simplest form. Their history follows from their other
- * columns and stays null, and so does the detail of a plain value. Each counts as 2 rows, anything else as less.
+ * Ends operations with plain values that still belong to their owners: those in the simplest form. Their history and
+ * detail follow from their other columns and stay null. Each counts as 2 rows, anything else as less.
  *
- * An UPDATE of joined tables would put the new values into a table on disk first. This one meets the rows where it would
- * create them, and changes those that may be ended; the state changes last, so that each column sees whether it may.
- * For a record that is gone it leaves one that has expired, which is nobody's.
+ * An UPDATE of joined tables would put the new values, which have no bound, into a table on disk first. This one meets the
+ * rows that it would create, and changes those that may be ended; the state changes last, so that each column sees whether
+ * it may. It finds and locks them first: for a record that is gone it would create one, and wait for whoever has locked
+ * the gap. What it finds it keeps in a table in memory, as long as no column of `j` is unbounded.
  */
 export const COMPLETE: string = `INSERT INTO onceward_operations (${FRESH_COLUMNS})
   SELECT j.digest, '', '', 'released', NULL, 'rerun', 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL
@@ -201,21 +201,20 @@ export const COMPLETE: string = `INSERT INTO onceward_operations (${FRESH_COLUMN
     owner VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[1]',
     fence BIGINT PATH '$[2]',
     retention_ms BIGINT PATH '$[3]',
-    detail LONGTEXT CHARACTER SET ascii PATH '$[4]',
-    start_at BIGINT PATH '$[5]',
-    bytes BIGINT PATH '$[6]')) AS j
-  CROSS JOIN (SELECT ${NOW_MS} AS ms) AS t WHERE 1 = 1
+    start_at BIGINT PATH '$[4]',
+    bytes BIGINT PATH '$[5]')) AS j
+  STRAIGHT_JOIN ${BY_DIGEST}
+  CROSS JOIN (SELECT ${NOW_MS} AS ms) AS t WHERE 1 = 1 FOR UPDATE
   ON DUPLICATE KEY UPDATE ${[
     ifEndable('holds', '0'),
     ifEndable('payload', PAYLOAD),
     ifEndable('retention_ms', 'j.retention_ms'),
     ifEndable('updated_at', 't.ms'),
     ifEndable('expires_at', 't.ms + j.retention_ms'),
-    ifEndable('detail', 'j.detail'),
     ifEndable('state', "'done'"),
   ].join(', ')}`
 
-/** The same for one operation, which counts as 1 row; leaves nothing for a record that is gone. */
+/** The same for one operation with any outcome, which counts as 1 row. */
 export const COMPLETE_ALONE: string = `UPDATE onceward_operations AS o FORCE INDEX (PRIMARY)
   SET o.state = 'done', o.holds = 0, o.detail = ${ASCII}, o.payload = ?, o.retention_ms = ${WHOLE}, o.updated_at = ${NOW_MS},
     o.expires_at = ${NOW_MS} + ${WHOLE}
