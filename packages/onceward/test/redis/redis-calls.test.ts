@@ -113,6 +113,7 @@ for (const name of ['node-redis', 'ioredis'] as const) {
         store.claim(asks(of(4))),
       ])
       expect([first.code, second.code, third.state]).toEqual(['STORE_CORRUPT', 'STORE_CORRUPT', 'claimed'])
+      for (const { message } of [first, second]) expect(message).toContain(layout.buckets[3]?.state)
     })
 
     it('does not notice that the server forgets its scripts, between calls and during them', async () => {

@@ -201,7 +201,8 @@ export function scriptBatches(settings: BatchSettings): ScriptBatches {
     }
   }
   function itemError(text: string, digest: string): unknown {
-    if (text === 'FOREIGN' || /WRONGTYPE/.test(text)) return corrupt(digest, new Error(text))
+    if (text === 'FOREIGN') return corrupt(digest, new Error(text))
+    if (/WRONGTYPE/.test(text)) return wrongType(digest, new Error(text))
     return (
       replyFailure(text, connection) ?? failure('STORE_UNAVAILABLE', `${connection.where} failed: ${text}`)
     )
@@ -209,6 +210,12 @@ export function scriptBatches(settings: BatchSettings): ScriptBatches {
   function corrupt(digest: string, cause: unknown): OncewardError {
     const key = layout.bucketOf(digest).record + digest
     const message = `the key ${key} in ${connection.where} holds something else than a record of this store; settle by hand what became of the operation, then delete the key, and give the store a prefix of its own`
+    return new OncewardError('STORE_CORRUPT', message, { cause, effect: 'unknown' })
+  }
+  /** Redis does not say which key it is; to delete the record where it is the index would let the operation run again. */
+  function wrongType(digest: string, cause: unknown): OncewardError {
+    const { record, created, state, audit } = layout.bucketOf(digest)
+    const message = `one of the keys ${record}${digest}, ${created}, ${state} and ${audit} in ${connection.where} is of another type than this store makes it (string, zset, zset, list); look with TYPE, delete that one key, where it is the first only once it is settled by hand what became of the operation, and give the store a prefix of its own`
     return new OncewardError('STORE_CORRUPT', message, { cause, effect: 'unknown' })
   }
   function withHeader(lane: Lane, batch: Batch): Buffer {
