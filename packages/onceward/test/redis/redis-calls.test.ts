@@ -116,6 +116,20 @@ for (const name of ['node-redis', 'ioredis'] as const) {
       for (const { message } of [first, second]) expect(message).toContain(layout.buckets[3]?.state)
     })
 
+    it('decides nothing where the audit cannot be written', async () => {
+      const { claim } = await granted(store, asks(someId()))
+      await store.hold(claim, 'no reply')
+      const { audit } = keyLayout(prefix).bucketOf(claim.id.digest)
+      await server.command('SET', audit, 'x')
+      const as = { state: 'released' } as const
+      const decide = () => store.resolve(claim.id, { fence: claim.fence, as, actor: 'ada', reason: 'seen' })
+      expect((await failureOf(decide())).message).toContain(audit)
+      expect((await store.get(claim.id))?.state).toBe('held')
+      await server.command('DEL', audit)
+      expect((await decide()).state).toBe('resolved')
+      expect(await store.audit()).toHaveLength(1)
+    })
+
     it('does not notice that the server forgets its scripts, between calls and during them', async () => {
       let flushing = true
       const flush = (async () => {

@@ -113,10 +113,11 @@ local function resolve(at)
   if keepMs >= 0 then keep = keepMs end
   if as == 0 then st, steps = RELEASED, finished() else st, steps, outcome = DONE, '', result end
   event(7, note)
-  saveAndWake()
+  -- The audit comes first: nothing is decided that it does not tell.
   local line = pack('<ddBI4', now, fence, as, #member) .. member .. pack('<I4', li) .. sub(front, lf + 1) .. said
   call('LPUSH', KEYS[2 * buckets + count + audit], line)
   call('LTRIM', KEYS[2 * buckets + count + audit], 0, 9999)
+  saveAndWake()
   return 'o' .. raw
 end
 
