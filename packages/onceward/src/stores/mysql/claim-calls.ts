@@ -108,7 +108,8 @@ function freshStatement(requests: readonly ClaimRequest[]): Statement {
     return { text: CLAIM_FRESH, values: [asciiJson(requests.map(freshRow))] }
   const { id, owner, fingerprint = null, onCrash, leaseMs, retentionMs } = first
   const holds = onCrash === 'hold' ? 1 : 0
-  if (requests.length === 1) {
+  // Some modes of the server make null of a parameter that is empty.
+  if (requests.length === 1 && fingerprint !== '') {
     const name = [id.digest, utf8(id.scope), utf8(id.key), fingerprint && utf8(fingerprint)]
     return { text: CLAIM_ALONE, values: [...name, onCrash, holds, utf8(owner), leaseMs, retentionMs, null] }
   }

@@ -1,9 +1,9 @@
 import { JSON_PARAMETER, NOW_MS, NOW_US } from '../../drivers/mysql/index.ts'
 
 /**
- * The statements on records. Each takes its whole batch as one JSON text, whatever its size, so that it is prepared once
- * a connection; `payload` travels beside it as bytes. They are written in what MySQL 8.0 and MariaDB 10.6 have in
- * common, mean the same in every sql_mode, and hold no question mark but their parameters.
+ * The statements on records. Each but those for one alone takes its whole batch as one JSON text, whatever its size, so
+ * that it is prepared once a connection; `payload` travels beside it as bytes. They are written in what MySQL 8.0 and
+ * MariaDB 10.6 have in common, mean the same in every sql_mode, and hold no question mark but their parameters.
  */
 
 /** The columns of a record as they are read. Text that may be other than ASCII comes as bytes. */
@@ -192,10 +192,11 @@ const ifEndable = (column: string, value: string) =>
  * An UPDATE of joined tables would put the new values, which have no bound, into a table on disk first. This one meets the
  * rows that it would create, and changes those that may be ended; the state changes last, so that each column sees whether
  * it may. It finds and locks them first: for a record that is gone it would create one, and wait for whoever has locked
- * the gap. What it finds it keeps in a table in memory, as long as no column of `j` is unbounded.
+ * the gap. What it finds it keeps in a table in memory, as long as no column of `j` is unbounded. None of the values that it
+ * would create is empty: some modes of the server make null of that, and refuse it.
  */
 export const COMPLETE: string = `INSERT INTO onceward_operations (${FRESH_COLUMNS})
-  SELECT j.digest, '', '', 'released', NULL, 'rerun', 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL
+  SELECT j.digest, '-', '-', 'released', NULL, 'rerun', 0, NULL, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, NULL, NULL
   FROM JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
     digest VARCHAR(64) CHARACTER SET ascii PATH '$[0]',
     owner VARCHAR(255) CHARACTER SET utf8mb4 PATH '$[1]',
