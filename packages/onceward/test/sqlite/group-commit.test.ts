@@ -101,7 +101,7 @@ describe('group commit', () => {
     const { store, spy } = await storeOn(path)
     const [broken, sound] = [freshId(), freshId()]
     await claimed(store, broken)
-    opened(path).prepare("UPDATE onceward_operations SET body = '{}' WHERE digest = ?").run(broken.digest)
+    opened(path).prepare("UPDATE onceward_operations SET body = '[]' WHERE digest = ?").run(broken.digest)
     spy.commits = 0
     const [refused, granted] = await Promise.allSettled([
       store.claim(asks(broken, 'other')),

@@ -43,19 +43,24 @@ CREATE TABLE onceward_migrations (
 );
 
 CREATE TABLE onceward_operations (
-  id          INTEGER PRIMARY KEY,
-  digest      TEXT    NOT NULL UNIQUE,
-  scope       TEXT    NOT NULL,
-  key         TEXT    NOT NULL,
-  state       TEXT    NOT NULL,
-  fence       INTEGER NOT NULL,
-  created_at  INTEGER NOT NULL,
-  updated_at  INTEGER NOT NULL,
-  lease_until INTEGER NOT NULL,
-  sweep_at    INTEGER, -- when a lapse makes it held; only while running
-  expires_at  INTEGER,
-  body        TEXT    NOT NULL,
-  payload     BLOB
+  id           INTEGER PRIMARY KEY,
+  digest       TEXT    NOT NULL UNIQUE,
+  scope        TEXT    NOT NULL,
+  key          TEXT    NOT NULL,
+  state        TEXT    NOT NULL,
+  fence        INTEGER NOT NULL,
+  attempt      INTEGER NOT NULL,
+  on_crash     TEXT    NOT NULL,
+  fingerprint  TEXT,
+  owner        TEXT,
+  created_at   INTEGER NOT NULL,
+  updated_at   INTEGER NOT NULL,
+  lease_until  INTEGER NOT NULL,
+  retention_ms INTEGER NOT NULL,
+  expires_at   INTEGER, -- none while held, and while a lapse would make it held
+  value_bytes  INTEGER,
+  body         TEXT,
+  payload      BLOB
 );
 
 CREATE TABLE onceward_outbox (

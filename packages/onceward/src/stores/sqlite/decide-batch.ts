@@ -34,7 +34,7 @@ export function decideBatch(
   memory: RowMemory,
   clock: Clock,
 ): Decided {
-  memory.check()
+  if (batch.some(({ digest }) => memory.has(digest))) memory.check()
   const before = table.changes
   const now = clock.now()
   const found = load(batch, table, memory)
@@ -55,11 +55,10 @@ export function decideBatch(
       return () => job.reject(error)
     }
   })
-  for (const [digest, { row, ...written }] of writes) {
-    if ('record' in written) {
-      const stored = table.write(written.record, found.get(digest))
-      writes.set(digest, { row: stored, record: written.record })
-    }
+  for (const [digest, written] of writes) {
+    if (!('record' in written)) continue
+    const row = table.write(written.record, found.get(digest))
+    if (row !== written.row) writes.set(digest, { row, record: written.record })
   }
   return { settle, writes, changes: table.changes - before }
 }

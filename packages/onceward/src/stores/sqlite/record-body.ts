@@ -1,43 +1,38 @@
-import type { OnCrash } from '../../core/operation.ts'
 import type { StoredEvent, StoredOutcome, StoredStep } from '../../drivers/sql/stored-parts.ts'
 
-/** What the `body` column holds, as JSON. */
+/** What the `body` column holds, as JSON. Everything is left out while a column holds it, or while it is 0 or empty. */
 export interface StoredBody {
   /** Scope and key, where a column cannot hold them. */
   readonly id: readonly [scope: string, key: string] | undefined
+  /** Where a column cannot hold it, as the next. */
   readonly fingerprint: string | undefined
-  readonly onCrash: OnCrash
   readonly owner: string | undefined
-  readonly attempt: number
-  readonly retentionMs: number
-  readonly outcome: StoredOutcome | undefined
+  /** An outcome other than a plain value. */
+  readonly outcome: Exclude<StoredOutcome, { readonly kind: 'value' }> | undefined
   readonly heldReason: string | undefined
-  /** This and the following are left out while they are 0 or empty, as most are. */
   readonly asks: number | undefined
   readonly nextAskAt: number | undefined
   readonly duplicates: number | undefined
   /** The last member is the length of the value in the payload; steps come after each other, before the outcome. */
   readonly steps: readonly StoredStep[] | undefined
-  readonly history: readonly StoredEvent[]
+  /** Any other than that of one claim, and its completion with a value. */
+  readonly history: readonly StoredEvent[] | undefined
 }
 
 /** Reads a `body`. @throws `TypeError` or `SyntaxError` for one that this store did not write. */
 export function parseBody(json: string): StoredBody {
   const body: unknown = JSON.parse(json)
   if (!isObject(body)) throw new TypeError('body is not an object')
-  for (const field of ['attempt', 'retentionMs']) {
-    if (typeof body[field] !== 'number') throw new TypeError(`body.${field} is not a number`)
-  }
   for (const field of ['asks', 'nextAskAt', 'duplicates']) {
     if (!isOptional(body[field], 'number')) throw new TypeError(`body.${field} is not a number`)
   }
   for (const field of ['fingerprint', 'owner', 'heldReason']) {
     if (!isOptional(body[field], 'string')) throw new TypeError(`body.${field} is not text`)
   }
-  if (!isOnCrash(body['onCrash'])) throw new TypeError('body.onCrash is neither hold nor rerun')
   if (body['steps'] !== undefined && !isListOf(body['steps'], isStep))
     throw new TypeError('body.steps is not a list of steps')
-  if (!isListOf(body['history'], isEvent)) throw new TypeError('body.history is not a list of events')
+  if (body['history'] !== undefined && !isListOf(body['history'], isEvent))
+    throw new TypeError('body.history is not a list of events')
   if (body['outcome'] !== undefined && !isOutcome(body['outcome'])) {
     throw new TypeError('body.outcome is no outcome')
   }
@@ -86,8 +81,6 @@ function isEvent(value: unknown): boolean {
 function isOutcome(value: unknown): boolean {
   if (!isObject(value)) return false
   switch (value['kind']) {
-    case 'value':
-      return isLength(value['length'])
     case 'failure':
       return isFailure(value['failure'])
     case 'unreplayable':

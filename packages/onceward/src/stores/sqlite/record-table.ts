@@ -1,7 +1,7 @@
 import type { OperationRecord } from '../../core/operation.ts'
 import type { AuditEntry } from '../../core/store.ts'
 import type { SqliteConnection, SqliteValue } from '../../drivers/sqlite/index.ts'
-import { COLUMNS, fromRow, type Row, toRow } from './record-row.ts'
+import { COLUMNS, contentsOf, fromRow, type Row, toRow } from './record-row.ts'
 
 /** A stored record, or what is wrong with it. */
 export type Found =
@@ -21,9 +21,14 @@ export interface RecordTable {
 
 const SELECT_ONE = `SELECT id, ${COLUMNS} FROM onceward_operations WHERE digest = ?`
 const SELECT_MANY = `SELECT id, ${COLUMNS} FROM onceward_operations WHERE digest IN (SELECT value FROM json_each(?))`
-const INSERT = `INSERT INTO onceward_operations (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-const UPDATE = `UPDATE onceward_operations SET state = ?, fence = ?, updated_at = ?, lease_until = ?, sweep_at = ?,
-  expires_at = ?, body = ?, payload = ? WHERE id = ?`
+const INSERT = `INSERT INTO onceward_operations (${COLUMNS})
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+const UPDATE = `UPDATE onceward_operations SET state = ?, fence = ?, attempt = ?, on_crash = ?, fingerprint = ?,
+  owner = ?, updated_at = ?, lease_until = ?, retention_ms = ?, expires_at = ?, value_bytes = ?, body = ?, payload = ?
+  WHERE id = ?`
+/** An end changes only these. */
+const UPDATE_END = `UPDATE onceward_operations SET state = ?, updated_at = ?, retention_ms = ?, expires_at = ?,
+  value_bytes = ?, body = ?, payload = ? WHERE id = ?`
 const DELETE = 'DELETE FROM onceward_operations WHERE id = ?'
 const INSERT_AUDIT = 'INSERT INTO onceward_audit (at, digest, entry) VALUES (?, ?, ?)'
 
@@ -56,16 +61,21 @@ export function recordTable(connection: SqliteConnection): RecordTable {
       return found
     },
     write(record, found) {
-      const values = toRow(record)
-      if (found === undefined) return run(INSERT, ...values)
-      const sameLife = 'record' in found && found.record.createdAt === record.createdAt
-      if (!sameLife) {
-        run(DELETE, found.row)
-        return run(INSERT, ...values)
+      if (found === undefined) return run(INSERT, ...toRow(record))
+      const { row } = found
+      if (!('record' in found) || found.record.createdAt !== record.createdAt) {
+        run(DELETE, row)
+        return run(INSERT, ...toRow(record))
       }
-      const [, , , state = null, fence = null, , ...rest] = values
-      run(UPDATE, state, fence, ...rest, found.row)
-      return found.row
+      if (isSameClaim(found.record, record)) {
+        const { state, updatedAt, retentionMs, expiresAt = null } = record
+        run(UPDATE_END, state, updatedAt, retentionMs, expiresAt, ...contentsOf(record), row)
+        return row
+      }
+      const [, , , state = null, fence = null, attempt = null, ...rest] = toRow(record)
+      const [onCrash = null, fingerprint = null, owner = null, , ...last] = rest
+      run(UPDATE, state, fence, attempt, onCrash, fingerprint, owner, ...last, row)
+      return row
     },
     writeAudit(entry) {
       run(INSERT_AUDIT, entry.at, entry.digest, JSON.stringify(entry))
@@ -74,4 +84,16 @@ export function recordTable(connection: SqliteConnection): RecordTable {
       return changes
     },
   }
+}
+
+/** Whether what only a claim or a renewal changes is the same. */
+function isSameClaim(one: OperationRecord, other: OperationRecord): boolean {
+  return (
+    one.fence === other.fence &&
+    one.owner === other.owner &&
+    one.leaseUntil === other.leaseUntil &&
+    one.attempt === other.attempt &&
+    one.onCrash === other.onCrash &&
+    one.fingerprint === other.fingerprint
+  )
 }

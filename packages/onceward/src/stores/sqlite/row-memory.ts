@@ -15,8 +15,10 @@ const MAX_ROWS = 4096
  * Limit: both are read under the write lock, so that nobody can write between the look and the use.
  */
 export interface RowMemory {
-  /** Forgets everything if anybody else has written. To be called first thing under the write lock. */
+  /** Forgets everything if anybody else has written. To be called under the write lock, before anything is asked for. */
   check(): void
+  /** Whether a row was remembered, whether or not it may still be believed: the check is only needed then. */
+  has(digest: string): boolean
   get(digest: string): Found | undefined
   /** Takes in what was committed. `changes` is how many rows the transaction has changed. */
   committed(writes: ReadonlyMap<string, Found>, changes: number): void
@@ -35,6 +37,7 @@ export function rowMemory(connection: SqliteConnection): RowMemory {
       version = mark.version
       changes = mark.changes
     },
+    has: (digest) => rows.has(digest),
     get: (digest) => rows.get(digest),
     committed(writes, changed) {
       changes += changed

@@ -8,7 +8,8 @@ import type { StoreContext } from './store-context.ts'
 const LITTLE_SPACE = 256 * 1024 * 1024
 
 const LAPSED = `SELECT count(*) AS count FROM onceward_operations
-  WHERE state = 'running' AND state <> 'done' AND sweep_at <= ?`
+  WHERE state = 'running' AND state <> 'done'
+  AND expires_at IS NULL AND lease_until <= ?`
 const EXPIRED = `SELECT count(*) AS count FROM onceward_operations WHERE expires_at IS NOT NULL AND expires_at <= ?`
 const LEVELS = ['OFF', 'NORMAL', 'FULL', 'EXTRA']
 
