@@ -194,7 +194,7 @@ export class Contention {
    * The grant that the place has become, if a wake has told of it.
    *
    * ```
-   *  sent ──▶ place taken ─────── becomes the grant ─────▶ ends there as the place would have, after placeMs
+   *  sent ──▶ place taken ─────── becomes the grant ─────▶ ends there after ttlMs, or as the place would have
    *   └────── the lesser of ttlMs and placeMs − drift ──▶ own deadline
    * ```
    *

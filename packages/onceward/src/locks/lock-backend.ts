@@ -36,8 +36,8 @@ export interface AcquireRequest {
   /** Keeps a place among the waiters for so many ms, if it cannot be granted now. Absent: one attempt that leaves nothing. */
   readonly placeMs?: number
   /**
-   * Which asking of this token it is. With it, whatever makes room may turn the place into the grant: that ends when the
-   * place would have ended, whatever `ttlMs` is, and the wake tells of it. Only to hold alone, and with
+   * Which asking of this token it is. With it, whatever makes room may turn the place into the grant: that ends after `ttlMs`,
+   * or when the place would have ended if that is sooner, and the wake tells of it. Only to hold alone, and with
    * {@link LockBackend.grantsPlaces}. Absent: a turn is only told of.
    */
   readonly round?: number

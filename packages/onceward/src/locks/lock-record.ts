@@ -41,6 +41,9 @@ export interface Place {
 /** What a place offers to become. */
 export interface Offer extends Pick<Holder, 'fences' | 'owner' | 'meta'> {
   readonly round: number
+  /** When the place was taken or renewed, in ms on the backend's clock. Absent: before it makes room. */
+  readonly at?: number
+  readonly ttlMs: number
 }
 
 /** What a holder has left for the next one. */

@@ -68,7 +68,7 @@ export function acquire(
   const reply: AcquireReply = { granted: false, retryAfterMs }
   if (placeMs === undefined) return { reply, wake: [] }
   const offers = round !== undefined && mode === 'exclusive'
-  const offer = { round: round ?? 0, fences, owner, ...(meta === undefined ? {} : { meta }) }
+  const offer = { round: round ?? 0, at: now, ttlMs, fences, owner, ...(meta === undefined ? {} : { meta }) }
   const place: Place = { token, mode, permits, until: now + placeMs, ...(offers ? { offer } : {}) }
   const queue = at < 0 ? [...record.queue, place] : replaced(record.queue, place)
   return { reply, record: { ...record, queue }, wake: [] }
@@ -238,8 +238,8 @@ function turnOf({ holders, queue: [first] }: LockRecord): readonly Turn[] {
 }
 
 /**
- * Makes the grant of the place whose turn it is, where that offers it, and tells its owner. It ends with the place: who has
- * died does not keep others waiting for longer, and who is told of nothing asks again in time, however short the lease.
+ * Makes the grant of the place whose turn it is, where that offers it, and tells its owner. It ends no later than the place:
+ * who died does not keep others waiting for longer.
  */
 function passed(
   record: LockRecord,
@@ -248,8 +248,11 @@ function passed(
   const [first, ...queue] = record.queue
   if (!first?.offer || !fits(record.holders, first)) return { record, wake: turnOf(record) }
   const { token, mode, offer } = first
+  // A step that has waited for its turn may have read the clock before the place was taken: its owner counts from there.
+  const { ttlMs, at = now, ...terms } = offer
+  const until = Math.min(first.until, Math.max(now, at) + ttlMs)
   const fence = nextFence(record, now)
-  const holders = [...record.holders, { token, mode, fence, until: first.until, ...offer }]
+  const holders = [...record.holders, { token, mode, fence, until, ...terms }]
   return {
     record: { ...record, fence: fence + offer.fences - 1, holders, queue },
     wake: [{ token, granted: placeGrant(offer.round, fence, record.mark) }],

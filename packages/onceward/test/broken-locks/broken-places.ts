@@ -43,15 +43,16 @@ export const brokenPlaces: readonly LockFlaw[] = [
       }),
   },
   {
-    name: 'a place that becomes the grant for no longer than a short lease, so that a lost wake costs the turn',
+    name: 'a short lease that is granted for as long as its place was kept',
     rule: /a lease that is shorter than its place/,
     model: true,
     break: ({ step }) => ({
       acquire: (request) =>
         step(request.key, (found, now) => {
-          const { ttlMs, placeMs } = request
-          if (placeMs === undefined) return transitions.acquire(found, request, now)
-          return transitions.acquire(found, { ...request, placeMs: Math.min(ttlMs, placeMs) }, now)
+          const { ttlMs, placeMs = 0 } = request
+          const plain = transitions.acquire(found, request, now)
+          if (plain.reply.granted) return plain
+          return transitions.acquire(found, { ...request, ttlMs: Math.max(ttlMs, placeMs) }, now)
         }),
     }),
   },

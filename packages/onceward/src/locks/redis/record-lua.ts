@@ -7,7 +7,7 @@
  *  L1["<fence>", holders, queue, mark, forced]
  *  holder  ["<token>", "x" or "s", "<fence>", fences, until, "<owner>", "<meta>" or false]
  *  place   ["<token>", "x" or "s", permits or 0, until, "<channel>", offer or false]
- *  offer   [round, fences, "<owner>", "<meta>" or false]: what the grant is to be that the place may become
+ *  offer   [round, fences, "<owner>", "<meta>" or false, ttl]: what the grant is to be that the place may become
  *  mark    ["<text>", until] or false          forced  [at, "<by>", "<reason>", "<fence>"]
  * ```
  *
@@ -108,17 +108,17 @@ local function turn()
   return first and fits(first[2], first[3]) and first
 end
 
--- Makes the grant of the place whose turn it is, where that offers it. It ends as the place would have: who has died does not
--- keep others waiting for longer, and who is told of nothing asks again in time.
+-- Makes the grant of the place whose turn it is, where that offers it. It ends no later than the place would have: who died
+-- does not keep others waiting for longer.
 local function pass()
   if not turn() or not turn()[6] then return end
   look()
   prune()
   local first = turn()
   if not first or not first[6] then return end
-  local round, fences, owner, meta = unpack(first[6])
+  local round, fences, owner, meta, ttl = unpack(first[6])
   local from = max(fence + 1, us)
-  holders[#holders + 1] = {first[1], first[2], digits(from), fences, first[4], owner, meta}
+  holders[#holders + 1] = {first[1], first[2], digits(from), fences, math.min(first[4], now + ttl), owner, meta}
   fence = from + fences - 1
   table.remove(queue, 1)
   passed = {first[5], first[1] .. ' ' .. cjson.encode({round, digits(from), mark and mark[1]})}
@@ -209,7 +209,7 @@ local function ask(i)
     for j = 1, #holders do soonest = math.min(soonest, holders[j][5]) end
   end
   if place >= 0 then
-    local offer = round and mode == 'x' and {round, fences, owner, about}
+    local offer = round and mode == 'x' and {round, fences, owner, about, ttl}
     -- Whoever has it counts on it from the sending of the request on.
     if offer then look() end
     queue[at or #queue + 1] = {token, mode, permits, now + place, channel, offer or false}
