@@ -64,6 +64,8 @@ export class Contention {
   /** Since the last answer. */
   #retries = 0
   #doubtMs = Infinity
+  /** For how long the backend may keep at most what it was asked for. */
+  #keptMs = PLACE_MS
   #round = 0
   /** What was refused last: the place has been kept since. */
   #waiting: Asked | undefined
@@ -137,7 +139,7 @@ export class Contention {
   /** Ends it because nobody wants the lock any more. Resolves when nothing is left of it. */
   abandon(): Promise<void> {
     this.#stop()
-    return this.#parts.sweeper.sweep(this.#held, PLACE_MS, this.#underWay)
+    return this.#parts.sweeper.sweep(this.#held, this.#keptMs, this.#underWay)
   }
 
   /** Takes the grant, or asks again, soon. */
@@ -157,11 +159,10 @@ export class Contention {
   #request(): AcquireRequest {
     this.#round++
     const { grantsPlaces = false } = this.#parts.engine.backend
-    return this.#contender.request(
-      this.#held.token,
-      this.#round,
-      grantsPlaces && this.#stopWatching !== undefined,
-    )
+    const told = grantsPlaces && this.#stopWatching !== undefined
+    const request = this.#contender.request(this.#held.token, this.#round, told)
+    this.#keptMs = Math.max(this.#keptMs, request.ttlMs)
+    return request
   }
 
   async #ask(): Promise<Asked | undefined> {

@@ -242,6 +242,21 @@ describe('a wait over a backend that fails', () => {
     expect(await other.tryAcquire('b')).not.toBeNull()
   })
 
+  it('gives back a grant of which it never heard, for as long as that can hold', async () => {
+    const { time, locks, next, always, other } = start({ ttlMs: 60_000 })
+    next('acquire', 'reply lost')
+    always('acquire', 'refused')
+    always('release', 'refused')
+    const waiting = locks.acquire('a', { waitMs: 1000 })
+    const refused = expect(waiting).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    await time.advance(20_000)
+    await refused
+    expect(await other.tryAcquire('a')).toBeNull()
+    always('release', undefined)
+    await time.advance(3000)
+    expect(await other.tryAcquire('a')).not.toBeNull()
+  })
+
   it('cleans up in the background while the backend is away for longer', async () => {
     const { time, locks, next, always, other } = start()
     always('release', 'refused')
