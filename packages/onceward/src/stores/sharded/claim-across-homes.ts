@@ -18,8 +18,11 @@ export interface Pace {
 /** The claims of one nonce that were given back: where, and their fences. */
 export type Left = Map<Shard, number>
 
-/** How often one of two that have met looks again whether the other has left. */
-const LOOKS = 6
+/**
+ * How often one of two that have met looks again whether the other has left: for about half a second, in which also a busy
+ * machine can look and give back. If both leave, nobody runs until a caller asks again.
+ */
+const LOOKS = 10
 
 /** The pauses before such looks, in ms: 2 to 6 at first, doubled each time. */
 const PAUSES = { initialMs: 4, maxMs: 100 }
