@@ -37,9 +37,9 @@ export function toRow(record: OperationRecord): SqliteValue[] {
     exactText(record.owner),
     record.createdAt,
     record.updatedAt,
-    record.leaseUntil,
-    record.retentionMs,
-    record.expiresAt ?? null,
+    columnTime(record.leaseUntil),
+    columnTime(record.retentionMs),
+    columnTime(record.expiresAt),
     ...contentsOf(record),
   ]
 }
@@ -54,6 +54,11 @@ export function contentsOf(
   if (outcome?.kind !== 'value') return [null, body, joinedPayload(payload)]
   payload.push(outcome.value)
   return [outcome.value.length, body, joinedPayload(payload)]
+}
+
+/** A time as a column can give it back: beyond this, about 285,000 years, drivers refuse to read the whole row. */
+export function columnTime(ms: number | undefined): number | null {
+  return ms === undefined ? null : Math.min(ms, Number.MAX_SAFE_INTEGER)
 }
 
 /** Text that stands in a column as it is; any other is in `body`. */

@@ -1,7 +1,7 @@
 import type { OperationRecord } from '../../core/operation.ts'
 import type { AuditEntry } from '../../core/store.ts'
 import type { SqliteConnection, SqliteValue } from '../../drivers/sqlite/index.ts'
-import { COLUMNS, contentsOf, fromRow, type Row, toRow } from './record-row.ts'
+import { COLUMNS, columnTime, contentsOf, fromRow, type Row, toRow } from './record-row.ts'
 
 /** A stored record, or what is wrong with it. */
 export type Found =
@@ -68,7 +68,8 @@ export function recordTable(connection: SqliteConnection): RecordTable {
         return run(INSERT, ...toRow(record))
       }
       if (isSameClaim(found.record, record)) {
-        const { state, updatedAt, retentionMs, expiresAt = null } = record
+        const { state, updatedAt } = record
+        const [retentionMs, expiresAt] = [columnTime(record.retentionMs), columnTime(record.expiresAt)]
         run(UPDATE_END, state, updatedAt, retentionMs, expiresAt, ...contentsOf(record), row)
         return row
       }
