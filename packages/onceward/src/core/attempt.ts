@@ -130,7 +130,7 @@ export function askWithClaim<T>(
       if (reply.state !== 'claimed') return { reply }
       const run: LocalRun = { fingerprint, ended: new Later() }
       room.running = run
-      return { reply: 'claimed', run, grant: { ...reply, sentAt } }
+      return { reply: 'claimed', run, grant: { sentAt, ...reply } }
     })
     if (found.reply !== 'claimed') return found.reply
     const { run, grant } = found

@@ -53,7 +53,7 @@ export async function execute<T>(
   }
   frame.ended = true
   steps.end()
-  const ending: Ending = { ...run, durationMs: engine.clock.monotonic() - startedAt }
+  const ending: Ending = { durationMs: engine.clock.monotonic() - startedAt, ...run }
   try {
     if (thrown === undefined) return await storeValue(ending, value as T)
     const onError = steps.hasOpenHold() ? 'hold' : onErrorOf(policy)
@@ -78,7 +78,7 @@ async function storeValue<T>(ending: Ending, value: T): Promise<Ended<T>> {
   if (stored === 'unreachable')
     return { result: { error: new OncewardError('OUTCOME_NOT_STORED', undefined, { value }) } }
   const { durationMs } = ending
-  engine.emit('executed', claim.id, { ...about(claim), durationMs })
+  engine.emit('executed', claim.id, { durationMs, ...about(claim) })
   if (outcome.kind === 'unreplayable') {
     engine.emit('not-replayable', claim.id, { ...about(claim), message: outcome.reason })
   }

@@ -77,7 +77,7 @@ function identify(
     return {
       id,
       fingerprint: fingerprint(),
-      attempt: (call, fn) => tokens.attempt(token, (op) => fn(op), { ...call, scope }),
+      attempt: (call, fn) => tokens.attempt(token, (op) => fn(op), { scope, ...call }),
     }
   }
   const known = (key: string): Identity => {
@@ -86,7 +86,7 @@ function identify(
     return {
       id,
       fingerprint: fingerprint(),
-      attempt: (call, fn) => once.attempt({ ...call, scope, key: id.key }, fn),
+      attempt: (call, fn) => once.attempt({ scope, key: id.key, ...call }, fn),
     }
   }
   return request.key === undefined ? derivedKey(settings, request, body).then(known) : known(request.key)
@@ -141,11 +141,11 @@ async function runOnce(
     }
     const reply = await attempt<WorkResult>(
       {
-        ...settings.call,
         input: fingerprint,
         waitMs: request.waitMs,
         whenRunning: crowded || request.waitMs === 0 ? 'reject' : 'wait',
         ...(signal ? { signal } : {}),
+        ...settings.call,
       },
       (op) => work(settings, handling, run, op),
     )
