@@ -1,6 +1,6 @@
 import { OncewardError } from '../core/errors.ts'
 import { MAX_HTTP_KEY_BYTES } from './idempotency-key.ts'
-import { mediaField } from './media-parameters.ts'
+import { mediaField } from './media-field.ts'
 import { multipartParts, unreadable } from './multipart-parts.ts'
 import type { HeaderPairs } from './types.ts'
 

@@ -1,5 +1,5 @@
 import { OncewardError } from '../core/errors.ts'
-import { mediaField } from './media-parameters.ts'
+import { mediaField } from './media-field.ts'
 import type { HeaderPairs } from './types.ts'
 
 /** The most parts that are told apart. */

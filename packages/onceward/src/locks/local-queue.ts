@@ -45,7 +45,10 @@ export class LocalQueue implements Contender {
   readonly #home: QueueHome
   readonly #overtake: boolean
 
-  /** @param overtake - Asks past those who have a place, at first without one: in a long line none would never be its turn. */
+  /**
+   * @param overtake - Asks past those who have a place. Only the first question is without one: in a long line whoever has
+   * none would never have its turn.
+   */
   constructor(home: QueueHome, target: LockTarget, overtake: boolean) {
     this.#home = home
     this.target = target

@@ -169,9 +169,9 @@ export interface LockBackend {
    */
   mark?(held: HeldLock, mark: string, keepMs: number): Promise<boolean>
   /**
-   * Calls `wake` whenever it may be the turn of `held`, which has a place, until the returned function is called. A wake
-   * that is lost costs time only: who waits asks again now and then, and is told then of a grant that it has. Absent where
-   * {@link LockCapabilities.push} is false.
+   * Calls `wake` whenever it may be the turn of `held`, which has a place, until the returned function is called. Who
+   * waits asks again now and then, and is told then of a grant that it has: a wake that is lost costs time only, but for a
+   * grant that has lapsed by then. Absent where {@link LockCapabilities.push} is false.
    */
   watch?(held: HeldLock, wake: (granted?: PlaceGrant) => void): () => void
   /** Creates what the backend needs, such as tables. Absent where it needs nothing. */

@@ -67,9 +67,11 @@ export function acquire(
   const retryAfterMs = Math.max(1, Math.min(...inTheWay.map(({ until }) => until)) - now)
   const reply: AcquireReply = { granted: false, retryAfterMs }
   if (placeMs === undefined) return { reply, wake: [] }
-  const offers = round !== undefined && mode === 'exclusive'
-  const offer = { round: round ?? 0, at: now, ttlMs, fences, owner, ...(meta === undefined ? {} : { meta }) }
-  const place: Place = { token, mode, permits, until: now + placeMs, ...(offers ? { offer } : {}) }
+  const offer =
+    round !== undefined && mode === 'exclusive'
+      ? { offer: { round, at: now, ttlMs, fences, owner, ...(meta === undefined ? {} : { meta }) } }
+      : {}
+  const place: Place = { token, mode, permits, until: now + placeMs, ...offer }
   const queue = at < 0 ? [...record.queue, place] : replaced(record.queue, place)
   return { reply, record: { ...record, queue }, wake: [] }
 }

@@ -34,7 +34,7 @@ export interface TurnWatch {
   /** Calls `wake` whenever there is something to tell `name`, until the returned function is called. */
   watch(waiter: { readonly key: string; readonly name: string }, wake: Wake): () => void
   /** Wakes these; answers those who do not wait here. */
-  wake(turns: readonly NamedTurn[]): readonly NamedTurn[]
+  wake<T extends NamedTurn>(turns: readonly T[]): readonly T[]
   close(): void
 }
 
@@ -57,7 +57,7 @@ export function turnWatch(watching: TurnWatching): TurnWatch {
   /** Whom the last look has woken. */
   let woken = ''
 
-  const wake = (turns: readonly NamedTurn[]) =>
+  const wake = <T extends NamedTurn>(turns: readonly T[]): readonly T[] =>
     turns.filter(({ name, granted }) => {
       const found = waiters.get(name)
       for (const waiter of found ?? []) waiter.wake(granted)

@@ -243,7 +243,7 @@ function trustedMs({ ttlMs, doubtMs = Infinity, firstMs = Infinity }: Omit<EndTe
 
 /** Whether the watchdog is to extend it at its time. */
 function isToRenew({ lease, extension, firstMs }: Grant): boolean {
-  return (lease?.renews === true || (lease !== undefined && firstMs !== undefined)) && !extension
+  return lease !== undefined && !extension && (lease.renews || firstMs !== undefined)
 }
 
 /** A time at most a 32nd of `ttlMs` earlier: what is due at nearly the same time is extended in one call. */

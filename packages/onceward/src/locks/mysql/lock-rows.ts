@@ -37,7 +37,7 @@ export async function readLocks(
 /**
  * Runs the rules of locks in the open READ COMMITTED transaction of `session`: the rows are locked in the order of their keys,
  * the steps of one key decide one after the other, and each row is written once. The time is that of the server before it waited
- * for the rows: judged by it a lease lapses later, and ends earlier, never the other way round.
+ * for the rows: so a lease that stands in the way lapses later, and one that is granted ends earlier, than by the clock.
  *
  * Limit: a row that somebody else has created meanwhile fails it; the whole transaction is then run again.
  */

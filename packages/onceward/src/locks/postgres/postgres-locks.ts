@@ -33,7 +33,7 @@ import { turnWatch } from '../turn-watch.ts'
 import { decideLocked, keyText, readLock } from './lock-rows.ts'
 import { lockStatements } from './lock-statements.ts'
 import { checkedOptions, type PostgresLocksOptions } from './postgres-locks-options.ts'
-import { nameOf, proven, readTurn, writeTurn } from './told-turns.ts'
+import { nameOf, proven, readTurn, toldTurn, writeTurn } from './told-turns.ts'
 
 /** Locks in a PostgreSQL database. */
 export type PostgresLocks = FencingBackend & Required<Pick<FencingBackend, 'mark' | 'watch' | 'migrate'>>
@@ -107,7 +107,7 @@ export function makePostgresLocks(
     async turnsOf(keys) {
       const { rows } = await ready.run(statements.read, [textArray(keys.map(keyText))])
       return rows.flatMap(([, now, found]) =>
-        transitions.turns(readLock(found ?? '', where), Number(now)).map((turn) => readTurn(writeTurn(turn))),
+        transitions.turns(readLock(found ?? '', where), Number(now)).map(toldTurn),
       )
     },
     onNeeded: push.needed,
@@ -141,7 +141,7 @@ export function makePostgresLocks(
     const { replies, wake } = await ownTransaction({ driver, settings }, (tx) =>
       decideLocked({ run: tx.run, statements, lockTimeoutMs, where }, steps),
     )
-    push.tell(wake.map(writeTurn).filter((word) => waiters.wake([readTurn(word)]).length > 0))
+    push.tell(waiters.wake(wake.map(toldTurn)).map(writeTurn))
     return replies
   }
   const decide = async <Reply>(key: string, step: LockStep<Reply>['decide']): Promise<Reply> =>

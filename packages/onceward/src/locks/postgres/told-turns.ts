@@ -20,12 +20,19 @@ export function nameOf(token: string): string {
 }
 
 /**
- * A turn as a word: `name`, or `name:round:fence:proof` where a place has become the grant. Everybody in the database may
- * notify, but nobody without the token can make up a grant. What has a mark, which may be long, is told of as a turn only.
+ * A turn as it is told of. Everybody in the database may notify, but nobody without the token can make up a grant. What has
+ * a mark, which may be long, is told of as a turn only.
  */
-export function writeTurn({ token, granted }: Turn): string {
-  if (!granted || granted.mark !== undefined) return nameOf(token)
-  return [nameOf(token), granted.round, granted.fence, proofOf(token, granted)].join(':')
+export function toldTurn({ token, granted }: Turn): ToldTurn {
+  const name = nameOf(token)
+  if (!granted || granted.mark !== undefined) return { name }
+  const { round, fence } = granted
+  return { name, granted: { round, fence, proof: proofOf(token, granted) } }
+}
+
+/** A turn as a word: `name`, or `name:round:fence:proof` where a place has become the grant. */
+export function writeTurn({ name, granted }: ToldTurn): string {
+  return granted ? [name, granted.round, granted.fence, granted.proof].join(':') : name
 }
 
 /** Reads what {@link writeTurn} writes. */

@@ -7,10 +7,12 @@ export interface Packet {
   readonly payload: Uint8Array | null
 }
 
-/** The rows of one statement: JSON whose rows end with where their bytes begin (from 1) and how many they are, and the bytes of all `rows`. */
+/** The rows of one statement. */
 export interface Packed {
+  /** A list for each row. It ends with where the bytes of the row begin in `payload` (from 1), and how many they are. */
   readonly json: string
   readonly payload: Uint8Array
+  /** How many. */
   readonly rows: number
 }
 

@@ -68,8 +68,8 @@ interface FreshFields {
   readonly detail: string
 }
 
-/** The columns of a fresh record, which begins at `us` in µs. */
-function freshValues(of: FreshFields, us: string, fence: string): string {
+/** The columns of a fresh record, which begins at `us` in µs, and whose `fence` is that time. */
+function freshValues(of: FreshFields, us: string, fence: string = us): string {
   return `${of.digest}, ${of.scope}, ${of.key}, 'running', ${of.fingerprint}, ${of.onCrash}, ${of.holds}, ${of.owner}, ${fence}, 1,
   ${us} DIV 1000, ${us} DIV 1000, ${us} DIV 1000 + ${of.leaseMs}, ${of.retentionMs}, NULL, 0, 0, 0, ${of.detail}, NULL, NULL`
 }
@@ -105,6 +105,15 @@ const OF_PARAMETERS: FreshFields = {
   detail: ASCII,
 }
 
+const OF_ALIKE_ROW: FreshFields = {
+  ...OF_PARAMETERS,
+  digest: OF_ROW.digest,
+  key: OF_ROW.key,
+  fingerprint: OF_ROW.fingerprint,
+  owner: OF_ROW.owner,
+  detail: 'NULL',
+}
+
 const TIME = `(SELECT LAST_INSERT_ID(${NOW_US}) AS us) AS t`
 
 const FRESH_ROWS = `JSON_TABLE(${JSON_PARAMETER}, '$[*]' COLUMNS (
@@ -136,22 +145,11 @@ const IN_TIME = `SYSDATE(6) < NOW(6) + INTERVAL ${CREATION_SLACK_US} MICROSECOND
  * Errors in the data would be warnings only; there are none, because all of it was checked before.
  */
 export const CLAIM_FRESH: string = `INSERT IGNORE INTO onceward_operations (${FRESH_COLUMNS})
-  SELECT ${freshValues(OF_ROW, 't.us', 't.us')} FROM ${FRESH_ROWS} WHERE ${IN_TIME}`
+  SELECT ${freshValues(OF_ROW, 't.us')} FROM ${FRESH_ROWS} WHERE ${IN_TIME}`
 
 /** The same for claims that differ in digest, key, fingerprint and owner only. What they have in common comes first. */
 export const CLAIM_ALIKE: string = `INSERT IGNORE INTO onceward_operations (${FRESH_COLUMNS})
-  SELECT ${freshValues(
-    {
-      ...OF_PARAMETERS,
-      digest: OF_ROW.digest,
-      key: OF_ROW.key,
-      fingerprint: OF_ROW.fingerprint,
-      owner: OF_ROW.owner,
-      detail: 'NULL',
-    },
-    't.us',
-    't.us',
-  )} FROM ${ALIKE_ROWS} WHERE ${IN_TIME}`
+  SELECT ${freshValues(OF_ALIKE_ROW, 't.us')} FROM ${ALIKE_ROWS} WHERE ${IN_TIME}`
 
 /** The same for one claim: a table of JSON would cost the server as much as all the rest. */
 export const CLAIM_ALONE: string = `INSERT IGNORE INTO onceward_operations (${FRESH_COLUMNS})
@@ -162,7 +160,7 @@ export const CLAIM_ALONE: string = `INSERT IGNORE INTO onceward_operations (${FR
  * commit, is waited for and locked, and LAST_INSERT_ID is 0 then.
  */
 export const CLAIM_OR_LOCK: string = `INSERT INTO onceward_operations (${FRESH_COLUMNS})
-  SELECT ${freshValues(OF_ROW, 't.us', 't.us')} FROM ${FRESH_ROWS} WHERE 1 = 1
+  SELECT ${freshValues(OF_ROW, 't.us')} FROM ${FRESH_ROWS} WHERE 1 = 1
   ON DUPLICATE KEY UPDATE digest = IF(LAST_INSERT_ID(0) = 0, onceward_operations.digest, onceward_operations.digest)`
 
 /** Prolongs claims that still belong to their owners. */

@@ -1,11 +1,12 @@
 import type { StoredEvent, StoredOutcome, StoredStep } from '../../drivers/sql/stored-parts.ts'
 
-/** What the `body` column holds, as JSON. Everything is left out while a column holds it, or while it is 0 or empty. */
+/** What the `body` column holds, as JSON. What a column holds is left out, and so is what is 0 or empty. */
 export interface StoredBody {
   /** Scope and key, where a column cannot hold them. */
   readonly id: readonly [scope: string, key: string] | undefined
-  /** Where a column cannot hold it, as the next. */
+  /** Where a column cannot hold it. */
   readonly fingerprint: string | undefined
+  /** Where a column cannot hold it. */
   readonly owner: string | undefined
   /** An outcome other than a plain value. */
   readonly outcome: Exclude<StoredOutcome, { readonly kind: 'value' }> | undefined

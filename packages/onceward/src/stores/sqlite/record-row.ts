@@ -19,6 +19,13 @@ export const COLUMNS: string =
   'digest, scope, key, state, fence, attempt, on_crash, fingerprint, owner, created_at, updated_at, lease_until, ' +
   'retention_ms, expires_at, value_bytes, body, payload'
 
+/**
+ * What is to become held, at the time of its parameter: a running record that never expires is one whose lapse makes it so.
+ * "Running" is said twice, so that the index of what is not done is used.
+ */
+export const IS_LAPSED: string =
+  "state = 'running' AND state <> 'done' AND expires_at IS NULL AND lease_until <= ?"
+
 /** A row as the driver answers it: nothing in it is believed before it was looked at. */
 export type Row = Readonly<Record<string, unknown>>
 

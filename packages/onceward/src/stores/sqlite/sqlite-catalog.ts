@@ -3,19 +3,14 @@ import type { AuditEntry, OperationCatalog } from '../../core/store.ts'
 import { isExpired, sweep } from '../../core/transitions.ts'
 import { failure, type SqliteConnection, writeTransaction } from '../../drivers/sqlite/index.ts'
 import { listOperations } from './list-operations.ts'
-import { COLUMNS, fromRow, type Row } from './record-row.ts'
+import { COLUMNS, fromRow, IS_LAPSED, type Row } from './record-row.ts'
 import { recordTable } from './record-table.ts'
 import type { StoreContext } from './store-context.ts'
 
 const BY_DIGEST = `SELECT ${COLUMNS} FROM onceward_operations WHERE digest = ?`
 const BY_PREFIX = `SELECT ${COLUMNS} FROM onceward_operations WHERE digest >= ? AND digest < ?
   AND (expires_at IS NULL OR expires_at > ?) LIMIT 2`
-/**
- * A running record that never expires is one whose lapse makes it held. "Running" is said twice, so that the index of
- * what is not done is used.
- */
-const LAPSED = `SELECT digest FROM onceward_operations WHERE state = 'running' AND state <> 'done'
-  AND expires_at IS NULL AND lease_until <= ? LIMIT ?`
+const LAPSED = `SELECT digest FROM onceward_operations WHERE ${IS_LAPSED} LIMIT ?`
 /** A record stays until a fresh claim would get a larger fence than it had: `isForgettable` in core. */
 const PURGE = `DELETE FROM onceward_operations WHERE id IN (SELECT id FROM onceward_operations
   WHERE expires_at IS NOT NULL AND expires_at <= ? AND fence < ? ORDER BY expires_at LIMIT ?)`

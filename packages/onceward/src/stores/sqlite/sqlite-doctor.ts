@@ -2,14 +2,13 @@ import { statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Finding } from '../../core/store.ts'
 import { SCHEMA_VERSION, schemaVersion } from '../../drivers/sqlite/index.ts'
+import { IS_LAPSED } from './record-row.ts'
 import type { StoreContext } from './store-context.ts'
 
 /** Less free space than this is worth a warning, in bytes. */
 const LITTLE_SPACE = 256 * 1024 * 1024
 
-const LAPSED = `SELECT count(*) AS count FROM onceward_operations
-  WHERE state = 'running' AND state <> 'done'
-  AND expires_at IS NULL AND lease_until <= ?`
+const LAPSED = `SELECT count(*) AS count FROM onceward_operations WHERE ${IS_LAPSED}`
 const EXPIRED = `SELECT count(*) AS count FROM onceward_operations WHERE expires_at IS NOT NULL AND expires_at <= ?`
 const LEVELS = ['OFF', 'NORMAL', 'FULL', 'EXTRA']
 
