@@ -13,14 +13,14 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a lapsed claim is rerun though it holds',
     store: 'sqlite',
-    file: 'core/transitions.js',
+    file: 'core/record-draft.js',
     find: "record.onCrash === 'hold' ||",
     replace: 'false ||',
   },
   {
     name: 'a step that holds is rerun after a crash',
     store: 'sqlite',
-    file: 'core/transitions.js',
+    file: 'core/record-draft.js',
     find: "step.state === 'started' && step.onCrash === 'hold'",
     replace: 'false',
   },

@@ -174,7 +174,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a lapsed claim is taken over though it holds on a crash',
-    file: 'transitions.js',
+    file: 'record-draft.js',
     find: "record.onCrash === 'hold' ||",
     replace: 'false ||',
   },

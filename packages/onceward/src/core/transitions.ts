@@ -8,15 +8,8 @@
  */
 import { clipNote } from './clip-note.ts'
 import { namedNote } from './error-note.ts'
-import {
-  type Claim,
-  type Failure,
-  type HistoryEntry,
-  MAX_HISTORY,
-  type OperationRecord,
-  type Outcome,
-  type StepRecord,
-} from './operation.ts'
+import type { Claim, Failure, HistoryEntry, OperationRecord, Outcome, StepRecord } from './operation.ts'
+import { lapseHolds, withEvent, withExpiry, withFingerprint, withoutFingerprint } from './record-draft.ts'
 import type { AskTurn, AuditEntry, ClaimReply, ClaimRequest, Resolution, ResolveReply } from './store.ts'
 
 /** The record to write, if any, and the answer to give. */
@@ -213,14 +206,6 @@ export function isForgettable(record: OperationRecord, now: number): boolean {
   return isExpired(record, now) && record.fence < Math.floor(now * 1000)
 }
 
-/** Whether a lapse of this running record makes it held rather than free to take over. */
-function lapseHolds(record: OperationRecord): boolean {
-  return (
-    record.onCrash === 'hold' ||
-    record.steps.some((step) => step.state === 'started' && step.onCrash === 'hold')
-  )
-}
-
 function grant(
   previousFence: number,
   base: OperationRecord,
@@ -243,24 +228,6 @@ function grant(
   }
   const write = withEvent(claimed, takenOver ? 'taken-over' : 'claimed', now)
   return { write, reply: claimedReply(write, takenOver) }
-}
-
-function withFingerprint(record: OperationRecord, fingerprint: string): OperationRecord {
-  if (record.fingerprint === undefined) return { fingerprint, ...record }
-  return record.fingerprint === fingerprint ? record : { ...record, fingerprint }
-}
-
-/** Leaving a field out is slow, so it is done only where there is one. */
-function withoutFingerprint(record: OperationRecord): OperationRecord {
-  if (record.fingerprint === undefined) return record
-  const { fingerprint: _, ...rest } = record
-  return rest
-}
-
-function withoutExpiry(record: OperationRecord): OperationRecord {
-  if (record.expiresAt === undefined) return record
-  const { expiresAt: _, ...rest } = record
-  return rest
 }
 
 function freshFrom(request: ClaimRequest, now: number): OperationRecord {
@@ -341,38 +308,6 @@ function toHeld(record: OperationRecord, reason: string, now: number): Operation
     now,
     reason,
   )
-}
-
-/**
- * A record that was made for this transition, and that nobody else knows yet: it is filled in, where a copy would cost.
- *
- * V8 adds a field to the copy of an object slowly (2 µs each, the whole copy takes 0.1 µs), so fields that a copy is to have
- * beyond those of the record stand before it: `{ outcome, ...record }`.
- */
-type Draft = { -readonly [Field in keyof OperationRecord]: OperationRecord[Field] }
-
-function withEvent(draft: Draft, event: HistoryEntry['event'], now: number, note?: string): OperationRecord {
-  const { attempt, fence, history } = draft
-  const entry: HistoryEntry =
-    note === undefined
-      ? { at: now, event, attempt, fence }
-      : { at: now, event, attempt, fence, note: clipNote(note) }
-  draft.updatedAt = now
-  draft.history = [...(history.length < MAX_HISTORY ? history : history.slice(1 - MAX_HISTORY)), entry]
-  return withExpiry(draft)
-}
-
-/**
- * Every record but a held one is forgotten some day: an ended one after its retention, a lapsed one that may be rerun
- * when nobody has taken it over for as long. What could hide an effect (held, or lapsing into held) stays.
- */
-function withExpiry(draft: Draft): OperationRecord {
-  if (draft.state === 'held' || (draft.state === 'running' && lapseHolds(draft))) return withoutExpiry(draft)
-  const end = draft.state === 'running' ? draft.leaseUntil : draft.updatedAt
-  const expiresAt = end + draft.retentionMs
-  if (draft.expiresAt === undefined) return { expiresAt, ...draft }
-  draft.expiresAt = expiresAt
-  return draft
 }
 
 function lastEvent(record: OperationRecord): HistoryEntry['event'] | undefined {
