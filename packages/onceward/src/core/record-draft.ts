@@ -34,9 +34,9 @@ export function withExpiry(draft: Draft): OperationRecord {
   if (draft.state === 'held' || (draft.state === 'running' && lapseHolds(draft))) return withoutExpiry(draft)
   const end = draft.state === 'running' ? draft.leaseUntil : draft.updatedAt
   const expiresAt = end + draft.retentionMs
-  if (draft.expiresAt === undefined) return { expiresAt, ...draft }
-  draft.expiresAt = expiresAt
-  return draft
+  const dated: Draft = draft.expiresAt === undefined ? { expiresAt, ...draft } : draft
+  dated.expiresAt = expiresAt
+  return dated
 }
 
 function withoutExpiry(record: OperationRecord): OperationRecord {

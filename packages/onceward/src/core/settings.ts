@@ -1,6 +1,6 @@
 import type { Clock, Random, Timers } from './clock.ts'
 import type { Codec } from './codec.ts'
-import { atLeast, refuseUnknown, written } from './known-fields.ts'
+import { atLeast, kindOf, refuseUnknown, written } from './known-fields.ts'
 import { createEmitter, type Emit } from './observer.ts'
 import type { OnceOptions, OnError, OperationPolicy } from './once-types.ts'
 import type { OperationCatalog, OperationStore } from './store.ts'
@@ -75,7 +75,8 @@ export function engineOf(given: OnceOptions): Engine {
   refuseUnknown('createOnce', options, OPTION_FIELDS)
   const { store, scope } = options
   if (typeof store?.claim !== 'function') {
-    throw new TypeError('createOnce needs a store, for example sqliteStore("operations.sqlite")')
+    const not = store === undefined ? '' : `, not ${kindOf(store)}`
+    throw new TypeError(`createOnce needs a store, for example sqliteStore("operations.sqlite")${not}`)
   }
   if (typeof scope !== 'string' || scope === '') {
     throw new TypeError(

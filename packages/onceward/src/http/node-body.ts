@@ -13,8 +13,8 @@ export type BodyReading =
 
 /** The mend for a body that cannot be told from others any more. */
 export const CONSUMED_BODY: string =
-  'the request body was read before idempotency() could; mount it before the parser, or let the parser keep the bytes ' +
-  'as req.rawBody, for example express.json({ verify: (req, res, bytes) => { req.rawBody = bytes } })'
+  'the request body was read before idempotency() could; mount it before the parser (also before one of uploads), or let ' +
+  'the parser keep the bytes as req.rawBody, for example express.json({ verify: (req, res, bytes) => { req.rawBody = bytes } })'
 
 /**
  * Reads the body without taking it away: the bytes are put back, so that a parser mounted later finds them.

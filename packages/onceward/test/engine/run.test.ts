@@ -300,6 +300,7 @@ describe('a duplicate of a running operation', () => {
 describe('misuse', () => {
   it.each([
     [undefined, 'needs a store'],
+    [{ store: 'redis://user:secret@host', scope: 's' }, 'needs a store, .*, not a text$'],
     [{ scope: 's' }, 'store'],
     [{ store: memoryStore() }, 'scope'],
     [{ store: memoryStore(), scope: 's', leaseMS: 5 }, 'leaseMS'],
