@@ -9,14 +9,7 @@
 import { clipNote } from './clip-note.ts'
 import { namedNote } from './error-note.ts'
 import type { Claim, Failure, HistoryEntry, OperationRecord, Outcome, StepRecord } from './operation.ts'
-import {
-  type Draft,
-  lapseHolds,
-  withEvent,
-  withExpiry,
-  withFingerprint,
-  withoutFingerprint,
-} from './record-draft.ts'
+import { lapseHolds, withEvent, withExpiry, withFingerprint, withoutFingerprint } from './record-draft.ts'
 import type { AskTurn, AuditEntry, ClaimReply, ClaimRequest, Resolution, ResolveReply } from './store.ts'
 
 /** The record to write, if any, and the answer to give. */
@@ -106,7 +99,7 @@ export function complete(
   if (endedBy(record, claim, 'done')) return { reply: true }
   if (!owns(record, claim)) return { reply: false }
   const event = outcome.kind === 'failure' ? 'failed' : 'completed'
-  const ended: Draft = { outcome, expiresAt: now, ...record, state: 'done', retentionMs, steps: [] }
+  const ended = { outcome, expiresAt: now, ...record, state: 'done' as const, retentionMs, steps: [] }
   ended.outcome = outcome
   const write = withEvent(ended, event, now)
   return { write, reply: true }
