@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
 import {
   describeWhere,
   type FaultProxy,
@@ -53,6 +53,7 @@ await describeWhere('redis', 'redlock', () => {
     await Promise.all([a.inspect('k'), b.inspect('k')])
   })
   afterEach(async () => {
+    for (const server of servers) await server.resume()
     await Promise.all([a.close(), b.close()])
     for (const { close } of clients) close()
     for (const proxy of proxies) await proxy.stop()
@@ -194,16 +195,19 @@ await describeWhere('redis', 'redlock', () => {
     let inside = 0
     let most = 0
     let served = 0
+    // On a busy machine the two that are left may answer too late, and are asked again.
+    const settled = <T>(ask: () => Promise<T>) =>
+      vi.waitFor(ask, { timeout: 20_000, interval: 50 }) as Promise<T>
     const work = async (backend: LockBackend) => {
       for (;;) {
         const mine = asksFor('k')
-        const reply = await backend.acquire(mine)
+        const reply = await settled(() => backend.acquire(mine))
         if (reply.granted) {
           most = Math.max(most, ++inside)
           await new Promise((resolve) => setImmediate(resolve))
           inside--
           served++
-          await backend.release(mine)
+          await settled(() => backend.release(mine))
           return
         }
         await new Promise((resolve) => setTimeout(resolve, Math.min(reply.retryAfterMs, 50 * Math.random())))
@@ -211,8 +215,7 @@ await describeWhere('redis', 'redlock', () => {
     }
     await Promise.all(Array.from({ length: 20 }, (_, number) => work(number % 2 ? a : b)))
     expect({ served, most }).toEqual({ served: 20, most: 1 })
-    await servers[0]?.resume()
-  }, 30_000)
+  }, 60_000)
 
   it('neither masks the failure of the work nor holds it up when the lock was lost meanwhile', async () => {
     const locks = createLocks(a, { ttlMs: 60_000 })
