@@ -72,7 +72,7 @@ describe('dedupe on SQLite', () => {
 })
 
 await describeWith('redis', 'dedupe on Redis', ({ redis }) => {
-  const made = (url: string) => {
+  const made = (url: string, prefix = shared) => {
     const client = new Redis(url, { maxRetriesPerRequest: 0 })
     client.on('error', () => {})
     const store = redisStore(client, { prefix })
@@ -84,7 +84,7 @@ await describeWith('redis', 'dedupe on Redis', ({ redis }) => {
       },
     }
   }
-  const prefix = place()
+  const shared = place()
 
   it('forgets by the clock of the server', async () => {
     const { store, close } = made(redis.url)
@@ -95,7 +95,8 @@ await describeWith('redis', 'dedupe on Redis', ({ redis }) => {
   it('gets the same answer after a lost reply', () => survivesLostReply(made, redis, redis.url))
 
   it('keeps one small key for each item, which expires by itself, and says so where something else is there', async () => {
-    const { store, close } = made(redis.url)
+    const prefix = place()
+    const { store, close } = made(redis.url, prefix)
     const dedupe = createDedupe({ store, scope: 'keys', windowMs: 60_000 })
     await dedupe.firstTime('only')
     const keys = (await redis.command('KEYS', `${prefix}:{*}:seen:*`)) as string[]
