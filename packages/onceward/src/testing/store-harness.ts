@@ -1,5 +1,5 @@
 import type { OperationStore, StoreCapabilities } from '../core/store.ts'
-import { systemTimers } from '../core/system.ts'
+import { systemClock, systemTimers } from '../core/system.ts'
 import type { ConformanceCase } from './conformance-case.ts'
 import { withSkips } from './conformance-case.ts'
 
@@ -48,6 +48,11 @@ export interface Rig<S, Opened = OpenedStore<S>> {
   readonly exactTime: boolean
   /** Lets `ms` go by on the clock of the store. */
   pass(ms: number): Promise<void>
+  /**
+   * Begins to watch the time: what it answers tells whether something made from now on for `ms` must still last. On real
+   * time a busy machine may take longer than that to make it and to look.
+   */
+  lasts(ms: number): () => boolean
 }
 
 /** A case, before it is bound to a harness. */
@@ -104,6 +109,11 @@ function rigOf<S extends OperationStore, Opened extends OpenedStore<S>>(
     pass: async (ms) => {
       if (opened.advance) await opened.advance(ms)
       else await new Promise<void>((resolve) => systemTimers.after(ms + MARGIN_MS, resolve))
+    },
+    lasts: (ms) => {
+      const begunAt = systemClock.monotonic()
+      // The store may count in whole ms.
+      return () => exactTime || systemClock.monotonic() - begunAt < ms - 1
     },
   }
 }

@@ -31,10 +31,13 @@ export const listingCases: readonly StoreCase<CatalogStore>[] = [
   },
   {
     name: 'list filters by state, scope and age, each alone and together',
-    async run({ a, b, unitMs, exactTime, pass }) {
+    async run({ a, b, unitMs, exactTime, pass, lasts }) {
       const old = operationId('shop', 'old')
+      const begunAt = systemClock.monotonic()
       await doneBy(a, old)
-      await pass(unitMs)
+      // On real time the others grow older while they are made and listed, and a busy machine takes its time for that.
+      const gapMs = exactTime ? unitMs : Math.max(unitMs, 2 * (systemClock.monotonic() - begunAt))
+      await pass(gapMs)
       const since = systemClock.monotonic()
       await doneBy(a, operationId('shop', 'done'))
       await heldBy(a, operationId('shop', 'held'))
@@ -53,14 +56,16 @@ export const listingCases: readonly StoreCase<CatalogStore>[] = [
       assert.deepEqual(await keys({ state: 'running' }), ['running'])
       assert.deepEqual(await keys({ state: 'released' }), ['released'])
       assert.deepEqual(await keys({ state: 'done', scope: 'shop' }), ['done', 'old'])
-      // On real time the others have grown older meanwhile, and a busy machine takes its time.
-      const between = () => (exactTime ? unitMs : systemClock.monotonic() - since + unitMs / 2)
-      assert.deepEqual(
-        await keys({ olderThanMs: between() }),
-        ['old'],
-        'records created at least so long ago',
-      )
-      assert.deepEqual(await keys({ olderThanMs: between(), state: 'held' }), [])
+      const olderOnes = async (query: ListQuery) => {
+        for (;;) {
+          const isInTime = lasts(gapMs / 2)
+          const olderThanMs = exactTime ? gapMs : systemClock.monotonic() - since + gapMs / 2
+          const found = await keys({ ...query, olderThanMs })
+          if (isInTime()) return found
+        }
+      }
+      assert.deepEqual(await olderOnes({}), ['old'], 'records created at least so long ago')
+      assert.deepEqual(await olderOnes({ state: 'held' }), [])
       assert.deepEqual(await keys({ scope: 'sho' }), [], 'a scope is no prefix')
       assert.deepEqual(await keys({ scope: '%' }), [], 'a scope is no pattern')
     },
@@ -164,10 +169,12 @@ export const listingCases: readonly StoreCase<CatalogStore>[] = [
   },
   {
     name: 'an expired record is not listed, found or counted',
-    async run({ a, b, unitMs, pass }) {
+    async run({ a, b, unitMs, pass, lasts }) {
       const id = someId()
+      const isKept = lasts(unitMs)
       await doneBy(a, id, 'receipt', { retentionMs: unitMs })
-      assert.equal((await b.stats()).done, 1)
+      const { done } = await b.stats()
+      if (isKept()) assert.equal(done, 1)
       await pass(unitMs)
       assert.deepEqual((await b.list({})).records, [], 'an expired record is not listed')
       assert.equal(await b.find(id.digest), undefined, 'an expired record is not found')

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { OperationId } from '../../core/operation.ts'
+import type { Claim, OperationId } from '../../core/operation.ts'
 import {
   asks,
   claimed,
@@ -20,10 +20,12 @@ export const upkeepCases: readonly StoreCase<CatalogStore>[] = [
   {
     name: 'sweep turns lapsed holds into held ones, counts them, and is bounded by its limit',
     async run({ a, b, unitMs, pass }) {
-      const ids = await many(7, (id) => claimed(a, id, { leaseMs: unitMs }))
+      const claims: Claim[] = []
+      const ids = await many(7, async (id) => claims.push(await claimed(a, id)))
       const rerun = someId()
-      await claimed(a, rerun, { leaseMs: unitMs, onCrash: 'rerun' })
+      claims.push(await claimed(a, rerun, { onCrash: 'rerun' }))
       assert.equal(await b.sweep(), 0, 'nothing has lapsed yet')
+      for (const claim of claims) await a.renew(claim, unitMs)
       await pass(unitMs)
       assert.equal(await b.sweep(3), 3, 'at most limit are swept')
       assert.equal((await b.stats()).held, 3)
@@ -72,14 +74,17 @@ export const upkeepCases: readonly StoreCase<CatalogStore>[] = [
   },
   {
     name: 'purge removes expired records, counts them, and is bounded by its limit',
-    async run({ a, b, unitMs, pass }) {
-      await many(7, (id) => doneBy(a, id, 'receipt', { retentionMs: unitMs }))
+    async run({ a, b, unitMs, pass, lasts }) {
       const kept = someId()
       await doneBy(a, kept)
-      assert.equal(await b.purge(), 0, 'nothing has expired yet')
+      const isKept = lasts(unitMs)
+      await many(7, (id) => doneBy(a, id, 'receipt', { retentionMs: unitMs }))
+      const early = await b.purge()
+      if (isKept()) assert.equal(early, 0, 'nothing has expired yet')
       await pass(unitMs + 2)
-      assert.equal(await b.purge(3), 3, 'at most limit are purged')
-      assert.equal(await b.purge(), 4, 'the next purge goes on')
+      const first = Math.min(3, 7 - early)
+      assert.equal(await b.purge(3), first, 'at most limit are purged')
+      assert.equal(await b.purge(), 7 - early - first, 'the next purge goes on')
       assert.equal(await b.purge(), 0, 'nothing is left to purge')
       await expectReply(a, asks(kept), 'done', 'what has not expired stays')
     },

@@ -116,10 +116,12 @@ export const fenceCases: readonly StoreCase<OperationStore>[] = [
   },
   {
     name: 'a released operation is forgotten after its retention',
-    async run({ a, b, unitMs, pass }) {
+    async run({ a, b, unitMs, pass, lasts }) {
       const id = someId()
+      const isKept = lasts(unitMs)
       await a.release(await claimed(a, id, { retentionMs: unitMs }))
-      assert.ok(await b.get(id), 'a released operation is remembered at first')
+      const record = await b.get(id)
+      if (isKept()) assert.ok(record, 'a released operation is remembered at first')
       await pass(unitMs)
       assert.equal(await b.get(id), undefined, 'a released operation is forgotten after its retention')
     },

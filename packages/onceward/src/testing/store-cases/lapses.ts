@@ -94,10 +94,11 @@ export const lapseCases: readonly StoreCase<OperationStore>[] = [
     name: 'a lapsed claim with hold can be resolved before anybody found it held',
     async run({ a, b, unitMs, pass }) {
       const id = someId()
-      const first = await claimed(a, id, { leaseMs: unitMs })
+      const first = await claimed(a, id)
       const early = await b.resolve(id, decides(first.fence, { state: 'released' }))
       if (early.state !== 'conflict') assert.fail(`a running operation is not ${early.state}`)
       assert.equal(early.found, 'running', 'a claim that holds cannot be resolved')
+      await a.renew(first, unitMs)
       await pass(unitMs)
       const reply = await b.resolve(id, decides(first.fence, { state: 'done', outcome: outcomeOf('found') }))
       assert.equal(reply.state, 'resolved', 'a lapsed hold is held for the resolver too')
