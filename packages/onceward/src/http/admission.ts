@@ -4,7 +4,7 @@ import { readIdempotencyKey } from './idempotency-key.ts'
 import { essentialMediaType } from './media-type.ts'
 import { normalizeTarget } from './normalize-target.ts'
 import { readPreferWait } from './prefer.ts'
-import { NO_TOKEN, presentedToken } from './presented-token.ts'
+import { headToken, NO_TOKEN } from './presented-token.ts'
 import { problemAnswer } from './problem.ts'
 import { GUARDED_METHODS } from './request-identity.ts'
 import { headerValue } from './response-headers.ts'
@@ -65,7 +65,7 @@ function keyReader({
   }
   return (headers) => {
     try {
-      const key = presentedToken(tokenFrom, { headers, mediaType: '' }, new Uint8Array())
+      const key = headToken(tokenFrom, headers)
       return { kind: 'found', found: { key } }
     } catch (error) {
       if (isOncewardError(error)) return { kind: 'refused', error }

@@ -4,7 +4,7 @@ import { isJsonType } from './media-type.ts'
 import { multipartField } from './multipart-field.ts'
 import { isMultipartForm } from './multipart-parts.ts'
 import { parseJson } from './request-fingerprint.ts'
-import type { KeyedRequest, ParsedBody } from './types.ts'
+import type { HeaderPairs, KeyedRequest, ParsedBody } from './types.ts'
 
 /** Where requests carry their one-time token. Two different tokens in one request are refused, wherever they stand. */
 export interface TokenSource {
@@ -47,16 +47,29 @@ export function checkTokenSource(source: TokenSource): void {
  * says.
  */
 export function presentedToken(
-  { header, field, cookie }: TokenSource,
+  source: TokenSource,
   request: Pick<KeyedRequest, 'headers' | 'mediaType'>,
   body: Uint8Array | ParsedBody,
 ): string {
-  const found = new Set<unknown>()
-  if (header !== undefined) for (const value of headerValues(request, header)) found.add(unquoted(value))
-  if (cookie !== undefined) for (const value of cookies(request, cookie)) found.add(value)
-  if (field !== undefined) for (const value of fields(request, body, field)) found.add(value)
-  found.delete('')
-  const [token, another] = found
+  const inBody = source.field === undefined ? [] : fields(request, body, source.field)
+  return theOnly([...inHead(source, request.headers), ...inBody])
+}
+
+/** Finds the token where no field of a body may hold it. @throws As {@link presentedToken}. */
+export function headToken(source: Omit<TokenSource, 'field'>, headers: HeaderPairs): string {
+  return theOnly(inHead(source, headers))
+}
+
+function inHead({ header, cookie }: TokenSource, headers: HeaderPairs): readonly string[] {
+  return [
+    ...(header === undefined ? [] : headerValues(headers, header).map(unquoted)),
+    ...(cookie === undefined ? [] : cookies(headers, cookie)),
+  ]
+}
+
+/** The same token may stand in several places; an empty one is none. */
+function theOnly(found: readonly unknown[]): string {
+  const [token, another] = new Set(found.filter((value) => value !== ''))
   if (another !== undefined)
     throw new OncewardError('KEY_INVALID', 'The request carries several one-time tokens.')
   if (token === undefined) throw new OncewardError('KEY_MISSING', NO_TOKEN)
@@ -64,13 +77,13 @@ export function presentedToken(
   return token
 }
 
-function headerValues({ headers }: Pick<KeyedRequest, 'headers'>, name: string): readonly string[] {
+function headerValues(headers: HeaderPairs, name: string): readonly string[] {
   const lower = name.toLowerCase()
   return headers.filter(([field]) => field.toLowerCase() === lower).map(([, value]) => value.trim())
 }
 
-function cookies(request: Pick<KeyedRequest, 'headers'>, name: string): readonly string[] {
-  return headerValues(request, 'cookie')
+function cookies(headers: HeaderPairs, name: string): readonly string[] {
+  return headerValues(headers, 'cookie')
     .flatMap((line) => line.split(';'))
     .map((pair) => pair.trim())
     .filter((pair) => pair.startsWith(`${name}=`))
