@@ -11,8 +11,8 @@ interface SqliteModule {
  * Opens a database file with the built-in driver, or with `@photostructure/sqlite` where Node.js has none (before 22.13).
  *
  * @param options.create - Whether a missing file is created. Default true.
- * @throws `STORE_UNAVAILABLE` without a driver or when the file cannot be opened, `STORE_CORRUPT` when it is not a
- * database. Nothing is left open or created then.
+ * @throws `STORE_MISCONFIGURED` without a driver, `STORE_UNAVAILABLE` when the file cannot be opened, `STORE_CORRUPT` when
+ * it is not a database. Nothing is left open or created then.
  */
 export function openSqlite(path: string, options: { readonly create?: boolean } = {}): SqliteHandle {
   if (options.create === false && path !== ':memory:' && !existsSync(path)) {
@@ -40,7 +40,7 @@ function loadDriver(): SqliteModule {
     return createRequire(import.meta.url)('@photostructure/sqlite') as SqliteModule
   } catch (error) {
     throw failure(
-      'STORE_UNAVAILABLE',
+      'STORE_MISCONFIGURED',
       `no SQLite driver on Node.js ${process.versions.node}: run \`npm install @photostructure/sqlite\`, or use Node.js 22.13 or later`,
       error,
     )

@@ -61,8 +61,8 @@ const CAPABILITIES: StoreCapabilities = {
  *
  * Limit: the file must lie on a local disk; network file systems do not keep SQLite's locks. `:memory:` is not durable.
  *
- * @throws `STORE_UNAVAILABLE` (no driver, cannot open), `STORE_CORRUPT` (not a database). First use: `STORE_READ_ONLY`,
- * `STORE_FULL`, `SCHEMA_MISSING`, `SCHEMA_NEWER`. All with effect none.
+ * @throws `STORE_MISCONFIGURED` (no driver), `STORE_UNAVAILABLE` (cannot open), `STORE_CORRUPT` (not a database). First use:
+ * `STORE_READ_ONLY`, `STORE_FULL`, `SCHEMA_MISSING`, `SCHEMA_NEWER`. All with effect none.
  * @example
  * const once = createOnce({ store: sqliteStore('operations.sqlite'), scope: 'payments' })
  */
