@@ -158,7 +158,7 @@ export class Contention {
 
   #request(): AcquireRequest {
     this.#round++
-    const { grantsPlaces = false } = this.#parts.engine.backend
+    const { grantsPlaces } = this.#parts.engine.backend.capabilities
     const told = grantsPlaces && this.#stopWatching !== undefined
     const request = this.#contender.request(this.#held.token, this.#round, told)
     this.#keptMs = Math.max(this.#keptMs, request.ttlMs)

@@ -13,6 +13,8 @@ export interface LockCapabilities {
   readonly shared: boolean
   /** Keeps a mark per key: what {@link LockBackend.mark} writes. Scheduled work needs it. */
   readonly marks: boolean
+  /** Makes the grant of a place that has a {@link AcquireRequest.round}, and its wakes tell so. Not without `push`. */
+  readonly grantsPlaces: boolean
   /** Outlives the processes that use it. */
   readonly durable: boolean
   /** How many {@link AcquireRequest.fences} one grant can be given at most. Absent: any number. 1: no reserve at all. */
@@ -38,7 +40,7 @@ export interface AcquireRequest {
   /**
    * Which asking of this token it is. With it, whatever makes room may turn the place into the grant: that ends after `ttlMs`,
    * or when the place would have ended if that is sooner, and the wake tells of it. Only to hold alone, and with
-   * {@link LockBackend.grantsPlaces}. Absent: a turn is only told of.
+   * {@link LockCapabilities.grantsPlaces}. Absent: a turn is only told of.
    */
   readonly round?: number
   /** May be granted although others wait. Default false. */
@@ -143,8 +145,6 @@ export interface LockBackend {
   readonly minTtlMs: number
   /** How far apart the clocks of holder and backend may run, as a part of a time: what a holder gives up of its ttl. */
   readonly drift: number
-  /** Whether it makes the grant of a place that has a {@link AcquireRequest.round}, and its wakes tell so. Default false. */
-  readonly grantsPlaces?: boolean
   /** Grants, or tells what stands in the way. With `placeMs` it takes or renews a place. */
   acquire(request: AcquireRequest): Promise<AcquireReply>
   /** Moves the ends of many grants in one go. `false` for one that has lapsed or was taken: it stays lost. */

@@ -152,6 +152,11 @@ export function unlessWakes(capabilities: LockCapabilities): string | undefined 
   return capabilities.push ? unlessPlaces(capabilities) : 'the backend declares no push'
 }
 
+/** The reason for cases of places that become grants. */
+export function unlessGrants(capabilities: LockCapabilities): string | undefined {
+  return capabilities.grantsPlaces ? unlessWakes(capabilities) : 'the backend declares no grants of places'
+}
+
 /** The first reason of several, if there is one. */
 export function unlessAll(
   ...reasons: readonly ((capabilities: LockCapabilities) => string | undefined)[]

@@ -36,6 +36,7 @@ const CAPABILITIES: LockCapabilities = {
   push: true,
   shared: true,
   marks: true,
+  grantsPlaces: true,
   durable: false,
 }
 
@@ -78,7 +79,6 @@ function partsOf(now: () => number): LockParts {
   const sound: LockBackend = {
     where: 'memory',
     capabilities: CAPABILITIES,
-    grantsPlaces: true,
     minTtlMs: 10,
     drift: 0,
     acquire: (request) => step(request.key, (found, at) => transitions.acquire(found, request, at)),

@@ -19,7 +19,15 @@ export function redisLockSuite(
       for (const { close } of clients) close()
     })
     const harness: LockHarness<RedisLocks> = {
-      capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: true },
+      capabilities: {
+        fencing: true,
+        fifo: true,
+        push: true,
+        shared: true,
+        marks: true,
+        grantsPlaces: true,
+        durable: true,
+      },
       // The cases wait on the server's clock, and run side by side: it has to be long enough for a busy machine.
       unitMs: sideBySide ? 800 : 400,
       patienceMs: 15_000,

@@ -22,6 +22,7 @@ await describeWhere('etcd', 'locks in etcd', () => {
         push: true,
         shared: true,
         marks: true,
+        grantsPlaces: false,
         durable: true,
         maxFences: 1024,
       },

@@ -78,6 +78,7 @@ export function etcdLocks(
       push: true,
       shared: true,
       marks: true,
+      grantsPlaces: false,
       durable: true,
       maxFences: FENCES_PER_REVISION,
     },

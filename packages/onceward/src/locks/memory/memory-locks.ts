@@ -52,8 +52,15 @@ export function memoryLocks(options: MemoryLocksOptions = {}): FencingBackend {
 
   return {
     where: 'memory',
-    capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: false },
-    grantsPlaces: true,
+    capabilities: {
+      fencing: true,
+      fifo: true,
+      push: true,
+      shared: true,
+      marks: true,
+      grantsPlaces: true,
+      durable: false,
+    },
     minTtlMs: 10,
     drift: 0,
     acquire: (request) => step(request.key, (found, now) => transitions.acquire(found, request, now)),

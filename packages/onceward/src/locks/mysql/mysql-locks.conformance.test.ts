@@ -16,7 +16,15 @@ function harness(server: SqlEndpoint, internals: MysqlLocksInternals, options: o
     return database.url
   }
   return {
-    capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: true },
+    capabilities: {
+      fencing: true,
+      fifo: true,
+      push: true,
+      shared: true,
+      marks: true,
+      grantsPlaces: true,
+      durable: true,
+    },
     unitMs: 1500,
     model: { runs: 5 },
     async open() {

@@ -212,8 +212,15 @@ export function makeMysqlLocks(
 
   return {
     where,
-    capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: true },
-    grantsPlaces: true,
+    capabilities: {
+      fencing: true,
+      fifo: true,
+      push: true,
+      shared: true,
+      marks: true,
+      grantsPlaces: true,
+      durable: true,
+    },
     minTtlMs: 100,
     drift: 0.001,
     acquire: (request) => call(() => acquire(inWholeMs(request))),

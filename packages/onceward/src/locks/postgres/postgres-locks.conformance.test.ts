@@ -40,7 +40,15 @@ function harness(
   let database: Promise<TestDatabase> | undefined
   let schemas = 0
   return {
-    capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: true },
+    capabilities: {
+      fencing: true,
+      fifo: true,
+      push: true,
+      shared: true,
+      marks: true,
+      grantsPlaces: true,
+      durable: true,
+    },
     unitMs: 1500,
     model: { runs: 5 },
     async open() {

@@ -48,6 +48,7 @@ const CAPABILITIES: RedisLocks['capabilities'] = {
   push: true,
   shared: true,
   marks: true,
+  grantsPlaces: true,
   durable: true,
 }
 
@@ -132,7 +133,6 @@ export function redisLocks(client: RedisClient, options: RedisLocksOptions = {})
   return {
     where: connection.where,
     capabilities: CAPABILITIES,
-    grantsPlaces: true,
     minTtlMs: 50,
     drift: 0.01,
     connection,

@@ -31,6 +31,7 @@ await describeWhere('redis', 'on three servers', () => {
             push: false,
             shared: false,
             marks: false,
+            grantsPlaces: false,
             durable: true,
           },
           unitMs: 800,

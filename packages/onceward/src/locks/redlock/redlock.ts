@@ -16,6 +16,7 @@ const CAPABILITIES: UnfencedBackend['capabilities'] = {
   push: false,
   shared: false,
   marks: false,
+  grantsPlaces: false,
   durable: true,
 }
 

@@ -25,7 +25,15 @@ const byHandle =
 
 function harness(connect: Connect, runs: number): LockHarness {
   return {
-    capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: true },
+    capabilities: {
+      fencing: true,
+      fifo: true,
+      push: true,
+      shared: true,
+      marks: true,
+      grantsPlaces: true,
+      durable: true,
+    },
     model: { runs },
     async open() {
       const folder = await mkdtemp(join(tmpdir(), 'onceward-locks-'))

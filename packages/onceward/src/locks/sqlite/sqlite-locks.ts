@@ -45,8 +45,8 @@ const MAX_PAUSE_MS = 50
  * Limit: the file must lie on a local disk; leases count on the clock of this machine. There is no `lockForTransaction`:
  * SQLite has one writer at a time, so `BEGIN IMMEDIATE` is that lock already.
  *
- * @throws `STORE_UNAVAILABLE` (no driver, cannot open), `STORE_CORRUPT` (not a database). First use: `STORE_READ_ONLY`,
- * `STORE_FULL`, `SCHEMA_MISSING`, `SCHEMA_NEWER`. All with effect none.
+ * @throws `STORE_MISCONFIGURED` (no driver), `STORE_UNAVAILABLE` (cannot open), `STORE_CORRUPT` (not a database). First use:
+ * `STORE_READ_ONLY`, `STORE_FULL`, `SCHEMA_MISSING`, `SCHEMA_NEWER`. All with effect none.
  * @example
  * const locks = createLocks(sqliteLocks('locks.sqlite'))
  */
@@ -121,8 +121,15 @@ export function sqliteLocks(
 
   return {
     where,
-    capabilities: { fencing: true, fifo: true, push: true, shared: true, marks: true, durable: true },
-    grantsPlaces: true,
+    capabilities: {
+      fencing: true,
+      fifo: true,
+      push: true,
+      shared: true,
+      marks: true,
+      grantsPlaces: true,
+      durable: true,
+    },
     minTtlMs: 50,
     drift: 0,
     async acquire(given) {

@@ -44,6 +44,7 @@ await describeWhere('zookeeper', 'locks in ZooKeeper', () => {
         push: true,
         shared: true,
         marks: true,
+        grantsPlaces: false,
         durable: true,
         maxFences: 1,
       },

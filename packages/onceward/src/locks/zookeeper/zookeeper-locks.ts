@@ -83,6 +83,7 @@ export function zookeeperLocks(client: ZookeeperClient, options: ZookeeperLocksO
       push: true,
       shared: true,
       marks: true,
+      grantsPlaces: false,
       durable: true,
       maxFences: 1,
     },

@@ -142,7 +142,7 @@ export class LockModelRun {
       ? undefined
       : this.#requests.filter(({ key }) => key === of.key).at(-1 - command.again)) ?? this.#fresh(of, command)
     const placeMs = { none: undefined, brief: this.#briefMs, long: FOREVER_MS }[command.place]
-    const offers = this.#rig.a.grantsPlaces === true && placeMs !== undefined
+    const offers = this.#rig.capabilities.grantsPlaces && placeMs !== undefined
     return {
       ...rest,
       ttlMs: command.brief ? this.#briefMs : FOREVER_MS,

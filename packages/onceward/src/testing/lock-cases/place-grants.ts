@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { AcquireRequest, LockBackend, PlaceGrant } from '../../locks/lock-backend.ts'
-import { type LockCase, type LockRig, unlessWakes } from '../lock-harness.ts'
+import { type LockCase, type LockRig, unlessGrants } from '../lock-harness.ts'
 import { aMoment, granted, heldBy, refused, someKey, waitsFor } from '../lock-kit.ts'
 
 /** Whatever makes room. */
@@ -10,14 +10,13 @@ const WAYS: Readonly<Record<string, (a: LockBackend, held: AcquireRequest) => Pr
   'a forced release': (a, { key }) => a.forceRelease({ key, by: 'ada', reason: 'test' }),
 }
 
-/** Places that become grants. A backend that makes none is asked nothing: see `grantsPlaces` of `LockBackend`. */
+/** Places that become grants. */
 export const placeGrantCases: readonly LockCase[] = [
   ...Object.entries(WAYS).map(
     ([way, makeRoom]): LockCase => ({
       name: `${way} makes the grant of a place as it was offered, and tells so with the wake`,
-      unless: unlessWakes,
+      unless: unlessGrants,
       async run(rig) {
-        if (!rig.a.grantsPlaces) return
         // What is told before the first one listens passes it by.
         for (let tries = 0; !(await becomesGrant(rig, makeRoom)); tries++) {
           assert.ok(tries < 5, `${way} tells of the grant`)
@@ -27,10 +26,9 @@ export const placeGrantCases: readonly LockCase[] = [
   ),
   {
     name: 'a place that has lapsed becomes no grant, and one that offers nothing is only told of its turn',
-    unless: unlessWakes,
+    unless: unlessGrants,
     async run(rig) {
       const { a, b, unitMs } = rig
-      if (!a.grantsPlaces) return
       const held = await heldBy(a, someKey())
       await refused(b, waitsFor(held.key, { round: 1, placeMs: unitMs }), 'another holds the lock')
       const plain = waitsFor(held.key)
@@ -44,10 +42,9 @@ export const placeGrantCases: readonly LockCase[] = [
   },
   {
     name: 'a lease that is shorter than its place ends in its own time',
-    unless: unlessWakes,
+    unless: unlessGrants,
     async run(rig) {
       const { a, b, unitMs, longMs } = rig
-      if (!a.grantsPlaces) return
       const held = await heldBy(a, someKey())
       const brief = waitsFor(held.key, { round: 1, ttlMs: unitMs, placeMs: longMs })
       await refused(b, brief, 'another holds the lock')
