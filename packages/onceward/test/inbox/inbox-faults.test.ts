@@ -102,7 +102,7 @@ function faults(server: SqlEndpoint, { commit, open, write }: Rig): void {
     })
     expect(outcome).toMatchObject({ outcome: 'processed' })
     expect(late).toMatchObject({ code: 'STORE_UNAVAILABLE', effect: 'none', retryable: true })
-    expect(await second.process('m1', handler)).toEqual({ outcome: 'duplicate' })
+    expect(await inboxAt(database.url).process('m1', handler)).toEqual({ outcome: 'duplicate' })
     expect(await effects()).toBe(1)
   })
 

@@ -27,7 +27,8 @@ await describeWith(['nats', 'postgres'], 'natsConsume', ({ nats, postgres }) => 
     await manager.consumers.add(stream, {
       durable_name: 'billing',
       ack_policy: 'explicit',
-      ack_wait: nanos(500),
+      // What is not about it is not delivered again because the machine is slow.
+      ack_wait: nanos(60_000),
       max_ack_pending: 100,
     })
   })
@@ -48,6 +49,8 @@ await describeWith(['nats', 'postgres'], 'natsConsume', ({ nats, postgres }) => 
   const state = async () => (await jetstreamManager(connection)).consumers.info(stream, 'billing')
   const effects = async () =>
     (await pool.query('SELECT place FROM effects ORDER BY place')).rows.map(({ place }) => place)
+  const waitForAck = async (ms: number) =>
+    (await jetstreamManager(connection)).consumers.update(stream, 'billing', { ack_wait: nanos(ms) })
   /** Consumes until `done` says so. */
   const consume = async (
     handler: (tx: pg.PoolClient, message: JsMsg) => unknown,
@@ -74,10 +77,13 @@ await describeWith(['nats', 'postgres'], 'natsConsume', ({ nats, postgres }) => 
     const manager = await jetstreamManager(connection)
     await manager.streams.update(stream, { duplicate_window: nanos(100) })
     await expect
-      .poll(async () => {
-        await send('m1', 'm1')
-        return (await manager.streams.info(stream)).state.messages
-      })
+      .poll(
+        async () => {
+          await send('m1', 'm1')
+          return (await manager.streams.info(stream)).state.messages
+        },
+        { timeout: 10_000 },
+      )
       .toBe(2)
     await send('no id')
     await send('no id')
@@ -100,20 +106,22 @@ await describeWith(['nats', 'postgres'], 'natsConsume', ({ nats, postgres }) => 
     const doomed = await connect({ servers: nats.url.replace('nats://', '') })
     const taken = await (await jetstream(doomed).consumers.get(stream, 'billing')).consume()
     void natsConsume(taken, losing as typeof inbox, write, { workingEveryMs: 60_000 }).catch(() => {})
-    await expect.poll(() => deliveries).toBe(1)
+    await expect.poll(() => deliveries, { timeout: 10_000 }).toBe(1)
     await doomed.close()
-    await consume(write, settled, {}, losing as typeof inbox)
+    await waitForAck(1500)
+    await consume(write, settled, { workingEveryMs: 20 }, losing as typeof inbox)
     expect(deliveries).toBe(2)
     expect(await effects()).toEqual(['m1'])
   })
 
   it('says that it is working, so that a handler may take longer than ack_wait', async () => {
+    await waitForAck(2500)
     await send('m1', 'm1')
     const redelivered: boolean[] = []
     await consume(
       async (tx, message) => {
         redelivered.push(message.redelivered)
-        await tx.query('SELECT pg_sleep(1.5)')
+        await tx.query('SELECT pg_sleep(3.5)')
         await write(tx, message)
       },
       settled,
@@ -133,6 +141,7 @@ await describeWith(['nats', 'postgres'], 'natsConsume', ({ nats, postgres }) => 
       inbox,
       async (tx, message) => {
         await doomed.close()
+        await waitForAck(500)
         await tx.query('SELECT pg_sleep(0.3)')
         await write(tx, message)
       },

@@ -37,6 +37,7 @@ await describeWith('rabbitmq', 'rabbitConsume', ({ rabbitmq }) => {
     await Promise.allSettled(connections.map((connection) => connection.close()))
     await kit.close()
   })
+  const timeout = 10_000
   const send = (body: string, messageId?: string) =>
     channel.sendToQueue(queue, Buffer.from(body), messageId === undefined ? {} : { messageId })
   const count = async (of: string) => (await channel.checkQueue(of)).messageCount
@@ -61,7 +62,7 @@ await describeWith('rabbitmq', 'rabbitConsume', ({ rabbitmq }) => {
   it('acknowledges after the commit, and lets what was published twice take effect once', async () => {
     const consumer = await consume(channel)
     for (const id of ['m1', 'm2', 'm1', 'm3', 'm1']) send(id, id)
-    await expect.poll(() => kit.outcomes.length).toBe(5)
+    await expect.poll(() => kit.outcomes.length, { timeout }).toBe(5)
     await consumer.stop()
     expect(kit.effects()).toEqual(['m1', 'm2', 'm3'])
     expect(kit.outcomes.filter((one) => one === 'duplicate')).toHaveLength(2)
@@ -82,10 +83,10 @@ await describeWith('rabbitmq', 'rabbitConsume', ({ rabbitmq }) => {
     )
     await consume(doomed.channel, inbox, { onError: errors })
     send('m1', 'm1')
-    await expect.poll(() => kit.outcomes).toEqual(['processed'])
+    await expect.poll(() => kit.outcomes, { timeout }).toEqual(['processed'])
     const next = await connect()
     const consumer = await consume(next.channel)
-    await expect.poll(() => kit.outcomes).toEqual(['processed', 'duplicate'])
+    await expect.poll(() => kit.outcomes, { timeout }).toEqual(['processed', 'duplicate'])
     await consumer.stop()
     expect(kit.effects()).toEqual(['m1'])
     await next.channel.close()
@@ -97,7 +98,7 @@ await describeWith('rabbitmq', 'rabbitConsume', ({ rabbitmq }) => {
     const onError = vi.fn()
     const consumer = await consume(channel, kit.watched(), { onDead, onError })
     send('poison', 'm1')
-    await expect.poll(() => count(dead)).toBe(1)
+    await expect.poll(() => count(dead), { timeout }).toBe(1)
     await consumer.stop()
     expect(onError).toHaveBeenCalledTimes(1)
     expect(onDead).toHaveBeenCalledWith(
@@ -112,7 +113,7 @@ await describeWith('rabbitmq', 'rabbitConsume', ({ rabbitmq }) => {
   it('processes what has failed once', async () => {
     const consumer = await consume(channel, kit.watched(), {}, 'once')
     send('once', 'm1')
-    await expect.poll(() => kit.outcomes).toEqual(['processed'])
+    await expect.poll(() => kit.outcomes, { timeout }).toEqual(['processed'])
     await consumer.stop()
     expect(kit.effects()).toEqual(['once'])
   })
@@ -121,13 +122,13 @@ await describeWith('rabbitmq', 'rabbitConsume', ({ rabbitmq }) => {
     const onError = vi.fn()
     const consumer = await consume(channel, kit.watched(), { onError })
     send('m1')
-    await expect.poll(() => count(dead)).toBe(1)
+    await expect.poll(() => count(dead), { timeout }).toBe(1)
     await consumer.stop()
     expect(String(onError.mock.calls[0]?.[0])).toMatch(/no id/)
     const derived = await consume(channel, kit.watched(), { id: ({ content }) => content.toString() })
     send('m2')
     send('m2')
-    await expect.poll(() => kit.outcomes).toEqual(['processed', 'duplicate'])
+    await expect.poll(() => kit.outcomes, { timeout }).toEqual(['processed', 'duplicate'])
     await derived.stop()
     expect(kit.effects()).toEqual(['m2'])
   })
@@ -135,7 +136,7 @@ await describeWith('rabbitmq', 'rabbitConsume', ({ rabbitmq }) => {
   it('gives what failed to the dead letter queue at once, if told to', async () => {
     const consumer = await consume(channel, kit.watched(), { onFailure: 'dead-letter' })
     send('poison', 'm1')
-    await expect.poll(() => count(dead)).toBe(1)
+    await expect.poll(() => count(dead), { timeout }).toBe(1)
     await consumer.stop()
   })
 
@@ -154,7 +155,7 @@ await describeWith('rabbitmq', 'rabbitConsume', ({ rabbitmq }) => {
       }),
     )
     send('a', 'm1')
-    await expect.poll(() => begun).toBe(true)
+    await expect.poll(() => begun, { timeout }).toBe(true)
     await closing.close()
     const endedAtStop = consumer.stop().then(
       () => ended,
@@ -169,6 +170,6 @@ await describeWith('rabbitmq', 'rabbitConsume', ({ rabbitmq }) => {
     const onCancelled = vi.fn()
     await consume(channel, kit.watched(), { onCancelled })
     await channel.deleteQueue(queue)
-    await expect.poll(() => onCancelled.mock.calls.length).toBe(1)
+    await expect.poll(() => onCancelled.mock.calls.length, { timeout }).toBe(1)
   })
 })

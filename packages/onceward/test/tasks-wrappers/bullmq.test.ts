@@ -40,7 +40,6 @@ await describeWith('redis', 'processors of BullMQ', ({ redis }) => {
       const once = createOnce({
         store: redisStore(connect(), { prefix: `${name}:once` }),
         scope: 'jobs',
-        leaseMs: 1000,
         ...options,
       })
       closing.push(() => once.close())
@@ -61,6 +60,7 @@ await describeWith('redis', 'processors of BullMQ', ({ redis }) => {
   /** A worker whose event loop stands still, as the others see it: it does not renew its lock. */
   const STANDS_STILL = { skipLockRenewal: true, lockDuration: 300, skipStalledCheck: true }
   const LOOKS_FOR_STALLED = { stalledInterval: 200 }
+  const timeout = 10_000
 
   it('runs twice without the wrapper: a stalled job is given to the next worker while the first still runs', async () => {
     const { queue, events, work } = await start()
@@ -74,7 +74,7 @@ await describeWith('redis', 'processors of BullMQ', ({ redis }) => {
     }
     work(processor, STANDS_STILL)
     const job = await queue.add('charge', { order: 'a' })
-    await expect.poll(() => effects.length).toBe(1)
+    await expect.poll(() => effects.length, { timeout }).toBe(1)
     work(processor, LOOKS_FOR_STALLED)
     expect(await job.waitUntilFinished(events, 10_000)).toBe('paid')
     expect(effects).toEqual(['a', 'a'])
@@ -94,7 +94,7 @@ await describeWith('redis', 'processors of BullMQ', ({ redis }) => {
       })
     work(process('one', engine()), STANDS_STILL)
     const job = await queue.add('charge', { order: 'a' })
-    await expect.poll(() => effects.length).toBe(1)
+    await expect.poll(() => effects.length, { timeout }).toBe(1)
     const second = work(process('two', engine()), LOOKS_FOR_STALLED)
     await new Promise((resolve) => second.once('active', resolve))
     ends.resolve()
@@ -118,7 +118,7 @@ await describeWith('redis', 'processors of BullMQ', ({ redis }) => {
       )
     work(process(engine()), STANDS_STILL)
     const job = await queue.add('charge', { order: 'a' }, { attempts: 1 })
-    await expect.poll(() => runs).toBe(1)
+    await expect.poll(() => runs, { timeout }).toBe(1)
     work(process(engine()), LOOKS_FOR_STALLED)
     await new Promise((resolve) => events.once('delayed', resolve))
     ends.resolve()
@@ -155,7 +155,7 @@ await describeWith('redis', 'processors of BullMQ', ({ redis }) => {
     const job = await queue.add('charge', { order: 'a' }, { attempts: 5 })
     await expect(job.waitUntilFinished(events, 10_000)).rejects.toThrow(/no answer from the bank/)
     await job.retry()
-    await expect.poll(() => failures.length).toBe(2)
+    await expect.poll(() => failures.length, { timeout }).toBe(2)
     expect(runs).toBe(1)
     for (const error of failures) {
       expect(error.name).toBe('UnrecoverableError')
@@ -189,10 +189,10 @@ await describeWith('redis', 'processors of BullMQ', ({ redis }) => {
 
   it('tells at once that the claim of a running job is lost', async () => {
     const { queue, engine, work } = await start()
-    const once = engine({ leaseMs: 300 })
+    const once = engine()
     const lost = deferred<string>()
     const store = { ...once.store, renew: async () => false }
-    const losing = createOnce({ store, scope: 'jobs', leaseMs: 300 })
+    const losing = createOnce({ store, scope: 'jobs', leaseMs: 3000 })
     closing.push(() => losing.close())
     work(
       onceProcessor(

@@ -33,7 +33,7 @@ await describeWith('postgres', 'tasks of Graphile Worker', ({ postgres }) => {
     await postgresStore(pool).migrate()
   }, 60_000)
   beforeEach(() => {
-    once = createOnce({ store: postgresStore(pool), scope: 'jobs', leaseMs: 400 })
+    once = createOnce({ store: postgresStore(pool), scope: 'jobs' })
   })
   afterEach(async () => {
     await Promise.all(runners.splice(0).map((runner) => runner.stop().catch(() => {})))
@@ -127,7 +127,7 @@ await describeWith('postgres', 'tasks of Graphile Worker', ({ postgres }) => {
     await utils.addJob('charge', { order: 'b' })
     await retryNow()
     await expect.poll(async () => (await jobs())[0]?.attempts, { timeout: 10_000 }).toBe(2)
-    await expect.poll(async () => (await jobs())[0]?.last_error).toMatch(/held|outcome/i)
+    await expect.poll(async () => (await jobs())[0]?.last_error, { timeout: 10_000 }).toMatch(/held|outcome/i)
     expect(runs).toEqual(['a 1', 'a 2', 'b 1'])
   }, 30_000)
 
