@@ -42,30 +42,31 @@ export class LockModelRun {
     const backend = backends[command.conn] ?? a
     const of = this.#lines[command.key]
     assert.ok(of)
-    const usesBrief = await this.#run(backend, of, command)
-    // On real time whatever is brief is let end here, or its end would be a matter of luck.
-    if (!exactTime && usesBrief) await this.#pass(this.#briefMs + 1)
+    await this.#run(backend, of, command)
+    // On real time whatever is brief is let end here, or its end would be a matter of luck: the grant too that a place has
+    // become, which asked for it many commands ago.
+    if (!exactTime && this.#hasBrief(of)) await this.#pass(this.#briefMs + 1)
     for (const one of this.#lines) this.#sees(one, await backend.inspect(one.key))
   }
 
-  /** Answers whether the command began something brief. */
-  async #run(backend: LockBackend, of: Line, command: LockCommand): Promise<boolean> {
-    if (command.do === 'pass') {
-      await this.#pass(this.#briefMs * command.part)
-      return false
-    }
+  /** Whether anything of the line ends soon. */
+  #hasBrief({ record }: Line): boolean {
+    const { holders = [], queue = [], mark } = record ?? {}
+    return [...holders, ...queue, ...(mark ? [mark] : [])].some(
+      ({ until }) => until > this.#now && until <= this.#now + this.#briefMs,
+    )
+  }
+
+  async #run(backend: LockBackend, of: Line, command: LockCommand): Promise<void> {
+    if (command.do === 'pass') return this.#pass(this.#briefMs * command.part)
     if (command.do === 'acquire') {
       const request = this.#request(of, command)
-      this.#replies(of, await backend.acquire(request), request)
-      return command.brief || command.place === 'brief'
+      return this.#replies(of, await backend.acquire(request), request)
     }
-    if (command.do === 'force') {
-      await this.#force(backend, of, command)
-      return false
-    }
+    if (command.do === 'force') return this.#force(backend, of, command)
     const mine = this.#requests.filter(({ key }) => key === of.key)
     const from = mine.at(-1 - command.of)
-    if (!from) return false
+    if (!from) return
     const { key, token } = from
     if (command.do === 'release') {
       const next = command.next && this.#request(of, { shared: command.shared, place: command.next })
@@ -73,7 +74,7 @@ export class LockModelRun {
       const expected = this.#decide(of, (found, now) => transitions.release(found, { key, token }, now))
       assert.equal(reply.released, expected.released, 'release')
       if (next && reply.next) this.#replies(of, reply.next, next)
-      return command.next === 'brief'
+      return
     }
     const ttlMs = command.brief ? this.#briefMs : FOREVER_MS
     if (command.do === 'extend') {
@@ -97,14 +98,13 @@ export class LockModelRun {
         : { ...asksFor(key), mode: from.mode, permits: from.permits, ttlMs }
       // Handing over to a waiter, or to somebody who holds otherwise, is not asked of anybody.
       const queued = of.record?.queue.some((place) => place.token === to.token)
-      if (queued || to.mode !== from.mode || to.token === token) return false
+      if (queued || to.mode !== from.mode || to.token === token) return
       this.#requests.push(to)
       const told = await backend.transfer({ key, token }, to)
       const expected = this.#decide(of, (found, now) => transitions.transfer(found, { key, token }, to, now))
       assert.equal(told?.mode, expected?.mode, 'transfer')
       assert.equal(told?.fence, of.fences.get(expected?.fence ?? 0)?.real, 'transfer tells the fence')
     }
-    return command.brief
   }
 
   async #force(
