@@ -17,9 +17,12 @@ import {
 export const extendCases: readonly LockCase[] = [
   {
     name: 'an extended lock is held from then on for as long as was asked, on any connection',
-    async run({ a, b, unitMs, longMs, lapse }) {
-      const held = await heldBy(a, someKey(), { ttlMs: unitMs })
-      assert.deepEqual(await b.extend([{ key: held.key, token: held.token, ttlMs: longMs }]), [true])
+    async run({ a, b, unitMs, longMs, lapse, inTime }) {
+      const held = await inTime(async () => {
+        const brief = await heldBy(a, someKey(), { ttlMs: unitMs })
+        assert.deepEqual(await b.extend([{ key: brief.key, token: brief.token, ttlMs: longMs }]), [true])
+        return brief
+      })
       await lapse()
       await refused(b, asksFor(held.key), 'the extended lock is held')
       await stillHolds(a, held, 'the holder still has it')
@@ -36,8 +39,8 @@ export const extendCases: readonly LockCase[] = [
   },
   {
     name: 'a lapsed lock cannot be extended and stays lost, though nobody else has taken it',
-    async run({ a, b, unitMs, longMs, lapse }) {
-      const held = await heldBy(a, someKey(), { ttlMs: unitMs })
+    async run({ a, b, unitMs, longMs, lapse, inTime }) {
+      const held = await inTime(() => heldBy(a, someKey(), { ttlMs: unitMs }))
       await lapse()
       for (const backend of [a, b, a]) {
         const extended = await backend.extend([{ key: held.key, token: held.token, ttlMs: longMs }])
@@ -80,9 +83,9 @@ export const extendCases: readonly LockCase[] = [
   },
   {
     name: 'many locks are extended in one go, each with its own answer in the order asked',
-    async run({ a, b, unitMs, longMs, lapse }) {
-      const lapsed = await Promise.all(
-        Array.from({ length: 5 }, () => heldBy(a, someKey(), { ttlMs: unitMs })),
+    async run({ a, b, unitMs, longMs, lapse, inTime }) {
+      const lapsed = await inTime(() =>
+        Promise.all(Array.from({ length: 5 }, () => heldBy(a, someKey(), { ttlMs: unitMs }))),
       )
       await lapse()
       const kept = await Promise.all(
@@ -113,14 +116,17 @@ export const extendCases: readonly LockCase[] = [
   },
   {
     name: 'an extension counts from when it was asked, for each lock of the batch',
-    async run({ a, b, unitMs, longMs, lapse }) {
-      const long = await heldBy(a, someKey(), { ttlMs: unitMs })
-      const short = await heldBy(a, someKey())
-      const answers = await a.extend([
-        { key: long.key, token: long.token, ttlMs: longMs },
-        { key: short.key, token: short.token, ttlMs: unitMs },
-      ])
-      assert.deepEqual(answers, [true, true])
+    async run({ a, b, unitMs, longMs, lapse, inTime }) {
+      const [long, short] = await inTime(async () => {
+        const lasting = await heldBy(a, someKey())
+        const brief = await heldBy(a, someKey(), { ttlMs: unitMs })
+        const answers = await a.extend([
+          { key: brief.key, token: brief.token, ttlMs: longMs },
+          { key: lasting.key, token: lasting.token, ttlMs: unitMs },
+        ])
+        assert.deepEqual(answers, [true, true])
+        return [brief, lasting]
+      })
       await lapse()
       await refused(b, asksFor(long.key), 'one was asked for long')
       await heldBy(b, short.key, {}, 'the other was asked for a short time')

@@ -10,6 +10,7 @@ import {
 import {
   asksFor,
   granted,
+  type Held,
   heldBy,
   permitOf,
   refused,
@@ -82,21 +83,24 @@ export const fenceCases: readonly LockCase[] = [
     async run({ a, b, unitMs, lapse, fencesOf }) {
       const key = someKey()
       const fences: number[] = []
-      const ends: readonly ((token: string) => Promise<unknown>)[] = [
-        (token) => a.release({ key, token }),
-        () => lapse(),
+      const ends: readonly ((held: Held) => Promise<unknown>)[] = [
+        (held) => a.release(held),
+        async (held) => {
+          assert.deepEqual(await b.extend([{ ...held, ttlMs: unitMs }]), [true])
+          await lapse()
+        },
         () => b.forceRelease({ key, by: 'ada', reason: 'it hangs' }),
-        (token) => b.release({ key, token }),
+        (held) => b.release(held),
       ]
       for (const end of ends) {
         for (const count of [fencesOf(33), 1]) {
-          const held = await heldBy(a, key, { fences: count, ttlMs: end === ends[1] ? unitMs : 600_000 })
+          const held = await heldBy(a, key, { fences: count })
           assert.ok(held.fence !== undefined)
           fences.push(held.fence)
           const again = await granted(b, held, 'the holder asks again')
           assert.equal(again.fence, held.fence, 'asked again it uses up no more')
           if (count > 1) fences.push(held.fence + count - 1)
-          await end(held.token)
+          await end(held)
         }
       }
       strictlyIncreasing(fences)

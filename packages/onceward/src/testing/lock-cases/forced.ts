@@ -30,10 +30,12 @@ export const forcedCases: readonly LockCase[] = [
   },
   {
     name: 'a forced release of what nobody holds does nothing and is not remembered',
-    async run({ a, b, unitMs, lapse }) {
-      const key = someKey()
-      assert.equal(await a.forceRelease({ key, by: 'ada', reason: 'it hangs' }), 0)
-      await heldBy(b, key, { ttlMs: unitMs })
+    async run({ a, b, unitMs, lapse, inTime }) {
+      const { key } = await inTime(async () => {
+        const key = someKey()
+        assert.equal(await a.forceRelease({ key, by: 'ada', reason: 'it hangs' }), 0)
+        return heldBy(b, key, { ttlMs: unitMs })
+      })
       await lapse()
       assert.equal(await a.forceRelease({ key, by: 'ada', reason: 'it hangs' }), 0, 'it has lapsed')
       assert.deepEqual((await b.inspect(key))?.forced ?? [], [])

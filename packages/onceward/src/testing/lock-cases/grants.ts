@@ -96,10 +96,13 @@ export const grantCases: readonly LockCase[] = [
   },
   {
     name: 'a request asked again counts its time from then',
-    async run({ a, b, unitMs, longMs, lapse }) {
-      const request = asksFor(someKey(), { ttlMs: unitMs })
-      await granted(a, request)
-      await granted(b, { ...request, ttlMs: longMs }, 'the holder asks again')
+    async run({ a, b, unitMs, longMs, lapse, inTime }) {
+      const request = await inTime(async () => {
+        const brief = asksFor(someKey(), { ttlMs: unitMs })
+        await granted(a, brief)
+        await granted(b, { ...brief, ttlMs: longMs }, 'the holder asks again')
+        return brief
+      })
       await lapse()
       await refused(b, asksFor(request.key), 'the lock is held for as long as was asked last')
     },
@@ -118,14 +121,14 @@ export const grantCases: readonly LockCase[] = [
   },
   {
     name: 'a refusal tells when the holder in the way will have lapsed',
-    async run({ a, b, unitMs, slackMs, longMs }) {
+    async run({ a, b, unitMs, slackMs, longMs, inTime }) {
       const lasting = await heldBy(a, someKey())
       const long = await refused(b, asksFor(lasting.key), 'another holds the lock for long')
       assert.ok(
         long > longMs / 2 && long <= longMs + slackMs,
         `the holder in the way has ${longMs} ms, so asking again after ${long} ms helps nobody`,
       )
-      const brief = await heldBy(a, someKey(), { ttlMs: unitMs })
+      const brief = await inTime(() => heldBy(a, someKey(), { ttlMs: unitMs }))
       const reply = await b.acquire(asksFor(brief.key))
       if (!reply.granted)
         assert.ok(
@@ -136,10 +139,11 @@ export const grantCases: readonly LockCase[] = [
   },
   {
     name: 'a holder is not followed before its time has lapsed on the clock of the backend, and then it is',
-    async run({ a, b, unitMs, slackMs, exactTime, pass }) {
-      const key = someKey()
-      const from = systemClock.monotonic()
-      await heldBy(a, key, { ttlMs: unitMs })
+    async run({ a, b, unitMs, slackMs, exactTime, pass, inTime }) {
+      const { key, from } = await inTime(async () => {
+        const from = systemClock.monotonic()
+        return { from, ...(await heldBy(a, someKey(), { ttlMs: unitMs })) }
+      })
       if (exactTime) {
         for (const backend of [a, b]) await refused(backend, asksFor(key), 'the holder has just begun')
         await pass(unitMs - 1)
@@ -161,8 +165,7 @@ export const grantCases: readonly LockCase[] = [
   {
     name: 'of 20 requests for a lapsed lock one is granted',
     async run(rig) {
-      const key = someKey()
-      await heldBy(rig.a, key, { ttlMs: rig.unitMs })
+      const { key } = await rig.inTime(() => heldBy(rig.a, someKey(), { ttlMs: rig.unitMs }))
       await rig.lapse()
       const winners = await askAll(
         rig,

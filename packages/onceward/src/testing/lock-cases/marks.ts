@@ -72,9 +72,12 @@ export const markCases: readonly LockCase[] = (
     },
     {
       name: 'a mark outlives the lapse and the forced release of who left it',
-      async run({ a, b, unitMs, lapse }) {
-        const lapsing = await heldBy(a, someKey(), { ttlMs: unitMs })
-        await leaves(a, lapsing, 'tick 1')
+      async run({ a, b, unitMs, lapse, inTime }) {
+        const lapsing = await inTime(async () => {
+          const held = await heldBy(a, someKey(), { ttlMs: unitMs })
+          assert.equal(await leaves(a, held, 'tick 1'), true)
+          return held
+        })
         await lapse()
         assert.equal((await granted(b, asksFor(lapsing.key))).mark, 'tick 1')
         await a.forceRelease({ key: lapsing.key, by: 'ada', reason: 'it hangs' })

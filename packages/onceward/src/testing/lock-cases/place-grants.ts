@@ -45,14 +45,17 @@ export const placeGrantCases: readonly LockCase[] = [
     unless: unlessGrants,
     async run(rig) {
       const { a, b, unitMs, longMs } = rig
-      const held = await heldBy(a, someKey())
-      const brief = waitsFor(held.key, { round: 1, ttlMs: unitMs, placeMs: longMs })
-      await refused(b, brief, 'another holds the lock')
-      await a.release(held)
-      const [holder] = (await a.inspect(held.key))?.holders ?? []
-      assert.ok(holder && holder.remainingMs <= unitMs, 'it holds for as long as it was asked for')
+      const { key } = await rig.inTime(async () => {
+        const held = await heldBy(a, someKey())
+        const brief = waitsFor(held.key, { round: 1, ttlMs: unitMs, placeMs: longMs })
+        await refused(b, brief, 'another holds the lock')
+        await a.release(held)
+        const [holder] = (await a.inspect(held.key))?.holders ?? []
+        assert.ok(holder && holder.remainingMs <= unitMs, 'it holds for as long as it was asked for')
+        return held
+      })
       await rig.lapse()
-      await heldBy(a, held.key, {}, 'the lease has lapsed')
+      await heldBy(a, key, {}, 'the lease has lapsed')
     },
   },
 ]

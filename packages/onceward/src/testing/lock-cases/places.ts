@@ -119,13 +119,16 @@ export const placeCases: readonly LockCase[] = (
     },
     {
       name: 'a place is not given up before its time',
-      async run({ a, b, unitMs, longMs, lapse }) {
-        const held = await heldBy(a, someKey())
-        const first = waitsFor(held.key, { placeMs: unitMs })
-        const second = waitsFor(held.key)
-        await refused(a, first, 'another holds the lock')
-        await refused(b, second, 'another holds the lock')
-        await refused(a, { ...first, placeMs: longMs }, 'it renews its place by asking again')
+      async run({ a, b, unitMs, longMs, lapse, inTime }) {
+        const { held, first, second } = await inTime(async () => {
+          const held = await heldBy(a, someKey())
+          const first = waitsFor(held.key, { placeMs: unitMs })
+          const second = waitsFor(held.key)
+          await refused(a, first, 'another holds the lock')
+          await refused(b, second, 'another holds the lock')
+          await refused(a, { ...first, placeMs: longMs }, 'it renews its place by asking again')
+          return { held, first, second }
+        })
         await a.release(held)
         await lapse()
         await refused(b, second, 'the first one has renewed its place')
@@ -149,9 +152,11 @@ export const placeCases: readonly LockCase[] = (
     },
     {
       name: 'when a holder lapses the first waiter is granted, not the one who asks first',
-      async run({ a, b, unitMs, lapse }) {
-        const held = await heldBy(a, someKey(), { ttlMs: unitMs })
-        const [first, second] = await takePlaces([a, b], held.key, 2)
+      async run({ a, b, unitMs, lapse, inTime }) {
+        const [first, second] = await inTime(async () => {
+          const held = await heldBy(a, someKey(), { ttlMs: unitMs })
+          return takePlaces([a, b], held.key, 2)
+        })
         assert.ok(first && second)
         await lapse()
         await refused(b, second, 'the first one comes before')

@@ -85,15 +85,15 @@ export const sharedCases: readonly LockCase[] = [
   {
     name: 'each of those who hold together extends and loses its own time',
     unless: unlessShared,
-    async run({ a, b, unitMs, longMs, lapse }) {
-      const key = someKey()
-      const [first, second, third] = [
-        await heldBy(a, key, { ...READER, ttlMs: unitMs }),
-        await heldBy(b, key, { ...READER, ttlMs: unitMs }),
-        await heldBy(a, key, READER),
-      ]
-      const answers = await a.extend([{ key, token: second.token, ttlMs: longMs }])
-      assert.deepEqual(answers, [true])
+    async run({ a, b, unitMs, longMs, lapse, inTime }) {
+      const { key, first, second, third } = await inTime(async () => {
+        const key = someKey()
+        const third = await heldBy(a, key, READER)
+        const first = await heldBy(a, key, { ...READER, ttlMs: unitMs })
+        const second = await heldBy(b, key, { ...READER, ttlMs: unitMs })
+        assert.deepEqual(await a.extend([{ key, token: second.token, ttlMs: longMs }]), [true])
+        return { key, first, second, third }
+      })
       await lapse()
       await holdsNothing(a, first, 'it has lapsed')
       assert.equal(await holdersOf(b, key), 2, 'the others have not')

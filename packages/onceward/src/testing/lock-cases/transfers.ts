@@ -58,14 +58,17 @@ export const transferCases: readonly LockCase[] = [
   },
   {
     name: 'a transferred lock has a time of its own',
-    async run({ a, b, unitMs, longMs, lapse }) {
-      const brief = await heldBy(a, someKey(), { ttlMs: unitMs })
-      const long = asksFor(brief.key, { ttlMs: longMs })
-      assert.ok(await b.transfer(brief, long))
+    async run({ a, b, unitMs, longMs, lapse, inTime }) {
+      const long = await inTime(async () => {
+        const brief = await heldBy(a, someKey(), { ttlMs: unitMs })
+        const to = asksFor(brief.key, { ttlMs: longMs })
+        assert.ok(await b.transfer(brief, to))
+        return to
+      })
       const lasting = await heldBy(a, someKey())
       assert.ok(await b.transfer(lasting, asksFor(lasting.key, { ttlMs: unitMs })))
       await lapse()
-      await refused(a, asksFor(brief.key), 'the new time is long')
+      await refused(a, asksFor(long.key), 'the new time is long')
       await stillHolds(b, long, 'the new time is long')
       await heldBy(a, lasting.key, {}, 'the new time was short')
     },
@@ -86,18 +89,18 @@ export const transferCases: readonly LockCase[] = [
   },
   {
     name: 'whoever does not hold the lock cannot hand it over',
-    async run({ a, b, unitMs, lapse }) {
+    async run({ a, b, unitMs, lapse, inTime }) {
       const held = await heldBy(a, someKey())
       const stranger = asksFor(held.key)
       assert.equal(await b.transfer(stranger, asksFor(held.key)), undefined, 'a stranger')
       await stillHolds(a, held, 'the holder is not disturbed')
       await a.release(held)
       assert.equal(await b.transfer(held, asksFor(held.key)), undefined, 'who has released it')
-      const brief = await heldBy(a, held.key, { ttlMs: unitMs })
+      const brief = await inTime(() => heldBy(a, someKey(), { ttlMs: unitMs }))
       await lapse()
-      assert.equal(await b.transfer(brief, asksFor(held.key)), undefined, 'who has lapsed')
+      assert.equal(await b.transfer(brief, asksFor(brief.key)), undefined, 'who has lapsed')
       assert.equal(await b.transfer(asksFor(someKey()), asksFor(held.key)), undefined, 'who never had it')
-      assert.equal(await holdersOf(a, held.key), 0, 'nobody holds it')
+      for (const { key } of [held, brief]) assert.equal(await holdersOf(a, key), 0, 'nobody holds it')
     },
   },
   {

@@ -49,13 +49,16 @@ export const viewCases: readonly LockCase[] = [
   {
     name: 'people see how many wait, and neither who has lapsed nor a place that was given up',
     unless: unlessPlaces,
-    async run({ a, b, unitMs, lapse }) {
-      const key = someKey()
-      const brief = await heldBy(a, key, { ttlMs: unitMs })
-      await refused(b, waitsFor(key, { placeMs: unitMs }), 'another holds the lock')
-      const lasting = waitsFor(key)
-      await refused(b, lasting, 'another holds the lock')
-      assert.equal(await waitingFor(a, key), 2)
+    async run({ a, b, unitMs, lapse, inTime }) {
+      const { key, brief, lasting } = await inTime(async () => {
+        const key = someKey()
+        const brief = await heldBy(a, key, { ttlMs: unitMs })
+        await refused(b, waitsFor(key, { placeMs: unitMs }), 'another holds the lock')
+        const lasting = waitsFor(key)
+        await refused(b, lasting, 'another holds the lock')
+        assert.equal(await waitingFor(a, key), 2)
+        return { key, brief, lasting }
+      })
       await lapse()
       assert.equal(await holdersOf(a, key), 0, 'the holder has lapsed')
       assert.equal(await waitingFor(a, key), 1, 'one place was given up')
