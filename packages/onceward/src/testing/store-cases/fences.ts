@@ -56,6 +56,7 @@ export const fenceCases: readonly StoreCase<OperationStore>[] = [
   {
     name: 'fences strictly increase over a purge of the expired record',
     unless: (capabilities) => unlessFencing(capabilities) ?? unlessListing(capabilities),
+    timeoutMs: 60_000,
     async run({ a, b, unitMs, pass }) {
       const id = someId()
       const catalog = b as OperationStore & OperationCatalog

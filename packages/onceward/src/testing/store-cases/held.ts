@@ -174,6 +174,7 @@ export const heldCases: readonly StoreCase<OperationStore>[] = [
   },
   {
     name: 'held never becomes done, or anything else, without a resolve (I9)',
+    timeoutMs: 60_000,
     async run({ a, b, unitMs, pass }) {
       const byOwner = someId()
       const byLapse = someId()

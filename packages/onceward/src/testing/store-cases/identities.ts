@@ -78,6 +78,7 @@ const LOOKALIKES: readonly (readonly [readonly [string, string], readonly [strin
 export const identityCases: readonly StoreCase<OperationStore>[] = [
   {
     name: 'hostile scopes and keys are ordinary text: each is one operation and comes back as it was',
+    timeoutMs: 60_000,
     async run({ a, b }) {
       for (const text of HOSTILE_TEXTS) {
         for (const id of [
@@ -100,6 +101,7 @@ export const identityCases: readonly StoreCase<OperationStore>[] = [
   },
   {
     name: 'ids that only look alike are different operations: case, spaces, normal forms, where the scope ends',
+    timeoutMs: 60_000,
     async run({ a, b }) {
       for (const [index, pair] of LOOKALIKES.entries()) {
         const [left, right] = [idIn(pair[0], index), idIn(pair[1], index)]
@@ -132,6 +134,7 @@ export const identityCases: readonly StoreCase<OperationStore>[] = [
   },
   {
     name: 'reasons, failures and notes are ordinary text too, and are clipped to 500 characters',
+    timeoutMs: 60_000,
     async run({ a, b }) {
       for (const text of [...HOSTILE_TEXTS, '💳'.repeat(400)]) {
         const id = someId()

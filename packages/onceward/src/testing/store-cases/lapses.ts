@@ -253,6 +253,7 @@ export const lapseCases: readonly StoreCase<OperationStore>[] = [
   },
   {
     name: 'a takeover and a late completion at the same moment: one of them happens',
+    timeoutMs: 60_000,
     async run({ a, b, unitMs, pass }) {
       for (let round = 0; round < 5; round++) {
         const id = someId()
