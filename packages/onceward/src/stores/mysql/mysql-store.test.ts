@@ -313,6 +313,14 @@ await describeWith('mariadb', 'the MySQL store', ({ mariadb }) => {
     await empty.drop()
   })
 
+  it('the doctor does not take an answer that was long on its way for a difference of clocks', async () => {
+    let late = 0
+    const now = () => Date.now() + 4000 * late++
+    const findings = await open({ clock: { now, monotonic: () => performance.now() } }).doctor()
+    expect(findings.find(({ check }) => check === 'clock')).toMatchObject({ level: 'ok' })
+    expect(late, 'it has looked at the clock before and after').toBe(2)
+  })
+
   it('options and handles that make no sense are refused before anything is asked', async () => {
     const pool = openPool()
     expect(() => mysqlStore(pool, { queryTimeout: 1 } as never)).toThrow(/unknown field "queryTimeout"/)
