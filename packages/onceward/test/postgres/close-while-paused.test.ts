@@ -13,18 +13,21 @@ await describeWhere('postgres', 'the PostgreSQL store on a server that stands st
         driver === 'pg'
           ? new pg.Pool({ connectionString: server.url })
           : postgres(server.url, { onnotice() {}, max: 4 })
-      const store = postgresStore(pool, { autoMigrate: true, queryTimeoutMs: 500 })
-      const claim = await claimed(store, someId())
-      expect(await store.claim(asks(claim.id))).toMatchObject({ state: 'running' })
+      const patient = postgresStore(pool)
+      await patient.migrate()
+      const claim = await claimed(patient, someId())
+      const store = postgresStore(pool, { queryTimeoutMs: 2000 })
+      const found = () => store.claim(asks(claim.id)).then(({ state }) => state)
+      await expect.poll(() => found().catch(() => 'not in time')).toBe('running')
       const woken = store.watch(claim.id, new AbortController().signal)
       await expect
         .poll(() => server.query("SELECT FROM pg_stat_activity WHERE query ILIKE 'listen %'"), {
-          timeout: 5000,
+          timeout: 10_000,
         })
         .toHaveLength(1)
       await server.pause()
       try {
-        await within(6000, 'the store is closed', store.close())
+        await within(15_000, 'the store is closed', store.close())
         await within(1000, 'the waiter is let go', woken)
       } finally {
         await server.resume()

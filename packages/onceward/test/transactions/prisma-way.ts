@@ -8,7 +8,10 @@ import { type Way, way } from './way.ts'
 
 /** The part of the generated client that is used here. */
 interface Client {
-  $transaction<T>(work: (tx: Client) => Promise<T>, options?: { readonly timeout: number }): Promise<T>
+  $transaction<T>(
+    work: (tx: Client) => Promise<T>,
+    options?: { readonly timeout: number; readonly maxWait: number },
+  ): Promise<T>
   $disconnect(): Promise<void>
   readonly order: { create(input: { readonly data: { readonly cart: string } }): Promise<unknown> }
 }
@@ -64,7 +67,8 @@ export const prismaWay: Way = way<Client>('Prisma', async (url) => {
   const { folder, PrismaClient } = await generateClient()
   const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: url, max: 25 }) })
   return {
-    transaction: (work) => prisma.$transaction(work, { timeout: 15_000 }),
+    // By itself it gives up after two seconds without a connection, which a busy machine may need for twenty.
+    transaction: (work) => prisma.$transaction(work, { timeout: 15_000, maxWait: 15_000 }),
     insert: (tx, cart) => tx.order.create({ data: { cart } }),
     roots: [{ what: 'the client', handle: prisma, mend: /prisma\.\$transaction/ }],
     async close() {

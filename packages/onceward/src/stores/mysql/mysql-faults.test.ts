@@ -118,7 +118,8 @@ await describeWhere('mariadb', 'the MySQL store when things break', () => {
     const error = await failureOf(store.claim(asks(someId())), 'STORE_UNAVAILABLE')
     expect(error.message).toMatch(/raise connectionLimit/)
     taken.release()
-    claimOf(await store.claim(asks(someId())))
+    const request = asks(someId())
+    claimOf(await untilAnswered(() => store.claim(request)))
   })
 
   it('a server that is read-only for this user is told as such', async () => {
@@ -183,19 +184,15 @@ await describeWhere('mariadb', 'the MySQL store when things break', () => {
     const store = open({ queryTimeoutMs: 300 })
     const id = someId()
     const request = asks(id)
-    await store.get(id)
+    await untilAnswered(() => store.get(id))
     await server.pause()
-    let spent: number
     try {
-      const startedAt = performance.now()
-      await failureOf(store.claim(request), 'STORE_UNAVAILABLE')
-      spent = performance.now() - startedAt
+      await within(15_000, 'it is given up', failureOf(store.claim(request), 'STORE_UNAVAILABLE'))
     } finally {
       await server.resume()
     }
-    expect(spent).toBeLessThan(3000)
     const claim = claimOf(await untilAnswered(() => store.claim(request)))
-    expect(await store.complete(claim, outcomeOf('receipt'), LONG_MS)).toBe(true)
+    expect(await untilAnswered(() => store.complete(claim, outcomeOf('receipt'), LONG_MS))).toBe(true)
   })
 
   it('a server that is killed and comes back while 40 callers work: every key is granted once and completed', async () => {
@@ -273,31 +270,23 @@ await describeWhere('mariadb', 'the MySQL store when things break', () => {
   })
 
   it('a holder that is killed inside its transaction frees a waiting duplicate at once', async () => {
-    const [a, b] = [open(), open()]
+    // Whoever is not freed waits for far longer than a busy machine takes.
+    const [a, b] = [open(), open({ lockTimeoutMs: 120_000 })]
     const id = someId()
-    let killedAt = 0
-    let waiting: Promise<number> | undefined
+    let waiting: Promise<unknown> | undefined
     const holder = a.transaction(async (tx) => {
       claimOf(await a.claimIn(tx, asks(id)))
       await tx.execute(INSERT, ['lost'])
       waiting = b.transaction(async (other) => {
         claimOf(await b.claimIn(other, asks(id)))
-        const freedAt = performance.now()
         await other.execute(INSERT, ['order'])
-        return freedAt
       })
       await waitsForLock()
-      killedAt = performance.now()
       await direct.query(`KILL ${tx.threadId}`)
       await tx.execute(INSERT, ['never'])
     })
     await expect(holder).rejects.toThrow()
-    const freedAt = await within(
-      5000,
-      'the duplicate runs',
-      waiting ?? Promise.reject(new Error('no duplicate')),
-    )
-    expect(freedAt - killedAt).toBeLessThan(1000)
+    await within(15_000, 'the duplicate runs', waiting ?? Promise.reject(new Error('no duplicate')))
     expect(await rows()).toEqual(['order'])
   })
 
