@@ -6,8 +6,12 @@ import {
   type RedisServer,
   startRedis,
 } from '../../../../test-servers/index.mjs'
-import { type SafeRedis, safeRedis } from '../../src/redis-retry/index.ts'
+import { type SafeRedis, type SafeRedisOptions, safeRedis } from '../../src/redis-retry/index.ts'
 import { CLIENTS, failureOf, SINGLE, some } from './retry-kit.ts'
+import { steadyTime } from './steady-time.ts'
+
+/** A deadline that a test waits for. */
+const SHORT: SafeRedisOptions = { deadlineMs: 500, attemptTimeoutMs: 200 }
 
 await describeWhere('redis', 'fast mode, where what does the same again is repeated as it is', () => {
   let server: RedisServer
@@ -16,22 +20,26 @@ await describeWhere('redis', 'fast mode, where what does the same again is repea
     server = await startRedis()
     proxy = await faultProxy({ target: server })
   })
+  const { clock, timers, stop } = steadyTime()
   afterAll(async () => {
+    stop()
     await proxy.stop()
     await server.stop()
   })
   const open = async (
     name: (typeof CLIENTS)[number],
+    options: SafeRedisOptions = { attemptTimeoutMs: 5000 },
   ): Promise<{ readonly safe: SafeRedis; end(): Promise<void> }> => {
     await proxy.pass()
     const { client, close } = await SINGLE[name](proxy.url(server.url))
     const safe = safeRedis(client, {
       prefix: some('m'),
       mode: 'fast',
-      deadlineMs: 500,
-      attemptTimeoutMs: 200,
+      clock,
+      timers,
+      ...options,
     })
-    await safe.call('GET', some())
+    await expect.poll(() => safe.call('GET', some()).catch(String), { timeout: 10_000 }).toBe(null)
     return {
       safe,
       async end() {
@@ -44,14 +52,14 @@ await describeWhere('redis', 'fast mode, where what does the same again is repea
 
   for (const name of CLIENTS) {
     it(`a write that was sent and never answered ends in the unknown (${name})`, async () => {
-      const { safe, end } = await open(name)
+      const { safe, end } = await open(name, SHORT)
       const key = some()
       proxy.onReply((bytes) => (bytes.includes('+OK') ? 'cut' : undefined))
       expect(await failureOf(safe.call('SET', key, 'v'))).toMatchObject({
         code: 'AMBIGUOUS_RESULT',
         effect: 'unknown',
       })
-      expect(await server.command('GET', key)).toBe('v')
+      await expect.poll(() => server.command('GET', key), { timeout: 10_000 }).toBe('v')
       expect(safe.stats().ambiguous).toBe(1)
       await end()
     })
@@ -63,7 +71,9 @@ await describeWhere('redis', 'fast mode, where what does the same again is repea
       let deleted: Promise<unknown> | undefined
       proxy.onReply((bytes) => {
         if (deleted !== undefined || !bytes.includes('+OK')) return undefined
-        deleted = server.command('DEL', list)
+        // The second attempt has no way to the server before the list is gone.
+        void proxy.refuse()
+        deleted = server.command('DEL', list).finally(() => proxy.pass())
         return 'cut'
       })
       expect(await failureOf(safe.call('LSET', list, 0, 'b'))).toMatchObject({
@@ -75,11 +85,13 @@ await describeWhere('redis', 'fast mode, where what does the same again is repea
     })
 
     it(`a write that was never sent, or refused at once, took no effect (${name})`, async () => {
-      const { safe, end } = await open(name)
-      expect(await failureOf(safe.call('LSET', some(), 0, 'b'))).toMatchObject({
+      const patient = await open(name)
+      expect(await failureOf(patient.safe.call('LSET', some(), 0, 'b'))).toMatchObject({
         code: 'COMMAND_REFUSED',
         effect: 'none',
       })
+      await patient.end()
+      const { safe, end } = await open(name, SHORT)
       await proxy.down()
       const key = some()
       // The first attempt may find a connection that is gone without having been told so.

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { describeWhere, faultProxy, startRedisReplica } from '../../../../test-servers/index.mjs'
 import { CLIENTS, failureOf } from './retry-kit.ts'
 import { retryRig } from './retry-rig.ts'
+import { steadyTime } from './steady-time.ts'
 
 await describeWhere('redis', 'the last attempts of a call', () => {
   const { ends, serving, open } = retryRig()
@@ -11,14 +12,22 @@ await describeWhere('redis', 'the last attempts of a call', () => {
       const server = await serving()
       const proxy = await faultProxy({ target: server })
       ends.push(() => proxy.stop())
-      const { safe } = await open(name, proxy.url(server.url), { deadlineMs: 500, attemptTimeoutMs: 400 })
-      await safe.call('INCR', 'k')
+      const { clock, timers, stop } = steadyTime()
+      ends.push(stop)
+      const { safe } = await open(name, proxy.url(server.url), {
+        deadlineMs: 500,
+        attemptTimeoutMs: 400,
+        clock,
+        timers,
+      })
+      const known = () => safe.exec('INCR', ['k'], { opId: 'first' }).catch(String)
+      await expect.poll(known, { timeout: 10_000 }).toBe(1)
       proxy.onRequest(() => 'hold')
       const took = await Promise.all(
         Array.from({ length: 20 }, async () => {
-          const begun = performance.now()
+          const begun = clock.monotonic()
           expect(await failureOf(safe.call('INCR', 'k'))).toMatchObject({ code: 'AMBIGUOUS_RESULT' })
-          return performance.now() - begun
+          return clock.monotonic() - begun
         }),
       )
       // 500 + 2 × 400; a third attempt would end at 1,700.
@@ -30,14 +39,18 @@ await describeWhere('redis', 'the last attempts of a call', () => {
       const server = await serving()
       const replica = await startRedisReplica(server)
       ends.push(() => replica.stop())
+      const { clock, timers, stop } = steadyTime()
+      ends.push(stop)
       const { safe } = await open(name, server.url, {
         wait: { replicas: 1, timeoutMs: 50 },
-        deadlineMs: 400,
-        attemptTimeoutMs: 200,
+        deadlineMs: 1000,
+        attemptTimeoutMs: 1000,
+        clock,
+        timers,
         maxReplyBytes: 100,
       })
       const long = 'x'.repeat(1000)
-      await safe.call('SET', 'k', long)
+      await expect.poll(() => safe.call('SET', 'k', long).catch(String), { timeout: 10_000 }).toBe('OK')
       await replica.pause()
       const error = await failureOf(safe.call('GETDEL', 'k'))
       await replica.resume()

@@ -121,6 +121,12 @@ export const SENTINEL: Readonly<
   },
 }
 
+/** Whether a client of either package would send at once. */
+export function isReady(client: object): boolean {
+  const { isReady: ready, status } = client as { readonly isReady?: boolean; readonly status?: string }
+  return ready ?? status === 'ready'
+}
+
 /** A key, or a prefix, that nobody else uses. */
 export function some(what = 'k'): string {
   return `rr:${what}:${randomBytes(6).toString('hex')}`
