@@ -69,9 +69,13 @@ export async function outboxRig(
   }
 }
 
-/** Waits until a condition holds. @throws after 15 s. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 15_000
+/** Waits until a condition holds. @throws after 15 s, or what is said. */
+export async function until(
+  what: string,
+  holds: () => boolean | Promise<boolean>,
+  mostMs = 15_000,
+): Promise<void> {
+  const end = Date.now() + mostMs
   while (!(await holds())) {
     if (Date.now() > end) throw new Error(`never: ${what}`, { cause: lastError })
     await new Promise((resolve) => setTimeout(resolve, 5))

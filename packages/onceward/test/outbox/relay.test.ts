@@ -6,6 +6,9 @@ import type { RelayedEvent } from '../../src/outbox/index.ts'
 import { type DatabaseRig, onEachDatabase } from '../databases/on-each-database.ts'
 import { type OutboxRig, outboxRig, until } from './outbox-rig.ts'
 
+/** How long much work may take on a busy machine. */
+const MUCH_MS = 50_000
+
 await onEachDatabase('relays of an outbox', (open: () => Promise<DatabaseRig>) => {
   let rig: OutboxRig | undefined
   const start = async (options?: Parameters<typeof outboxRig>[1]) => {
@@ -65,11 +68,11 @@ await onEachDatabase('relays of an outbox', (open: () => Promise<DatabaseRig>) =
       own.relay({ publish, batchSize: 7, concurrency: 3, maxAttempts: Infinity }, outbox)
     }
     for (let from = 0; from < events.length; from += 10) await own.add(...events.slice(from, from + 10))
-    await until('published', isEmpty(own))
+    await until('published', isEmpty(own), MUCH_MS)
     expect(together).toBe(1)
     const wanted = Array.from({ length: perKey }, (_, n) => n)
     expect([...order].sort()).toEqual(Array.from({ length: keys }, (_, n) => [`k${n}`, wanted]))
-  })
+  }, 60_000)
 
   it('drains ten thousand events in batches, with two relays, each event once', async () => {
     const own = await start()
@@ -83,7 +86,7 @@ await onEachDatabase('relays of an outbox', (open: () => Promise<DatabaseRig>) =
       for (const { payload } of batch) seen.push(payload as number)
     }
     for (const outbox of [own.outbox, own.another()]) own.relay({ publishBatch, batchSize: 500 }, outbox)
-    await until('published', isEmpty(own))
+    await until('published', isEmpty(own), MUCH_MS)
     expect(seen).toHaveLength(count)
     expect(new Set(seen).size).toBe(count)
     expect(calls).toBeLessThan(200)

@@ -117,7 +117,7 @@ describe('tasks that are used wrongly', () => {
     handle.exec(
       `UPDATE onceward_tasks SET state = 'running' WHERE id IN ('${broken?.task.id}', '${lapsed?.task.id}')`,
     )
-    tasks.worker({ handlers: { work: () => 1 }, pollMs: 5, leaseMs: 100 })
+    tasks.worker({ handlers: { work: () => 1 }, pollMs: 5, leaseMs: 4000 })
     expect(await tasks.result(good?.task.id as string, { waitMs: 10_000 })).toEqual({
       outcome: 'done',
       value: 1,

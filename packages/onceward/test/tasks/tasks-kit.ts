@@ -57,9 +57,9 @@ export function crashedWorker(
   return claimTasks(ledger, { actions: ['work'], most, owner: 'crashed', leaseMs })
 }
 
-/** Waits for a condition, for ten seconds. */
-export function until<T>(look: () => T | Promise<T>): Promise<NonNullable<T>> {
-  return vi.waitUntil(look, { timeout: 10_000, interval: 10 }) as Promise<NonNullable<T>>
+/** Waits for a condition, for 15 s or what is said. */
+export function until<T>(look: () => T | Promise<T>, timeout = 15_000): Promise<NonNullable<T>> {
+  return vi.waitUntil(look, { timeout, interval: 10 }) as Promise<NonNullable<T>>
 }
 
 /** Work that goes on when the test says so. */
