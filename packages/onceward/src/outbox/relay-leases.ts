@@ -7,6 +7,8 @@ import type { RelaySettings } from './relay-settings.ts'
 export interface Lease extends TakenEvent {
   /** Whether another relay may have it by now. */
   isLost(): boolean
+  /** Whether what became of it has been sent to the database. */
+  isSettling: boolean
   /** Is called at once when it is lost; one at a time. */
   onLost: ((error: OncewardError) => void) | undefined
 }
@@ -32,6 +34,8 @@ export function relayLeases(calls: Pick<RelayCalls, 'renew'>, settings: RelaySet
   const validMs = countOnMs(settings.leaseMs)
   let cancelTimer: (() => void) | undefined
   let isRenewing = false
+  /** Whether the next renewal is due while one is on its way. */
+  let isDue = false
   let stopped = false
 
   const lose = (lease: Open) => {
@@ -52,6 +56,7 @@ export function relayLeases(calls: Pick<RelayCalls, 'renew'>, settings: RelaySet
     return lease.lost
   }
   const renew = async () => {
+    isDue = isRenewing
     if (isRenewing) return
     isRenewing = true
     const asked = [...open]
@@ -60,26 +65,30 @@ export function relayLeases(calls: Pick<RelayCalls, 'renew'>, settings: RelaySet
       const lost = new Set(await calls.renew(asked.map(({ holding }) => holding)))
       for (const lease of asked) {
         if (lost.has(lease.holding)) {
-          // Settled meanwhile, it is not lost.
-          if (open.has(lease)) lose(lease)
+          // Settled meanwhile, it is not lost. While that is on its way, its answer tells.
+          if (open.has(lease) && !lease.isSettling) lose(lease)
         } else if (!look(lease)) lease.granted = sentAt
       }
     } catch (error) {
       settings.emit({ type: 'error', ids: [], error })
     } finally {
       isRenewing = false
+      if (isDue && !stopped && open.size > 0) void renew()
     }
   }
-  const schedule = () => {
-    if (cancelTimer || stopped || open.size === 0) return
-    const leftMs = Math.min(...[...open].map(({ granted }) => validMs - sinceMs(settings, granted)))
-    const delayMs = Math.max(1, Math.min(settings.leaseMs / 3, leftMs))
-    cancelTimer = settings.timers.after(delayMs, () => {
+  const lookIn = (ms: number) => {
+    cancelTimer?.()
+    cancelTimer = settings.timers.after(Math.max(1, ms), () => {
       cancelTimer = undefined
       for (const lease of [...open]) look(lease)
       if (open.size > 0) void renew()
       schedule()
     })
+  }
+  const schedule = () => {
+    if (cancelTimer || stopped || open.size === 0) return
+    const leftMs = Math.min(...[...open].map(({ granted }) => validMs - sinceMs(settings, granted)))
+    lookIn(Math.min(settings.leaseMs / 3, leftMs))
   }
 
   return {
@@ -92,13 +101,16 @@ export function relayLeases(calls: Pick<RelayCalls, 'renew'>, settings: RelaySet
           ...one,
           granted: sentAt,
           lost: false,
+          isSettling: false,
           onLost: undefined,
           isLost: () => look(lease),
         }
         return lease
       })
       for (const lease of leases) open.add(lease)
-      schedule()
+      // What was given late has little left of its time: it is renewed at once.
+      if (!stopped && sinceMs(settings, sentAt) >= settings.leaseMs / 3) lookIn(1)
+      else schedule()
       return leases
     },
     end(leases) {

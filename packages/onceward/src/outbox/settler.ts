@@ -76,6 +76,7 @@ export function settler(
         count += next.settlements.length
       }
       const all = taken.flatMap(({ settlements }) => settlements)
+      for (const { lease } of all) lease.isSettling = true
       const moved = all.filter(({ move }) => move !== undefined)
       const published = all.filter(({ move }) => move === undefined)
       // In any order: until the last of a key is settled, it stops its lane.

@@ -14,6 +14,8 @@ export class Attempt {
   readonly record: TaskRecord
   /** Until when it may be counted on is counted from before this was asked for. */
   granted: Reading
+  /** Whether its end has been sent to the database. */
+  isEnding = false
   /** When it was given, to tell the time of the database from. */
   readonly #since: Reading
   #controller: AbortController | undefined

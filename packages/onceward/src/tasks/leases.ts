@@ -39,7 +39,8 @@ const MAX_BEATS = 500
  *   │              └──────────── leaseMs ───────────────────▶│     sent, so it always comes first
  * ```
  *
- * A renewal that is answered moves the deadline to its own sending time; one that fails moves nothing.
+ * A renewal that is answered moves the deadline to its own sending time; one that fails moves nothing. What was given so late
+ * that a third of its lease is over is renewed at once, and so are all where a renewal took so long that the next was due.
  */
 export function leases(parts: LeaseParts): Leases {
   const { ledger, clock, timers, leaseMs } = parts
@@ -47,6 +48,10 @@ export function leases(parts: LeaseParts): Leases {
   const kept = new Set<Attempt>()
   let cancelTimer: (() => void) | undefined
   let beating: Promise<void> | undefined
+  /** Whether the next renewal is due while one is on its way. */
+  let isDue = false
+  /** Whether the timer is set to the next moment. */
+  let isSoon = false
   let stopped = false
 
   const lose = (attempt: Attempt, message: string) => {
@@ -75,6 +80,8 @@ export function leases(parts: LeaseParts): Leases {
         if (!kept.has(attempt)) continue
         const cancel = answer.get(attempt.record.id)
         if (cancel === undefined) {
+          // It was ended by its own word, whose answer is on its way; or that answer says whose it is.
+          if (attempt.isEnding) continue
           lose(
             attempt,
             `task ${attempt.record.id} is not this worker's any more: its lease has lapsed, or it was ended`,
@@ -92,22 +99,30 @@ export function leases(parts: LeaseParts): Leases {
     const all = [...kept].filter((attempt) => !check(attempt))
     for (let from = 0; from < all.length; from += MAX_BEATS) await renew(all.slice(from, from + MAX_BEATS))
   }
+  const tickIn = (ms: number) => {
+    cancelTimer?.()
+    cancelTimer = timers.after(Math.max(1, ms), tick, { background: true })
+  }
   const schedule = () => {
     cancelTimer?.()
     cancelTimer = undefined
     if (stopped || kept.size === 0) return
     let soonestMs = leaseMs / 3
     for (const attempt of kept) soonestMs = Math.min(soonestMs, validMs - sinceMs({ clock }, attempt.granted))
-    cancelTimer = timers.after(Math.max(1, soonestMs), tick, { background: true })
+    tickIn(soonestMs)
   }
   function tick(): void {
+    isSoon = false
     for (const attempt of [...kept]) check(attempt)
-    if (!beating) void startBeat()
+    isDue = beating !== undefined
+    if (!isDue) void startBeat()
     schedule()
   }
   function startBeat(): Promise<void> {
+    isDue = false
     beating = beat().finally(() => {
       beating = undefined
+      if (isDue && !stopped) void startBeat()
     })
     return beating
   }
@@ -116,6 +131,9 @@ export function leases(parts: LeaseParts): Leases {
     keep(attempt) {
       kept.add(attempt)
       if (!cancelTimer) schedule()
+      if (stopped || isSoon || sinceMs({ clock }, attempt.granted) < leaseMs / 3) return
+      isSoon = true
+      tickIn(1)
     },
     drop(attempt) {
       kept.delete(attempt)

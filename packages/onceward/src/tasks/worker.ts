@@ -61,7 +61,6 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
   let actions = settings.types
   let stopping = false
   const isDouble = ledger.dialect === 'postgres' && concurrency >= DOUBLE_FROM
-
   const trouble = (error: unknown) => emit({ type: 'error', id: '', actionType: '', error })
   const book = leases({
     ledger,
@@ -98,6 +97,7 @@ export function startWorker(parts: WorkerParts, settings: WorkerSettings): TaskW
 
   /** Brings the end of an attempt to the database: for one lease, under the heartbeat. */
   const end = async (attempt: Attempt, ending: Ending): Promise<void> => {
+    attempt.isEnding = true
     const startedAt = clock.monotonic()
     for (let pauseMs = 10; ; pauseMs = Math.min(pauseMs * 2, leaseMs / 6)) {
       try {

@@ -10,7 +10,7 @@ await describeWith('mariadb', 'tasks on MariaDB', (servers) => {
     const database = await servers.mariadb.createDatabase()
     const pool = createPool({ uri: database.url, connectionLimit: 4 })
     const holder = await pool.getConnection()
-    const tasks = createTasks({ db: pool, retention: { doneMs: 0 }, queryTimeoutMs: 5000 })
+    const tasks = createTasks({ db: pool, retention: { doneMs: 0 } })
     try {
       await tasks.migrate()
       const created = await tasks.create(Array.from({ length: 2000 }, () => taskOf()))
