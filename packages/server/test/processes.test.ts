@@ -3,10 +3,10 @@ import { writeFile } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { onceward, workshop } from './support/processes.ts'
+import { onceward, SLOW_MS, workshop } from './support/processes.ts'
 import { refusesConnections, startRaw, startUpstream, until } from './support/servers.ts'
 
-describe('gateway processes on one SQLite file', () => {
+describe('gateway processes on one SQLite file', { timeout: SLOW_MS }, () => {
   const shop = workshop()
   afterEach(() => shop.clear())
 

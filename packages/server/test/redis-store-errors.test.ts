@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { afterEach, expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import {
   describeWhere,
   describeWith,
@@ -8,9 +8,11 @@ import {
   startRedisReplica,
 } from '../../../test-servers/index.mjs'
 import { command } from './support/in-process.ts'
-import { workshop } from './support/processes.ts'
+import { SLOW_MS, workshop } from './support/processes.ts'
 import { answered, COMMANDS, GATEWAY, refused, withParts } from './support/refused.ts'
 import { startUpstream } from './support/servers.ts'
+
+vi.setConfig({ testTimeout: SLOW_MS })
 
 await describeWith('redis', 'the commands on Redis', ({ redis }) => {
   const place = () => `prefix=errors:${randomBytes(6).toString('hex')}`
@@ -31,14 +33,10 @@ await describeWith('redis', 'the commands on Redis', ({ redis }) => {
     ['redis+cluster', '', /none of these nodes answers as a part of a cluster/],
     ['redis+sentinel', '/main', /know a primary called main/],
     ['redis', '/9999', /no database of that number/],
-  ])(
-    'say that it is no %s, and what to do',
-    async (scheme, path, message) => {
-      const url = `${redis.url.replace('redis:', `${scheme}:`)}${path}`
-      await refused(['ls', '--store', url], message)
-    },
-    20_000,
-  )
+  ])('say that it is no %s, and what to do', async (scheme, path, message) => {
+    const url = `${redis.url.replace('redis:', `${scheme}:`)}${path}`
+    await refused(['ls', '--store', url], message)
+  })
 
   it('say which permission a user lacks', async () => {
     const name = `u${randomBytes(4).toString('hex')}`

@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { describeWith, type SqlEndpoint } from '../../../test-servers/index.mjs'
 import { command } from './support/in-process.ts'
-import { workshop } from './support/processes.ts'
+import { SLOW_MS, workshop } from './support/processes.ts'
 import { answered, COMMANDS, GATEWAY, refused, withParts } from './support/refused.ts'
 import { startUpstream, until } from './support/servers.ts'
+
+vi.setConfig({ testTimeout: SLOW_MS })
 
 for (const [server, name] of [
   ['postgres', 'PostgreSQL'],
@@ -210,7 +212,8 @@ for (const [server, name] of [
       const gateway = await shop.gateway(flags)
       const endSessions = () =>
         endpoint.query(
-          'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()',
+          // Waits until each has ended: a session that still lives would go on with the setting of before.
+          'SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()',
           [own.name],
         )
       await endpoint.query(`ALTER DATABASE ${own.name} SET default_transaction_read_only = on`)

@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { unknownVariables } from '../src/config/unknown-variables.ts'
 import { command } from './support/in-process.ts'
-import { onceward, workshop } from './support/processes.ts'
-import { refusesConnections, startUpstream } from './support/servers.ts'
+import { onceward, SLOW_MS, workshop } from './support/processes.ts'
+import { refusesConnections } from './support/servers.ts'
 
 const GOOD = [
   'gateway',
@@ -39,7 +39,7 @@ describe('a variable that is no setting', () => {
   })
 })
 
-describe('a start that cannot succeed', () => {
+describe('a start that cannot succeed', { timeout: SLOW_MS }, () => {
   const shop = workshop()
   afterEach(() => shop.clear())
 
@@ -304,18 +304,23 @@ describe('a start that cannot succeed', () => {
   )
 })
 
-describe('a start that succeeds', () => {
+describe('a start that succeeds', { timeout: SLOW_MS }, () => {
   const shop = workshop()
   afterEach(() => shop.clear())
 
   it('does not need the upstream to be there yet, and says that it is not', async () => {
     const store = `sqlite:${join(await shop.folder(), 'new', 'folder', 'a.sqlite')}`
-    const upstream = await startUpstream((_, response) => void response.end())
-    await upstream.close()
-    const gateway = await shop.gateway(['--upstream', upstream.url, '--scope', 'public', '--store', store])
+    const gateway = await shop.gateway([
+      '--upstream',
+      'http://127.0.0.1:9',
+      '--scope',
+      'public',
+      '--store',
+      store,
+    ])
     const answer = await fetch(gateway.url, { method: 'POST', headers: { 'Idempotency-Key': 'k' } })
     expect([answer.status, await answer.json()]).toMatchObject([502, { effect: 'none', retryable: true }])
-    expect(gateway.stderr()).toContain('the upstream cannot be reached yet')
+    await expect.poll(() => gateway.stderr()).toContain('the upstream cannot be reached yet')
     expect(await refusesConnections(gateway.url)).toBe(false)
   })
 })

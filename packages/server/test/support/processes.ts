@@ -7,6 +7,9 @@ import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../../bin/onceward.js', import.meta.url))
 
+/** How long a test may take that starts processes: each takes half a second on a quiet machine, and many on a busy one. In ms. */
+export const SLOW_MS = 120_000
+
 /** What a command said and how it ended. */
 export interface Ended {
   readonly code: number | null
