@@ -285,13 +285,16 @@ describe('a keyed request', () => {
 
     it('is not sent twice over a connection that the upstream has just closed', async () => {
       let requests = 0
+      let closed = 0
       const server = createNetServer((socket) => {
         socket.on('error', () => {})
         socket.on('data', () => {
           requests++
           socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok')
           // Closed while idle, as services do.
-          setTimeout(() => socket.destroy(), 20)
+          setTimeout(() => socket.end(), 20)
+          // Closed from both sides: the gateway has seen it.
+          socket.once('close', () => closed++)
         })
       }).listen(0, '127.0.0.1')
       await once(server, 'listening')
@@ -301,7 +304,7 @@ describe('a keyed request', () => {
       for (let n = 0; n < 5; n++) {
         const answer = await send('/p', `k-${n}`)
         answers.push(await answer.text())
-        await new Promise((resolve) => setTimeout(resolve, 40))
+        await until(() => closed === requests)
       }
       expect(answers).toEqual(['ok', 'ok', 'ok', 'ok', 'ok'])
       expect(requests).toBe(5)

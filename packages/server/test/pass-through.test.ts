@@ -179,7 +179,7 @@ describe('a request without a key', () => {
   })
 
   it('does not blame the client for an upload that the upstream takes slowly', async () => {
-    let read: () => void = () => {}
+    let read: (() => void) | undefined
     const upstream = await startRaw(async (request, response) => {
       await new Promise<void>((resolve) => {
         read = resolve
@@ -191,8 +191,10 @@ describe('a request without a key', () => {
     const gateway = await before(upstream, { bodyTimeoutMs: 100 })
     const size = 32 * 1024 * 1024
     const answer = fetch(`${gateway.url}/slow`, { method: 'POST', body: Buffer.alloc(size) })
+    await until(() => read !== undefined)
+    // Not asked yet, for five times as long as a client may be slow.
     await new Promise((resolve) => setTimeout(resolve, 500))
-    read()
+    read?.()
     expect(await (await answer).text()).toBe(String(size))
   })
 
