@@ -6,7 +6,6 @@ import { programOf } from './programs.mjs'
 /** See index.d.mts. */
 export async function startEtcd({ flags = [] } = {}) {
   const program = await programOf('etcd')
-  const peer = `http://127.0.0.1:${await freePort()}`
   const url = ({ port }) => `http://127.0.0.1:${port}`
   return startInstance({
     engine: 'etcd',
@@ -15,7 +14,8 @@ export async function startEtcd({ flags = [] } = {}) {
     // Its makers vouch for one architecture only.
     env: process.arch === 'x64' ? {} : { ETCD_UNSUPPORTED_ARCH: process.arch },
     url,
-    args: ({ folder, port }) => [
+    prepare: async () => ({ peer: `http://127.0.0.1:${await freePort()}` }),
+    args: ({ folder, port, peer }) => [
       ...['--name', 'onceward', '--data-dir', join(folder, 'data')],
       ...['--listen-client-urls', url({ port }), '--advertise-client-urls', url({ port })],
       ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer],

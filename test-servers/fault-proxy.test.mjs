@@ -42,7 +42,7 @@ describe('a sound network', () => {
     expect(proxy.connections).toBe(1)
     client.socket.end()
     await client.closes()
-    await vi.waitFor(() => expect(proxy.connections).toBe(0))
+    await soon(() => expect(proxy.connections).toBe(0))
     expect(client.error).toBeUndefined()
     expect(proxy.accepted).toBe(1)
     expect(proxy.fired).toBe(0)
@@ -143,7 +143,7 @@ describe('a cut', () => {
     client.say('BEGIN')
     await client.hears('BEGIN!\n')
     client.socket.write('COM')
-    await vi.waitFor(() => expect(serverSockets[0].bytesRead).toBe(9))
+    await soon(() => expect(serverSockets[0].bytesRead).toBe(9))
     client.say('MIT')
     await client.closes()
     expect(lines).toEqual(['BEGIN', 'COMMIT'])
@@ -166,7 +166,7 @@ describe('slowness', () => {
     proxy.delay(80, 'replies')
     const started = performance.now()
     client.say('a')
-    await vi.waitFor(() => expect(lines).toEqual(['a']))
+    await soon(() => expect(lines).toEqual(['a']))
     client.say('b')
     await client.hears('a!\nb!\n')
     expect(performance.now() - started).toBeGreaterThanOrEqual(79)
@@ -205,7 +205,7 @@ describe('a partition', () => {
     client.say('a')
     await client.hears('a!\n')
     proxy.halfOpen()
-    await vi.waitFor(() => expect(serverSockets[0].closed).toBe(true))
+    await soon(() => expect(serverSockets[0].closed).toBe(true))
     client.say('into the void')
     await proxy.hasFired()
     expect(client.socket.readyState).toBe('open')
@@ -238,7 +238,7 @@ describe('a hook', () => {
     const client = await dial()
     client.say('COMMIT')
     await client.closes()
-    await vi.waitFor(() => expect(lines).toEqual(['COMMIT']))
+    await soon(() => expect(lines).toEqual(['COMMIT']))
     expect(client.heard).toBe('')
   })
 
@@ -277,6 +277,10 @@ it('passes on that the server refuses', async () => {
   await dead.stop()
 })
 
+function soon(look) {
+  return vi.waitFor(look, { timeout: 10_000 })
+}
+
 async function dial(at = proxy) {
   const socket = connect(at.port, at.host)
   const client = {
@@ -284,8 +288,8 @@ async function dial(at = proxy) {
     heard: '',
     error: undefined,
     say: (line) => socket.write(`${line}\n`),
-    hears: (text) => vi.waitFor(() => expect(client.heard).toBe(text), { timeout: 5_000 }),
-    closes: () => vi.waitFor(() => expect(socket.closed).toBe(true), { timeout: 5_000 }),
+    hears: (text) => soon(() => expect(client.heard).toBe(text)),
+    closes: () => soon(() => expect(socket.closed).toBe(true)),
   }
   socket.setEncoding('utf8')
   socket.on('data', (text) => {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { guardFolder, guardServer, unguardFolder, unguardServer } from './guarded.mjs'
 import { freePort } from './ports.mjs'
-import { descendantsOf, endAll, gone, signalAll } from './processes.mjs'
+import { descendantsOf, endAll, gone, haltAll, signalAll } from './processes.mjs'
 import { noteUse } from './run.mjs'
 
 /** A server may take so long until it answers, on a machine that is busy with other things. */
@@ -22,14 +22,14 @@ const FATAL = new Set(['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGQUIT'])
  *
  * @param spec
  * - `engine`, `program` (of `programOf`)
- * - `prepare({ folder, port })`: writes what the server needs, once
- * - `args({ folder, port })`: the command line
+ * - `prepare({ folder, port })`: writes what the server needs, once; may answer more of the place, such as another port
+ * - `args({ folder, port, … })`: the command line
  * - `ready({ port })`: rejects until the server answers; what it resolves to is the version
  * - `url({ port })`
  * - `endSignal`: the quickest clean way to end it. Default SIGKILL
  * - `user`: `{ uid, gid }` as whom it runs, if not as ourselves
  * - `dataFolder`: a folder of the caller's, which stays
- * - `env`, or a function of `{ folder, port }`
+ * - `env`, or a function of `{ folder, port, … }`
  */
 export async function startInstance(spec) {
   for (let tried = 1; ; tried++) {
@@ -53,6 +53,7 @@ class Instance {
   #spec
   #child
   #stopped = false
+  #prepared = {}
 
   constructor(spec, port) {
     this.#spec = spec
@@ -77,14 +78,14 @@ class Instance {
       await chown(this.folder, user.uid, user.gid)
       await chmod(this.folder, 0o700)
     }
-    await prepare?.({ folder: this.folder, port: this.port })
+    this.#prepared = (await prepare?.({ folder: this.folder, port: this.port })) ?? {}
     await this.#start()
   }
 
   async #start() {
     const { program, args, env, user, engine } = this.#spec
     const log = openSync(join(this.folder, 'output.log'), 'a')
-    const place = { folder: this.folder, port: this.port }
+    const place = { folder: this.folder, port: this.port, ...this.#prepared }
     const own = typeof env === 'function' ? env(place) : env
     const child = spawn(program.file, args(place), {
       cwd: this.folder,
@@ -133,16 +134,15 @@ class Instance {
 
   async kill(signal = 'SIGKILL') {
     const child = this.#running()
-    const family = [child.pid, ...descendantsOf(child.pid)]
     if (!FATAL.has(signal)) return signalAll([child.pid], signal)
-    // The server itself first: it must not notice the end of its workers and start to recover.
+    // None of it is to be left, with its memory or its port; nor is the server to notice the end of its workers first.
+    const family = signal === 'SIGKILL' ? await haltAll(child.pid) : [child.pid, ...descendantsOf(child.pid)]
     signalAll(signal === 'SIGKILL' ? family : [child.pid], signal)
     await this.#ended(child, family)
   }
 
   async pause() {
-    const { pid } = this.#running()
-    signalAll([pid, ...descendantsOf(pid)], 'SIGSTOP')
+    await haltAll(this.#running().pid)
   }
 
   async resume() {

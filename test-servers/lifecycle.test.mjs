@@ -29,9 +29,9 @@ await describeWhere(['redis', 'postgres'], 'the servers of a process', () => {
     expect(pids.every(isAlive)).toBe(true)
     owner.does(end)
     await owner.ended
-    await expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => pids.filter(isAlive), { timeout: 30_000 }).toEqual([])
     await expect
-      .poll(() => servers.filter(({ folder }) => existsSync(folder)), { timeout: 10_000 })
+      .poll(() => servers.filter(({ folder }) => existsSync(folder)), { timeout: 30_000 })
       .toEqual([])
   })
 
@@ -42,9 +42,9 @@ await describeWhere(['redis', 'postgres'], 'the servers of a process', () => {
     const servers = await owner.tells()
     owner.does(`process.kill(process.pid, 'SIGKILL')`)
     await owner.ended
-    await expect.poll(() => isAlive(servers[1].pid), { timeout: 10_000 }).toBe(false)
+    await expect.poll(() => isAlive(servers[1].pid), { timeout: 30_000 }).toBe(false)
     await expect
-      .poll(() => servers.filter(({ folder }) => existsSync(folder)), { timeout: 10_000 })
+      .poll(() => servers.filter(({ folder }) => existsSync(folder)), { timeout: 30_000 })
       .toEqual([])
   })
 
@@ -64,9 +64,9 @@ await describeWhere(['rabbitmq', 'nats'], 'the brokers of a process', () => {
     expect(pids.length).toBeGreaterThan(3)
     owner.does(`process.kill(process.pid, 'SIGKILL')`)
     await owner.ended
-    await expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => pids.filter(isAlive), { timeout: 30_000 }).toEqual([])
     await expect
-      .poll(() => servers.filter(({ folder }) => existsSync(folder)), { timeout: 10_000 })
+      .poll(() => servers.filter(({ folder }) => existsSync(folder)), { timeout: 30_000 })
       .toEqual([])
   })
 })

@@ -65,6 +65,27 @@ function stateOf(pid) {
   return process.platform === 'linux' ? statOf(pid)?.[0] : undefined
 }
 
+/** Lets a process and all that descend from it stand still, and answers who they are; none was started meanwhile. */
+export async function haltAll(pid) {
+  // First by itself, so that it starts nobody while they are counted.
+  await halt([pid])
+  const others = descendantsOf(pid)
+  await halt(others)
+  return [pid, ...others]
+}
+
+/** Somebody who waits for a disk does not stand still before he has it, in ms. */
+const HALT_MS = 5_000
+
+/** Stops processes: a signal is sent before it is heard. */
+async function halt(pids) {
+  signalAll(pids, 'SIGSTOP')
+  if (process.platform !== 'linux') return
+  const until = Date.now() + HALT_MS
+  // Neither stopped nor gone.
+  while (pids.some((pid) => /^[RSDI]$/.test(stateOf(pid) ?? '')) && Date.now() < until) await sleep(1)
+}
+
 /** The fields of /proc/<pid>/stat behind the name, which may hold blanks and brackets. */
 function statOf(pid) {
   try {

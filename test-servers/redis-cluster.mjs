@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { freePort } from './ports.mjs'
 import { startRedis } from './redis.mjs'
 import { slotOf } from './redis-slot.mjs'
 
@@ -43,10 +42,9 @@ export async function startRedisCluster({ nodes: count = 3, config = {}, passwor
 async function startNode(config, password) {
   return startRedis({
     password,
+    hasBus: true,
     config: {
       'cluster-enabled': 'yes',
-      // The usual one, the port plus 10,000, may be beyond the last port.
-      'cluster-port': String(await freePort()),
       'cluster-node-timeout': '2000',
       'cluster-require-full-coverage': 'no',
       ...config,

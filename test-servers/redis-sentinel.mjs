@@ -7,7 +7,13 @@ const NAME = 'onceward'
 const HASTE = [
   ...['info-period', '200', 'publish-period', '200', 'ask-period', '200'],
   ...['min-link-reconnect-period', '500', 'slave-reconf-timeout', '2000'],
+  // After it was kept from running it does nothing for so long.
+  ...['tilt-period', '1000'],
 ]
+
+/** A primary that is to be replaced counts as dead after so long, in ms; any other not for a machine that is busy. */
+const SOON_MS = '500'
+const LATE_MS = '10000'
 
 /** A failover that takes longer has failed. */
 const MOST_MS = 30_000
@@ -40,7 +46,10 @@ export async function startRedisSentinel({
     return node
   }
   const primary = async () => nodeAt((await ask(sentinels, 'GET-MASTER-ADDR-BY-NAME', NAME))[1])
+  const countsAsDeadAfter = (ms) =>
+    Promise.all(sentinels.map((each) => each.command('SENTINEL', 'SET', NAME, 'down-after-milliseconds', ms)))
   const failedOver = async (old) => {
+    if (old.pid === undefined) await countsAsDeadAfter(SOON_MS)
     let now
     await until(`Sentinel still names ${old.port} as primary`, async () => {
       now = await primary()
@@ -51,13 +60,20 @@ export async function startRedisSentinel({
       'the failover does not end',
       async () => !(await fieldsOf(sentinels[0])).flags.includes('failover'),
     )
+    await countsAsDeadAfter(LATE_MS)
     return now
   }
   const settle = async () => {
     const now = await primary()
     const others = nodes.filter((node) => node !== now && node.pid !== undefined)
-    for (const node of others) await node.command('REPLICAOF', now.host, String(now.port))
-    await Promise.all(others.map(inSync))
+    // Sentinel may be about it too, and ends all connections of a node that it sends to another primary.
+    for (const node of others) {
+      await until('a node does not follow the primary', async () => {
+        await node.command('REPLICAOF', now.host, String(now.port))
+        await inSync(node)
+        return true
+      })
+    }
     await until('the sentinels do not see everybody in place', () => allKnown(sentinels, others.length))
   }
   const { version, source } = nodes[0]
@@ -75,7 +91,13 @@ export async function startRedisSentinel({
     },
     async failover() {
       const old = await primary()
-      await ask(sentinels, 'FAILOVER', NAME)
+      await until('Sentinel does not fail over', async () => {
+        const { port, flags } = await fieldsOf(sentinels[0])
+        if (Number(port) !== old.port || (await primary()) !== old) return true
+        // It refuses while it has not heard of a replica for a moment, and gives up where one takes long to obey.
+        if (!flags.includes('failover')) await ask(sentinels, 'FAILOVER', NAME)
+        return false
+      })
       return failedOver(old)
     },
     failedOver,
@@ -92,7 +114,7 @@ async function startSentinel(primary, count, password) {
     config: {
       // In this order: the first line declares what the others speak of.
       'sentinel monitor': `${NAME} ${primary.host} ${primary.port} ${quorum}`,
-      'sentinel down-after-milliseconds': `${NAME} 500`,
+      'sentinel down-after-milliseconds': `${NAME} ${LATE_MS}`,
       'sentinel failover-timeout': `${NAME} 3000`,
       'sentinel parallel-syncs': `${NAME} 1`,
       ...(password === undefined ? {} : { 'sentinel auth-pass': `${NAME} ${JSON.stringify(password)}` }),

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startInstance } from './instance.mjs'
+import { freePort } from './ports.mjs'
 import { programOf } from './programs.mjs'
 import { command } from './resp.mjs'
 
@@ -13,7 +14,7 @@ const PERSISTENCE = {
   rdb: { save: '3600 1', appendonly: 'no' },
 }
 
-/** See index.d.mts. `sentinel` starts the same program as a sentinel; `engine` is its name then. */
+/** See index.d.mts. `sentinel` starts the same program as a sentinel; `engine` is its name then. `hasBus`: it is to be a node of a cluster. */
 export async function startRedis({
   config = {},
   password,
@@ -21,6 +22,7 @@ export async function startRedis({
   dataFolder,
   env,
   sentinel = false,
+  hasBus = false,
 } = {}) {
   const program = await programOf('redis')
   const lines = {
@@ -41,7 +43,9 @@ export async function startRedis({
     url: ({ port }) =>
       `redis://${password === undefined ? '' : `:${encodeURIComponent(password)}@`}127.0.0.1:${port}`,
     async prepare({ folder, port }) {
-      const own = { port, dir: folder, ...lines }
+      // The usual port of the bus, 10,000 above, may be beyond the last port.
+      const bus = hasBus ? { 'cluster-port': await freePort() } : {}
+      const own = { port, dir: folder, ...bus, ...lines }
       const text = Object.entries(own).map(([name, value]) => `${name} ${value}\n`)
       await writeFile(join(folder, 'redis.conf'), text.join(''))
     },

@@ -43,7 +43,7 @@ await describeWith(['redis', 'postgres', 'mariadb'], 'the shared servers', ({ re
 })
 
 await describeWhere('redis', 'a run', () => {
-  it('has one server for all its workers, and ends it', { timeout: 60_000 }, async () => {
+  it('has one server for all its workers, and ends it', { timeout: 120_000 }, async () => {
     const test = `${IMPORT}it('notes', async () => { ${NOTE} })\n`
     const ran = await vitestIn({ 'a.test.mjs': test, 'b.test.mjs': test, 'c.test.mjs': test })
     expect(ran).toMatchObject({ code: 0 })
@@ -53,25 +53,25 @@ await describeWhere('redis', 'a run', () => {
     expect(ran.output).toMatch(/redis +\d+\.\d+\.\d+ +(?:prefix|system) +ran \(1 started\)/)
   })
 
-  it('ends it also when it is interrupted', { timeout: 60_000 }, async () => {
+  it('ends it also when it is interrupted', { timeout: 120_000 }, async () => {
     const hangs = `${IMPORT}it('hangs', async () => { ${NOTE}\n appendFileSync(new URL('pids', import.meta.url), process.env.ONCEWARD_TEST_RUN + '\\n')\n process.kill(process.ppid, 'SIGINT')\n await new Promise(() => {}) }, 60_000)\n`
     const ran = await vitestIn({ 'a.test.mjs': hangs })
     expect(ran.code).not.toBe(0)
     expect(ran.pids).toHaveLength(2)
-    await expect.poll(() => isAlive(ran.pids[0]), { timeout: 10_000 }).toBe(false)
+    await expect.poll(() => isAlive(ran.pids[0]), { timeout: 30_000 }).toBe(false)
     // The output of a run that is interrupted may be lost, so the second line tells where its servers were.
     const [, host] = ran.lines
-    await expect.poll(() => existsSync(dirname(host)), { timeout: 10_000 }).toBe(false)
+    await expect.poll(() => existsSync(dirname(host)), { timeout: 30_000 }).toBe(false)
   })
 
-  it('skips what needs a server that cannot be had, with the reason', { timeout: 60_000 }, async () => {
+  it('skips what needs a server that cannot be had, with the reason', { timeout: 120_000 }, async () => {
     const ran = await vitestIn({ 'a.test.mjs': needsRedis() }, { TEST_REDIS_URL: 'none' })
     expect(ran.code).toBe(0)
     expect(ran.output).toMatch(/1 passed \| 2 skipped/)
     expect(ran.output).toMatch(/redis +missing +skipped: TEST_REDIS_URL says "none"/)
   })
 
-  it('fails of it where everything is required', { timeout: 60_000 }, async () => {
+  it('fails of it where everything is required', { timeout: 120_000 }, async () => {
     const env = { TEST_REDIS_URL: 'none', ONCEWARD_REQUIRE_ALL: '1' }
     const ran = await vitestIn({ 'a.test.mjs': needsRedis() }, env)
     expect(ran.code).not.toBe(0)
@@ -79,7 +79,7 @@ await describeWhere('redis', 'a run', () => {
     expect(ran.output).toMatch(/redis cannot be had: TEST_REDIS_URL says "none"/)
   })
 
-  it('requires no MySQL, which only a URL can name', { timeout: 60_000 }, async () => {
+  it('requires no MySQL, which only a URL can name', { timeout: 120_000 }, async () => {
     const test = `${IMPORT}it('runs', () => {})\nawait servers.describeWith('mysql', 'on MySQL', () => { it('x', () => {}) })\n`
     const ran = await vitestIn({ 'a.test.mjs': test }, { TEST_MYSQL_URL: '', ONCEWARD_REQUIRE_ALL: '1' })
     expect(ran).toMatchObject({ code: 0 })
@@ -155,7 +155,7 @@ async function vitestIn(files, env = {}) {
     const ran = await runNode(join(ROOT, 'node_modules/vitest/vitest.mjs'), ['run', '--root', root], {
       cwd: root,
       env: { ...ownEnvironment(), ...env },
-      timeoutMs: 50_000,
+      timeoutMs: 80_000,
     })
     const noted = readFileSync(join(root, 'pids'), 'utf8').trim()
     const lines = noted === '' ? [] : noted.split('\n')

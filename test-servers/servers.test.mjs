@@ -137,7 +137,7 @@ await describeWhere('redis', 'several redis', () => {
     await client.set('k', 'v')
     const first = await group.primary()
     for (const replica of await group.replicas())
-      await expect.poll(() => replica.command('GET', 'k')).toBe('v')
+      await expect.poll(() => replica.command('GET', 'k'), { timeout: 15_000 }).toBe('v')
     const second = await group.failover()
     expect(second).not.toBe(first)
     await expect.poll(() => client.get('k').catch(() => 'not yet'), { timeout: 15_000 }).toBe('v')
