@@ -37,8 +37,12 @@ for (const name of ['node-redis', 'ioredis'] as const) {
     it('a failover of Sentinel ends in answers or errors of ours, and calls go on at the new primary', async () => {
       const sentinel = await startRedisSentinel()
       const { client, close } = await SENTINEL[name](sentinel.name, sentinel.sentinels)()
-      const store = redisStore(client, { prefix: somePrefix(), commandTimeoutMs: 1000 })
-      const { claim } = await granted(store, asks(someId()))
+      const prefix = somePrefix()
+      const store = redisStore(client, { prefix, commandTimeoutMs: 1000 })
+      // What the replica has not heard of is lost with the failover.
+      const careful = redisStore(client, { prefix, wait: { replicas: 1, timeoutMs: 10_000 } })
+      const { claim } = await granted(careful, asks(someId()))
+      await careful.close()
       const busy = traffic(store)
       await sentinel.failover()
       await eventually(() => granted(store, asks(someId())))
@@ -57,7 +61,8 @@ for (const name of ['node-redis', 'ioredis'] as const) {
       const { client, close } = await CLUSTER[name](cluster.nodes)()
       const prefix = somePrefix()
       const store = redisStore(client, { prefix, commandTimeoutMs: 2000 })
-      const { claim } = await granted(store, asks(someId()))
+      const request = asks(someId())
+      const { claim } = await eventually(() => granted(store, request))
       const bucket = keyLayout(prefix).bucketOf(claim.id.digest)
       const slot = slotOf(bucket.created)
       const from = await cluster.nodeOf(bucket.created)
@@ -73,7 +78,7 @@ for (const name of ['node-redis', 'ioredis'] as const) {
       expect(await eventually(() => store.complete(claim, receipt(), 60_000))).toBe(true)
       expect(await busy.stop()).toBeGreaterThan(10)
       expect((await cluster.nodeOf(bucket.created)).port).toBe(to.port)
-      expect((await store.get(claim.id))?.state).toBe('done')
+      expect((await eventually(() => store.get(claim.id)))?.state).toBe('done')
       // Nobody replicates these nodes, and each of them says so for itself.
       const careful = redisStore(client, { prefix, wait: { replicas: 1, timeoutMs: 50 } })
       const error = await failureOf(careful.claim(asks(someId())))
