@@ -19,6 +19,7 @@ await describeWith(['redis', 'postgres'], 'a tiered store of PostgreSQL and Redi
   const harness: TransactionHarness<PostgresStore<object>, object> = {
     capabilities: { durable: true, transactional: 'async', push: true, listing: true, fencing: true },
     unitMs: 300,
+    patienceMs: 15_000,
     model: { runs: 3 },
     async open() {
       database ??= postgres.createDatabase()

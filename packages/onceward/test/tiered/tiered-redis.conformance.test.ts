@@ -32,6 +32,7 @@ for (const [name, connect] of Object.entries(CLIENTS)) {
     const harness: StoreHarness<ReturnType<typeof memoryStore>> = {
       capabilities: memoryStore().capabilities,
       unitMs: 150,
+      patienceMs: 15_000,
       model: { runs: 3 },
       async open() {
         const [one, other] = [await connect(redis.url), await connect(redis.url)]

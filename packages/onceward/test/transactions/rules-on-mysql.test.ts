@@ -12,6 +12,7 @@ for (const server of ['mariadb', 'mysql'] as const) {
     const harness: TransactionHarness<MysqlStore<Tx>, Tx> = {
       capabilities: { durable: true, transactional: 'async', push: true, listing: true, fencing: true },
       unitMs: 150,
+      patienceMs: 15_000,
       abilities: ['kill', 'endByHand', 'fail', 'begin', 'conflict'],
       async open() {
         const database = await servers[server].createDatabase()

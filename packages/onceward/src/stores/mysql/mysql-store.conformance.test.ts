@@ -57,6 +57,7 @@ for (const server of ['mariadb', 'mysql'] as const) {
       runs: number,
     ): TransactionHarness<MysqlStore<Tx>, Tx> => ({
       capabilities: { durable: true, transactional: 'async', push: true, listing: true, fencing: true },
+      patienceMs: 15_000,
       model: { runs },
       async open() {
         const database = await servers[server].createDatabase()

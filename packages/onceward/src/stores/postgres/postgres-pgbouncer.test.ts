@@ -29,7 +29,7 @@ await describeWhere(
         expect((await b.claim(asks(claim.id))).state).toBe('running')
         const waiting = b.watch(claim.id, new AbortController().signal)
         await a.complete(claim, outcomeOf('receipt'), LONG_MS)
-        await within(5000, 'the waiter is woken', waiting)
+        await within(15_000, 'the waiter is woken', waiting)
         const id = operationId('shop', 'one')
         const states = await Promise.all(
           Array.from({ length: 8 }, (_, index) => {
@@ -51,7 +51,7 @@ await describeWhere(
             (await pushed.doctor()).some((one) => one.check === 'push' && /woken by/.test(one.message)),
           )
           await b.complete(other, outcomeOf('receipt'), LONG_MS)
-          await within(5000, 'the waiter is woken', woken)
+          await within(15_000, 'the waiter is woken', woken)
         } finally {
           await pushed.close()
           await past.end()

@@ -99,6 +99,7 @@ function harness(
   return {
     capabilities: { durable: true, transactional: 'async', push: true, listing: true, fencing: true },
     unitMs: 800,
+    patienceMs: 15_000,
     model: { runs: 3 },
     abilities: ['kill', 'endByHand', 'fail', 'begin', 'conflict'],
     ...(driver.skip ? { skip: driver.skip } : {}),

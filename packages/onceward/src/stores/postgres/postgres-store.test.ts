@@ -235,7 +235,7 @@ await describeWith('postgres', 'the PostgreSQL store', ({ postgres: server }) =>
     expect((await open().claim(asks(contended.id))).state).toBe('running')
     await store.complete(contended, outcomeOf('receipt'), LONG_MS)
     await within(
-      5000,
+      15_000,
       'the end is told',
       until(() => told.length > 0),
     )
@@ -255,7 +255,7 @@ await describeWith('postgres', 'the PostgreSQL store', ({ postgres: server }) =>
     await untilAsync(async () => /woken by notifications/.test(await push()))
     await new Promise((resolve) => setTimeout(resolve, 400))
     await a.complete(claim, outcomeOf('receipt'), LONG_MS)
-    await within(5000, 'the waiter is woken', waiting)
+    await within(15_000, 'the waiter is woken', waiting)
   })
 
   it('counts a lease from the claim, not from the beginning of the transaction it is made in', async () => {
