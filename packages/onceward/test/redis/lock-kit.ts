@@ -35,9 +35,10 @@ export async function heldBy(
 export function eventuallyHeldBy(
   backend: LockBackend,
   key: string,
+  over: Partial<AcquireRequest> = {},
 ): Promise<AcquireRequest & { readonly fence: number }> {
   const { token } = asksFor(key)
-  return eventually(() => heldBy(backend, key, { token }))
+  return eventually(() => heldBy(backend, key, { token, ...over }))
 }
 
 /** The fence of a grant; 0 where there is none. */

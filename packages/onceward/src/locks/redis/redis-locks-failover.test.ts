@@ -5,7 +5,7 @@ import {
   startRedisReplica,
   startRedisSentinel,
 } from '../../../../../test-servers/index.mjs'
-import { asksFor, eventuallyHeldBy, heldBy } from '../../../test/redis/lock-kit.ts'
+import { asksFor, eventuallyHeldBy } from '../../../test/redis/lock-kit.ts'
 import { eventually, failureOf } from '../../../test/redis/redis-kit.ts'
 import { SENTINEL, SINGLE, somePrefix } from '../../../test/redis/redis-suite.ts'
 import { redisLocks } from './index.ts'
@@ -38,13 +38,13 @@ await describeWhere('redis', 'locks on servers that fail', () => {
     const sentinel = await startRedisSentinel()
     const { client, close } = await SENTINEL.ioredis(sentinel.name, sentinel.sentinels)()
     const locks = redisLocks(client, { prefix: somePrefix(), commandTimeoutMs: 1000 })
-    const kept = await heldBy(locks, 'kept')
+    const kept = await eventuallyHeldBy(locks, 'kept')
     const [primary, replica] = sentinel.nodes
     if (primary === undefined || replica === undefined) return expect.fail('there is no replica')
     await expect.poll(async () => String(await replica.command('DBSIZE'))).toBe('1')
     await replica.pause()
     await primary.command('CLIENT', 'KILL', 'TYPE', 'replica')
-    const held = await heldBy(locks, 'k', { fences: 33 })
+    const held = await eventuallyHeldBy(locks, 'k', { fences: 33 })
     await primary.kill()
     await replica.resume()
     await sentinel.failedOver(primary)
@@ -63,7 +63,7 @@ await describeWhere('redis', 'locks on servers that fail', () => {
     const replica = await startRedisReplica(server)
     const { client, close } = await SINGLE.ioredis(server.url)()
     const locks = redisLocks(client, { prefix: somePrefix(), wait: { replicas: 1, timeoutMs: 200 } })
-    const held = await heldBy(locks, 'k')
+    const held = await eventuallyHeldBy(locks, 'k')
     await replica.pause()
     for (const call of [() => locks.acquire(asksFor('other')), () => locks.extend([held])]) {
       const error = await failureOf(call())
@@ -85,7 +85,7 @@ await describeWhere('redis', 'locks on servers that fail', () => {
     for (const name of ['node-redis', 'ioredis'] as const) {
       const { client, close } = await SINGLE[name](server.url)()
       const locks = redisLocks(client, { prefix: somePrefix(), commandTimeoutMs: 500 })
-      const held = await heldBy(locks, 'k')
+      const held = await eventuallyHeldBy(locks, 'k')
       await server.kill()
       for (const call of [
         () => locks.acquire(asksFor('k')),
