@@ -1,9 +1,12 @@
 import { createConnection, createPool } from 'mysql2/promise'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { describeWith, type SqlEndpoint, type TestDatabase } from '../../../../../test-servers/index.mjs'
 import type { OpenWay } from '../../../test/transactions/way.ts'
 import { WAYS_ON_MYSQL } from '../../../test/transactions/ways-on-mysql.ts'
 import { lockForTransaction, mysqlLocks } from './index.ts'
+
+// On a busy machine a server takes its time for what it brings to the disk.
+vi.setConfig({ testTimeout: 60_000 })
 
 await describeWith('mariadb', 'a lock for one transaction on MariaDB', ({ mariadb: server }) => {
   const migrated = async () => {

@@ -1,5 +1,5 @@
 import { createConnection, createPool, type Pool, type PoolOptions } from 'mysql2/promise'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
 import {
   describeWhere,
   type FaultProxy,
@@ -21,6 +21,9 @@ import {
   waitsFor,
 } from '../../testing/lock-kit.ts'
 import { lockForTransaction, type MysqlLocks, type MysqlLocksOptions, mysqlLocks } from './index.ts'
+
+// On a busy machine a server takes its time for what it brings to the disk.
+vi.setConfig({ testTimeout: 60_000 })
 
 await describeWhere('mariadb', 'locks in MariaDB when things break', () => {
   let server: SqlServer

@@ -1,9 +1,12 @@
 import pg from 'pg'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { describeWith, type SqlEndpoint, type TestDatabase } from '../../../../../test-servers/index.mjs'
 import type { OpenWay } from '../../../test/transactions/way.ts'
 import { WAYS_ON_POSTGRES } from '../../../test/transactions/ways-on-postgres.ts'
 import { lockForTransaction } from './index.ts'
+
+// On a busy machine a server takes its time for what it brings to the disk.
+vi.setConfig({ testTimeout: 60_000 })
 
 await describeWith('postgres', 'a lock for one transaction on PostgreSQL', ({ postgres: server }) => {
   describe.each(WAYS_ON_POSTGRES.map((one) => [one.name, one] as const))('by %s', (_, { open }) => {

@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
 import {
   describeWhere,
   type FaultProxy,
@@ -24,6 +24,9 @@ import {
 import { storedKey } from '../lock-columns.ts'
 import { type PostgresLocks, type PostgresLocksOptions, postgresLocks } from './index.ts'
 import { lockStatements } from './lock-statements.ts'
+
+// On a busy machine a server takes its time for what it brings to the disk.
+vi.setConfig({ testTimeout: 60_000 })
 
 await describeWhere('postgres', 'locks in PostgreSQL when things break', () => {
   let server: PostgresServer

@@ -6,6 +6,9 @@ import type { AcquireRequest } from '../lock-backend.ts'
 import type { ZookeeperClient } from './zookeeper-client.ts'
 import { type ZookeeperLocksOptions, zookeeperLocks } from './zookeeper-locks.ts'
 
+// On a busy machine a server takes its time for what it brings to the disk.
+vi.setConfig({ testTimeout: 60_000 })
+
 interface Client extends ZookeeperClient {
   connect(): void
   close(): void
