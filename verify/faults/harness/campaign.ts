@@ -16,7 +16,7 @@ export interface Campaign<T extends TrialTypes> extends TrialRoom<T> {
   readonly width: number
   /** Ends after so many trials that broke a promise. */
   readonly maxFailures: number
-  /** Begins no further round after so many seconds, or twelve times as many while too little was met. Default: no limit. */
+  /** Begins no further round after so many seconds; while too little was met, not before twelve times as many and ten rounds. Default: no limit. */
   readonly seconds?: number
   readonly faults: readonly FaultKind[]
   readonly folder: string
@@ -49,6 +49,9 @@ export interface CampaignResult<Statistics> {
 /** How many times the asked time a campaign may take while its trials have met too little. */
 const PATIENCE = 12
 
+/** How many rounds it has at least then: on a busy machine one may take as long as ten on a quiet one, and meets no more. */
+const PATIENT_ROUNDS = 10
+
 /** After so many rounds the store begins empty again. */
 const ROUNDS_PER_STORE = 20
 
@@ -62,10 +65,9 @@ export async function runCampaign<T extends TrialTypes>(
   const startedAt = performance.now()
   const isOver = (ran: number) => {
     if (ran >= trials || failures.length >= maxFailures) return true
-    // Trials that met too little prove nothing: they are given more time.
+    const ranSeconds = (performance.now() - startedAt) / 1000
     const meetsLittle = kind.tally.below(statistics, []).length > 0
-    const limitMs = seconds * 1000 * (meetsLittle ? PATIENCE : 1)
-    return ran > 0 && performance.now() - startedAt > limitMs
+    return isEnough({ seconds, ranSeconds, rounds: ran / width, meetsLittle })
   }
   for (let ran = 0, rounds = 1; !isOver(ran); ran += width, rounds++) {
     const roundFrom = from + ran
@@ -80,6 +82,18 @@ export async function runCampaign<T extends TrialTypes>(
     if (rounds % ROUNDS_PER_STORE === 0) await stage.renew?.()
   }
   return { statistics, failures }
+}
+
+/** Whether a campaign has had its time. Trials that met too little prove nothing: they are given more. */
+export function isEnough(had: {
+  readonly seconds: number
+  readonly ranSeconds: number
+  readonly rounds: number
+  readonly meetsLittle: boolean
+}): boolean {
+  const { seconds, ranSeconds, rounds, meetsLittle } = had
+  if (rounds < 1) return false
+  return meetsLittle ? rounds >= PATIENT_ROUNDS && ranSeconds > seconds * PATIENCE : ranSeconds > seconds
 }
 
 /** Counts what a trial has seen; answers what it has broken. */

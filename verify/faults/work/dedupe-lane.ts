@@ -1,5 +1,5 @@
 import type { Prng } from '../../simulation/prng.ts'
-import { ask, chances, sleep, type WorkLane, type WorkRoom, within } from './work-room.ts'
+import { ask, chances, probeMs, sleep, type WorkLane, type WorkRoom, within } from './work-room.ts'
 
 /** How many items a trial has. */
 const ITEMS = 60
@@ -82,7 +82,7 @@ export async function dedupeLane(room: WorkRoom): Promise<WorkLane> {
       const insist = async (what: string, how: How, name: string | undefined) => {
         let tries = 0
         const all = Array.from({ length: ITEMS }, (_, nth) => itemOf(how, nth))
-        const told = await within(plan.leaseMs * 3 + 5_000, async () => {
+        const told = await within(probeMs(plan), async () => {
           const call = `${worker}.${life}.probe.${what}.${tries++}`
           return (await look(call, how, all, name, true)).outcome === 'told'
         })

@@ -5,6 +5,7 @@ import {
   ask,
   chances,
   Own,
+  probeMs,
   settled,
   sleep,
   type WorkLane,
@@ -173,7 +174,7 @@ export async function guardLane(room: WorkRoom): Promise<WorkLane> {
     async probe() {
       for (let nth = 0; nth < ORDERS; nth++) {
         let tries = 0
-        const ended = await within(plan.leaseMs * 3 + 5_000, async () => {
+        const ended = await within(probeMs(plan), async () => {
           const call = `${worker}.${life}.probe.${nth}.${tries++}`
           const moved = await endOrder(call, nth, 'cancelled')
           const paid = await pay(`${call}.pay`, nth)
@@ -184,7 +185,7 @@ export async function guardLane(room: WorkRoom): Promise<WorkLane> {
       // All workers at once, until nothing is left.
       for (let nth = 0; nth < SHELVES; nth++) {
         let tries = 0
-        const empty = await within(plan.leaseMs * 3 + 5_000, async () => {
+        const empty = await within(probeMs(plan), async () => {
           for (let sold = true; sold; ) {
             const call = `${worker}.${life}.probe.shelf.${nth}.${tries++}`
             const { outcome } = await sellLocked(call, shelfId(trial, nth))

@@ -1,5 +1,15 @@
 import type { Prng } from '../../simulation/prng.ts'
-import { type Answer, ask, chances, Own, sleep, type WorkLane, type WorkRoom, within } from './work-room.ts'
+import {
+  type Answer,
+  ask,
+  chances,
+  Own,
+  probeMs,
+  sleep,
+  type WorkLane,
+  type WorkRoom,
+  within,
+} from './work-room.ts'
 
 /** How many tokens a trial has. */
 export const TOKENS = 60
@@ -73,7 +83,7 @@ export async function tokenLane(room: WorkRoom): Promise<WorkLane> {
       const prng = chances(room, 99)
       for (let nth = 0; nth < TOKENS; nth++) {
         let tries = 0
-        const settled = await within(plan.leaseMs * 3 + 5_000, async () => {
+        const settled = await within(probeMs(plan), async () => {
           const call = `${room.worker}.${room.life}.probe.${nth}.${tries++}`
           const { outcome, value } = await use(prng, call, nth, true)
           return outcome === 'failed' ? value === 'TOKEN_REFUSED' : outcome !== 'running'

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { which } from '../../../test-servers/index.mjs'
+import { isEnough } from '../harness/campaign.ts'
 import { compileTrials, runBuilt } from '../harness/run-built.ts'
 
 /** What is tried where; `npm run verify -- --work` tries everything everywhere. */
@@ -14,6 +15,9 @@ const LANES = [
 /** After so many seconds no further round begins on a store, once enough was seen. */
 const SECONDS = process.env['ONCEWARD_WORK_FAULT_SECONDS'] ?? '2'
 
+/** How long a lane may take on a machine where each round takes half a minute, as long as it has met too little. */
+const LONGEST_MS = 600_000
+
 beforeAll(compileTrials, 120_000)
 
 describe('work of real processes under faults', async () => {
@@ -22,7 +26,7 @@ describe('work of real processes under faults', async () => {
     const missing = source === 'missing'
     it.skipIf(missing)(
       `keeps every promise: ${lane} on ${store}${missing ? ` (skipped: ${detail})` : ''}`,
-      { timeout: 180_000 },
+      { timeout: LONGEST_MS },
       async () => {
         const { code, output } = await runBuilt(
           'verify/faults/dist/faults/work/run-work.js',
@@ -36,12 +40,22 @@ describe('work of real processes under faults', async () => {
     )
   }
 
-  it('is shown as broken where anybody ends a running task', { timeout: 180_000 }, async () => {
+  it('is shown as broken where anybody ends a running task', { timeout: LONGEST_MS }, async () => {
     const { code, output } = await runBuilt(
       'verify/faults/dist/faults/work/run-work-mutants.js',
       ...['--only', 'anybody ends a running task on SQLite'],
     )
     expect(code, output).toBe(0)
     expect(output).toMatch(/^killed tasks on sqlite: .*I6/m)
+  })
+})
+
+describe('a campaign that is to take two seconds', () => {
+  it('ends after its time where enough was met, and goes on where it was not: for twelve times as long, and ten rounds', () => {
+    const over = (rounds: number, ranSeconds: number, meetsLittle: boolean) =>
+      isEnough({ seconds: 2, rounds, ranSeconds, meetsLittle })
+    expect([over(0, 30, false), over(1, 1, false), over(1, 30, false)]).toEqual([false, false, true])
+    // One round of a busy machine, many of a quick one, and enough of both.
+    expect([over(1, 30, true), over(20, 20, true), over(10, 30, true)]).toEqual([false, false, true])
   })
 })

@@ -1,5 +1,6 @@
 import { monotonicMs } from '../harness/event-log.ts'
 import type { TrialKind } from '../harness/trial-kind.ts'
+import { paceNow } from '../pace.ts'
 import { GUARDS } from './guard-keeper.ts'
 import { insisting, lookAtRows, word } from './look-at-rows.ts'
 import { holderOf, TOKENS } from './token-lane.ts'
@@ -12,8 +13,8 @@ import type { WorkTrials } from './work-trials.ts'
 /** What the driver does for a lane. */
 export type LaneKeeper = Pick<TrialKind<WorkTrials>, 'prepare' | 'settle' | 'look'>
 
-/** How long everything may take to come to rest: a few leases, and much time for a busy machine. */
-const restMs = ({ leaseMs }: WorkPlan) => leaseMs * 6 + 15_000
+/** How long everything may take to come to rest: a few leases, and much time for the machine, the more the busier it is. */
+const restMs = ({ leaseMs }: WorkPlan) => leaseMs * 6 + 15_000 * paceNow()
 
 const tokens: LaneKeeper = {
   async prepare({ library, openStore }, { trial }) {

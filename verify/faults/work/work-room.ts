@@ -1,5 +1,6 @@
 import { createPrng, type Prng } from '../../simulation/prng.ts'
 import { monotonicMs } from '../harness/event-log.ts'
+import { paceNow } from '../pace.ts'
 import type { OpenedStore } from '../store-kinds.ts'
 import type { WorkDatabase } from './work-database.ts'
 import type { Asked, WorkHistory } from './work-events.ts'
@@ -79,6 +80,11 @@ export class Own extends Error {}
 /** Waits. */
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** How long a question after the heal may go without its answer: three leases, and the more time for the machine the busier it is. */
+export function probeMs({ leaseMs }: WorkPlan): number {
+  return leaseMs * 3 + 5_000 * paceNow()
 }
 
 /** Repeats until it answers true; answers whether it did in time. */
