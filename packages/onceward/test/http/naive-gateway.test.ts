@@ -27,10 +27,8 @@ const RIGHT = [
 ]
 
 describe('the gateway suite rejects a naive proxy:', () => {
-  for (const { name, run } of gatewayConformance(start, { patienceMs: 1500 })) {
-    it(name, async () => {
-      if (RIGHT.includes(name)) await run()
-      else await expect(run()).rejects.toThrow()
-    })
-  }
+  // What it never answers is not waited for as long as what it answers.
+  for (const { name, run } of gatewayConformance(start, { patienceMs: 1500 }))
+    if (!RIGHT.includes(name)) it(name, () => expect(run()).rejects.toThrow())
+  for (const { name, run } of gatewayConformance(start)) if (RIGHT.includes(name)) it(name, run)
 })
