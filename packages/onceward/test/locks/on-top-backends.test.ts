@@ -226,7 +226,8 @@ await describeWhere('etcd', 'on top of locks in etcd', () => {
   })
   afterAll(() => etcd.stop())
   worksOnTop(async () => {
-    const backends = [etcdLocks([etcd.url]), etcdLocks([etcd.url])] as const
+    const open = () => etcdLocks([etcd.url], { timeoutMs: 15_000 })
+    const backends = [open(), open()] as const
     const close = async () => {
       await Promise.all(backends.map((backend) => backend.close()))
     }
@@ -255,7 +256,7 @@ await describeWhere('zookeeper', 'on top of locks in ZooKeeper', () => {
         client.connect()
       })
     }
-    const backends = clients.map((client) => zookeeperLocks(client)) as [FencingBackend, FencingBackend]
+    const backends = clients.map((client) => zookeeperLocks(client, { timeoutMs: 15_000 })) as [FencingBackend, FencingBackend]
     const close = async () => {
       await Promise.all(backends.map((backend) => backend.close()))
       for (const client of clients) client.close()

@@ -28,12 +28,13 @@ await describeWhere('etcd', 'locks in etcd', () => {
       },
       // etcd looks for lapsed leases twice a second, and counts whole seconds.
       slackMs: 1500,
-      // A wake takes several writes, each of which etcd brings to the disk: next to other servers that took five seconds once.
+      // A call takes several writes, each of which etcd brings to the disk: next to other servers that took five seconds once.
       patienceMs: 15_000,
       model: { runs: 20 },
       async open() {
         const prefix = `onceward-${++opened}`
-        const backends = [etcdLocks(server.url, { prefix }), etcdLocks(server.url, { prefix })] as const
+        const options = { prefix, timeoutMs: 15_000 }
+        const backends = [etcdLocks(server.url, options), etcdLocks(server.url, options)] as const
         return {
           backends,
           async close() {

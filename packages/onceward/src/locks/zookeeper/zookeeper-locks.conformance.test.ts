@@ -49,11 +49,14 @@ await describeWhere('zookeeper', 'locks in ZooKeeper', () => {
         maxFences: 1,
       },
       unitMs: 600,
+      patienceMs: 15_000,
       async open() {
         const prefix = `/onceward-${++opened}`
         const [one, other] = clients
         if (!one || !other) throw new Error('there is no client')
-        const backends = [zookeeperLocks(one, { prefix }), zookeeperLocks(other, { prefix })] as const
+        // All cases run side by side, and each write is brought to the disk.
+        const options = { prefix, timeoutMs: 15_000 }
+        const backends = [zookeeperLocks(one, options), zookeeperLocks(other, options)] as const
         return {
           backends,
           async close() {
