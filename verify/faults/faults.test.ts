@@ -15,7 +15,7 @@ const STORES = [
 /** How long the lane may take on each store, in s: enough to see that the harness works and nothing is badly wrong. */
 const SECONDS = process.env['ONCEWARD_FAULT_SECONDS'] ?? '5'
 
-beforeAll(compileTrials, 120_000)
+beforeAll(compileTrials, 240_000)
 
 describe('real processes under faults', async () => {
   for (const [store, servers] of STORES) {
@@ -27,7 +27,7 @@ describe('real processes under faults', async () => {
     const reason = missing.length > 0 ? ` (skipped: ${missing.join('; ')})` : ''
     it.skipIf(missing.length > 0)(
       `keep every promise on ${store}${reason}`,
-      { timeout: 180_000 },
+      { timeout: 360_000 },
       async () => {
         const { code, output } = await runBuilt(
           'verify/faults/dist/faults/run.js',
@@ -51,7 +51,7 @@ describe('real processes under faults', async () => {
     )
   }
 
-  it('show a broken store as broken', { timeout: 180_000 }, async () => {
+  it('show a broken store as broken', { timeout: 360_000 }, async () => {
     const { code, output } = await runBuilt(
       'verify/faults/dist/faults/run-mutants.js',
       '--only',

@@ -68,7 +68,7 @@ type Own =
     }
   /** Somebody was asked about a held operation. */
   | { readonly k: 'told'; readonly op: string; readonly fence: number; readonly answer: string }
-  /** The longest time this process did not get to run, in its whole life and since the heal, in ms. */
+  /** The longest time this process did not get to run, or the driver waited for the store, since the heal and in its whole life, in ms. */
   | { readonly k: 'lag'; readonly ms: number; readonly lifeMs: number }
   /** A process did not end its calls in time. */
   | { readonly k: 'unsettled'; readonly worker: number; readonly calls: readonly string[] }

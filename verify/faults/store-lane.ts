@@ -8,6 +8,7 @@ import { makePlan, type StorePlan } from './plan.ts'
 import { disturbStore } from './plan-faults.ts'
 import type { StoreSink } from './store-sink.ts'
 import { belowFloors, count, noStatistics, type Statistics, tellStatistics } from './store-statistics.ts'
+import { watchWorld } from './watch-world.ts'
 
 /** What trials of stores are made of. */
 export interface StoreTrials {
@@ -27,6 +28,7 @@ export const STORES: TrialKind<StoreTrials> = {
     return []
   },
   drawServerFaults: disturbStore,
+  watch: ({ stage, log }) => watchWorld(stage.store, log.note),
   look: ({ stage, plan, log }) => lookAtStore(stage, plan, accountsOf(plan), log.note),
   judge({ stage, plan, history, troubles }) {
     const verdict = check(plan, history, { lossy: stage.lossy === true })

@@ -106,6 +106,8 @@ export interface TrialKind<T extends TrialTypes> {
   prepare?(stage: T['stage'], plan: T['plan']): Promise<readonly string[]>
   /** Draws what befalls the server that a round of trials shares. Default: two faults at most, in three rounds of four. */
   drawServerFaults?(prng: Prng, kinds: readonly FaultKind[], time: FaultTime): readonly TrialFault[]
+  /** Looks from the heal on how quick the world itself is, until the answer is called, and notes it. */
+  watch?(ground: Ground<T>): () => Promise<void>
   /** After the heal, when the callers have ended: waits until everything has come to rest, and notes what has not. */
   settle?(ground: Ground<T>): Promise<void>
   /** When the workers have gone: notes what they have left behind. */

@@ -112,7 +112,9 @@ export async function openTrial<T extends TrialTypes>(
       // The start of a process is no part of what is measured from here on.
       await everySeat((seat) => seat.ready())
       driver.note({ k: 'heal' })
+      const watched = lane.watch?.({ stage, plan, sink, log })
       await everySeat((seat) => seat.settle())
+      await watched?.()
       await lane.settle?.({ stage, plan, sink, log })
     },
     async finish() {

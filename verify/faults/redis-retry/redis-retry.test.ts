@@ -68,7 +68,7 @@ it('notices a reply that is that of a second execution', async () => {
 })
 
 await describeWhere('redis', 'the Redis client that retries safely, under faults', () => {
-  beforeAll(compileTrials, 120_000)
+  beforeAll(compileTrials, 240_000)
 
   for (const topology of ['standalone', 'cluster']) {
     it(`has each operation take effect once, and the bare client does not (${topology})`, async () => {
