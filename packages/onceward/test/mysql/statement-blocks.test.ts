@@ -72,7 +72,7 @@ await describeWith('mariadb', 'statements of a transaction that are sent as one'
   /** The limit of the server strikes when the block has committed and is not yet through. */
   const interrupted = () =>
     openPool((sql) => sql.replace('SESSION autocommit = 1; END', 'SESSION autocommit = 1 + SLEEP(9); END'))
-  const limit = (tx: PoolConnection) => tx.query('SET SESSION max_statement_time = 0.3')
+  const limit = (tx: PoolConnection) => tx.query('SET SESSION max_statement_time = 1.5')
 
   it('finds out by its record that a block was interrupted behind its commit', async () => {
     const store = mysqlStore<PoolConnection>(interrupted().pool)

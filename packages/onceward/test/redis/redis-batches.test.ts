@@ -141,5 +141,5 @@ await describeWhere('redis', 'a call of many items', () => {
       }),
       { numRuns: 100 },
     )
-  }, 60_000)
+  }, 120_000)
 })
