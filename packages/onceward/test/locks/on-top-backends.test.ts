@@ -256,7 +256,10 @@ await describeWhere('zookeeper', 'on top of locks in ZooKeeper', () => {
         client.connect()
       })
     }
-    const backends = clients.map((client) => zookeeperLocks(client, { timeoutMs: 15_000 })) as [FencingBackend, FencingBackend]
+    const backends = clients.map((client) => zookeeperLocks(client, { timeoutMs: 15_000 })) as [
+      FencingBackend,
+      FencingBackend,
+    ]
     const close = async () => {
       await Promise.all(backends.map((backend) => backend.close()))
       for (const client of clients) client.close()
