@@ -11,7 +11,9 @@ import { sqliteStore } from 'onceward/sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 
 const WORKER = fileURLToPath(new URL('worker.mjs', import.meta.url))
-const LEASE_MS = 300
+/** Of a process that is to die. */
+const SHORT_LEASE_MS = 300
+const LONG_LEASE_MS = 60_000
 
 let folder = ''
 
@@ -30,7 +32,8 @@ type Point = 'before' | 'effect' | 'after' | 'none'
 
 /** Runs the operation in a process of its own. Answers what it printed, or the signal it died of. */
 async function work(mode: Mode, at: Point): Promise<unknown> {
-  const order = { file: file(), sink: join(folder, 'sink'), mode, at, leaseMs: LEASE_MS }
+  const leaseMs = at === 'none' ? LONG_LEASE_MS : SHORT_LEASE_MS
+  const order = { file: file(), sink: join(folder, 'sink'), mode, at, leaseMs }
   const child = spawn(process.execPath, [WORKER, JSON.stringify(order)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
