@@ -188,12 +188,12 @@ describe('a request without a key', () => {
       for await (const chunk of request) received += (chunk as Buffer).length
       response.end(String(received))
     })
-    const gateway = await before(upstream, { bodyTimeoutMs: 400 })
+    const gateway = await before(upstream, { bodyTimeoutMs: 1500 })
     const size = 32 * 1024 * 1024
     const answer = fetch(`${gateway.url}/slow`, { method: 'POST', body: Buffer.alloc(size) })
     await until(() => read !== undefined)
     // Not read yet, for longer than a client may be slow.
-    await new Promise((resolve) => setTimeout(resolve, 1000))
+    await new Promise((resolve) => setTimeout(resolve, 2000))
     read?.()
     expect(await (await answer).text()).toBe(String(size))
   })

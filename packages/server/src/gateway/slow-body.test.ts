@@ -1,5 +1,6 @@
-import { EventEmitter } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import { EventEmitter, once } from 'node:events'
+import { createServer, type IncomingMessage } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { watchBody } from './slow-body.ts'
 
@@ -53,6 +54,21 @@ describe('the watch over a body', () => {
     expect(onTooSlow).toHaveBeenCalledOnce()
   })
 
+  it('does not count the time in which nobody read against the client', () => {
+    const { request, onTooSlow } = watched()
+    request.paused = true
+    vi.advanceTimersByTime(595_000)
+    request.paused = false
+    request.emit('resume')
+    for (let second = 0; second < 60; second++) {
+      request.socket.bytesRead += 2048
+      vi.advanceTimersByTime(1000)
+    }
+    expect(onTooSlow).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(600_000)
+    expect(onTooSlow).toHaveBeenCalledOnce()
+  })
+
   it.each(['end', 'close'])('stops at %s', (event) => {
     const { request, onTooSlow } = watched()
     request.emit(event)
@@ -60,4 +76,24 @@ describe('the watch over a body', () => {
     expect(onTooSlow).not.toHaveBeenCalled()
     expect(vi.getTimerCount()).toBe(0)
   })
+})
+
+it('does not blame a client whose bytes came while this process stood still', async () => {
+  const onTooSlow = vi.fn()
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n')
+  const [request] = (await once(server, 'request')) as [IncomingMessage]
+  watchBody(request, 100, onTooSlow)
+  request.on('error', () => {})
+  request.resume()
+  await once(request, 'resume')
+  client.write(Buffer.alloc(10_000))
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300)
+  await once(request, 'data')
+  expect(onTooSlow).not.toHaveBeenCalled()
+  client.destroy()
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
 })
