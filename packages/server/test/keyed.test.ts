@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer as createNetServer } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
+import { faultProxy } from '../../../test-servers/index.mjs'
 import type { Config } from '../src/config/config-schema.ts'
 import type { Gateway } from '../src/gateway/start-gateway.ts'
 import {
@@ -197,20 +198,20 @@ describe('a keyed request', () => {
 
   describe('when the upstream fails', () => {
     it('is released when nobody listens there, and runs once somebody does', async () => {
-      const later = await startUpstream((_, response) => void response.end('up'))
-      const port = Number(new URL(later.url).port)
-      await later.close()
-      await before(later.url)
+      const upstream = await startUpstream((_, response) => void response.end('up'))
+      steps.push(() => upstream.close())
+      const { hostname: host, port } = new URL(upstream.url)
+      // Listens on a port that the system gives to nobody else meanwhile.
+      const proxy = await faultProxy({ target: { host, port: Number(port) } })
+      steps.push(() => proxy.stop())
+      await proxy.down()
+      await before(proxy.url(upstream.url))
       const first = await send('/p', 'k')
       expect([first.status, await first.json()]).toMatchObject([
         502,
         { code: 'upstream-unreachable', effect: 'none', retryable: true },
       ])
-      const upstream = await startUpstream((_, response) => void response.end('up'))
-      steps.push(() => upstream.close())
-      await upstream.close()
-      upstream.server.listen(port, '127.0.0.1')
-      await once(upstream.server, 'listening')
+      await proxy.pass()
       expect(await (await send('/p', 'k')).text()).toBe('up')
     })
 

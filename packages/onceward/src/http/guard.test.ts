@@ -271,7 +271,7 @@ describe('the guard', () => {
     const { ask, runs } = setUp({
       store: broken(memoryStore(), 'complete', 'renew'),
       failOpen: true,
-      leaseMs: 60,
+      leaseMs: 300,
     })
     const answer = await ask('k')
     expect(sent(answer)).toMatchObject({ status: 201, from: 'executed' })
