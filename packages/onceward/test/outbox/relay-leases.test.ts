@@ -117,7 +117,7 @@ await onEachDatabase('relays that end or stand still', (open: () => Promise<Data
 
   it('counts a lease from when the event was taken, however long the wait for other relays was', async () => {
     const own = await start()
-    const leaseMs = 5000
+    const leaseMs = 3000
     let skew = 0
     const clock = { now: () => Date.now() + skew, monotonic: () => performance.now() + skew }
     await own.add({ topic: 't', payload: 1 })
