@@ -132,7 +132,10 @@ export interface RedisSentinel {
    * that it is primary (elsewhere for ten); see `settle`.
    */
   failover(): Promise<RedisServer>
-  /** Waits until Sentinel has replaced the primary `old`, e.g. after `old.kill()`. */
+  /**
+   * Waits until Sentinel has replaced the primary `old`, e.g. after `old.kill()`: it is taken for dead after half a second
+   * then, while any other time a primary that does not answer is after ten.
+   */
   failedOver(old: RedisServer): Promise<RedisServer>
   /** Makes every other running node a replica now, as Sentinel would by and by, and waits until all are in sync. */
   settle(): Promise<void>
