@@ -24,7 +24,8 @@ export async function exclusively(name, work, { folder = join(CACHE, 'locks'), o
       const holder = holderOf(lock)
       if (holder === undefined) continue
       if (!isAlive(holder)) {
-        clearStale(lock, holder)
+        // One that has ended well since it was read has given the lock back, and somebody else may have it.
+        if (holderOf(lock) === holder) clearStale(lock, holder)
         continue
       }
       if (!told) onWait?.(holder)

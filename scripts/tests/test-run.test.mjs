@@ -166,7 +166,7 @@ describe('summing up', () => {
   })
 })
 
-describe('two processes', () => {
+describe('two processes', { timeout: 60_000 }, () => {
   const script = (/** @type {string} */ work) => `
     import { exclusively } from ${JSON.stringify(join(ROOT, 'scripts/house/exclusive.mjs'))}
     import { appendFileSync, existsSync, rmSync, writeFileSync } from 'node:fs'
@@ -194,7 +194,7 @@ describe('two processes', () => {
     ].map(script)
     const output = await withFixture({ 'dies.mjs': dies ?? '', 'works.mjs': works ?? '' }, async (root) => {
       await runNode(join(root, 'dies.mjs'), [], { cwd: root })
-      return (await runNode(join(root, 'works.mjs'), [], { cwd: root, timeoutMs: 10_000 })).output
+      return (await runNode(join(root, 'works.mjs'), [], { cwd: root, timeoutMs: 40_000 })).output
     })
     expect(output).toBe('done\n')
   })

@@ -207,19 +207,14 @@ await onEachDatabase('a database of capabilities', (open) => {
   it('wakes those who listen in this process, and refuses calls after it was closed', async () => {
     const { database, insert } = await start()
     const hints = database.hints('onceward_test')
-    const heard = new Promise<void>((resolve) => {
+    // What is told before the server has it that somebody listens is not heard.
+    const again = setInterval(() => hints.tell(), 100)
+    await new Promise<void>((resolve) => {
       const listening = hints.listen(() => {
         listening.stop()
         resolve()
       })
-      const tell = () => hints.tell()
-      const again = setInterval(tell, 100)
-      void heardOnce().then(() => clearInterval(again))
-    })
-    function heardOnce() {
-      return new Promise<void>((resolve) => setTimeout(resolve, 3000))
-    }
-    await heard
+    }).finally(() => clearInterval(again))
     await hints.close()
     await database.close()
     await expect(database.write({ statement: insert, values: [1, 'a'] })).rejects.toMatchObject({
