@@ -20,7 +20,7 @@ describe('locks of real processes under faults', async () => {
     const missing = source === 'missing'
     it.skipIf(missing)(
       `keep every promise on ${store}${missing ? ` (skipped: ${detail})` : ''}`,
-      { timeout: 180_000 },
+      { timeout: 600_000 },
       async () => {
         const { code, output } = await runBuilt(
           'verify/faults/dist/faults/locks/run-locks.js',
@@ -33,7 +33,7 @@ describe('locks of real processes under faults', async () => {
     )
   }
 
-  it('show locks as broken that let two in', { timeout: 180_000 }, async () => {
+  it('show locks as broken that let two in', { timeout: 600_000 }, async () => {
     const { code, output } = await runBuilt(
       'verify/faults/dist/faults/locks/run-lock-mutants.js',
       ...['--only', 'never comes nearer'],
