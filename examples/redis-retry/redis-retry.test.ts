@@ -17,5 +17,5 @@ await describeWhere('redis', 'the demonstration of the client that retries safel
     expect(stdout.match(/LPOP: 300 acknowledged, 300 elements handed out, 0 lost/g)).toHaveLength(2)
     expect(stdout.match(/INCR: 300 acknowledged, \d+ executed, [1-9]\d* too many/g)).toHaveLength(2)
     expect(stdout.match(/[1-9]\d* duplicates were recognised/g)).toHaveLength(2)
-  }, 60_000)
+  }, 240_000)
 })
