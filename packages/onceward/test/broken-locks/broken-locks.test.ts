@@ -1,11 +1,14 @@
 import { AssertionError } from 'node:assert/strict'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { lockConformance, runCases } from '../../src/testing/index.ts'
 import { brokenHands } from './broken-hands.ts'
 import { brokenHolders } from './broken-holders.ts'
 import { brokenLines } from './broken-lines.ts'
 import { brokenPlaces } from './broken-places.ts'
 import { brokenLocks, type LockFlaw } from './broken-rig.ts'
+
+// Five hundred random sequences are a lot of work for a busy machine.
+vi.setConfig({ testTimeout: 120_000 })
 
 const FLAWS: readonly LockFlaw[] = [...brokenHolders, ...brokenLines, ...brokenPlaces, ...brokenHands]
 const MODEL = /agree with the rules/

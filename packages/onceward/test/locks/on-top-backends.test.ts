@@ -28,6 +28,9 @@ import { safeDelete } from '../../src/locks/safe-delete.ts'
 import { sqliteLocks } from '../../src/locks/sqlite/index.ts'
 import { type ZookeeperClient, zookeeperLocks } from '../../src/locks/zookeeper/index.ts'
 
+// Ten instances on each of seven backends work side by side.
+vi.setConfig({ testTimeout: 60_000 })
+
 /** Two ways to one backend, and how to leave it. */
 interface Opened {
   readonly backends: readonly [FencingBackend, FencingBackend]
