@@ -38,8 +38,8 @@ export interface GuardCourse {
   settling: boolean
   /** How the last attempt failed. */
   last: unknown
-  /** The reply of what was executed, and not acknowledged by enough replicas. */
-  unacknowledged: Buffer | undefined
+  /** The reply of what was executed, and not acknowledged by enough replicas; `why` says by how many. */
+  unacknowledged: { readonly reply: Buffer; readonly why: OncewardError } | undefined
 }
 
 /**
@@ -152,7 +152,7 @@ function verdictOf(course: GuardCourse, answer: Buffer): Verdict {
   const { context, operation, sentBefore, unacknowledged } = course
   // What replicas did not acknowledge may be too large to be kept; here it is still known.
   if (unacknowledged !== undefined && answer[0] === NOT_KEPT)
-    return { kind: 'done', reply: unacknowledged, replayed: true }
+    return { kind: 'done', reply: unacknowledged.reply, replayed: true }
   return answerOf(context, operation, answer, sentBefore)
 }
 
@@ -167,9 +167,9 @@ function executed(
   // Asked again only because of the replicas, it was no duplicate.
   if (replayed && course.unacknowledged === undefined) context.events.replay(operation.name, attempt)
   if (wait === undefined || acknowledged >= wait.replicas) return { encoded: reply }
-  course.unacknowledged = reply
+  course.unacknowledged = { reply, why: unacknowledgedError(context, acknowledged) }
   course.sentBefore = true
-  course.last = unacknowledgedError(context, acknowledged)
+  course.last = course.unacknowledged.why
   return course.settling ? ending(course) : undefined
 }
 
@@ -200,7 +200,9 @@ function settle(course: GuardCourse): void {
 
 /** The end of what is not asked about any more. */
 function ending({ context, operation, unacknowledged, last }: GuardCourse): GuardedReply {
-  if (unacknowledged !== undefined) return { encoded: unacknowledged, unacknowledged: last }
+  // Later attempts may not have been answered at all, which is not why.
+  if (unacknowledged !== undefined)
+    return { encoded: unacknowledged.reply, unacknowledged: unacknowledged.why }
   throw ambiguous(context, operation, last)
 }
 

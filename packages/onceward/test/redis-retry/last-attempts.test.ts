@@ -35,6 +35,33 @@ await describeWhere('redis', 'the last attempts of a call', () => {
       await proxy.pass()
     }, 20_000)
 
+    it(`tell that replicas did not acknowledge it, whatever became of later attempts (${name})`, async () => {
+      const server = await serving()
+      const replica = await startRedisReplica(server)
+      ends.push(() => replica.stop())
+      const proxy = await faultProxy({ target: server })
+      ends.push(() => proxy.stop())
+      const { clock, timers, stop } = steadyTime()
+      ends.push(stop)
+      const { safe } = await open(name, proxy.url(server.url), {
+        wait: { replicas: 1, timeoutMs: 50 },
+        deadlineMs: 1000,
+        attemptTimeoutMs: 800,
+        clock,
+        timers,
+      })
+      const known = () => safe.exec('INCR', ['k'], { opId: 'first' }).catch(String)
+      await expect.poll(known, { timeout: 10_000 }).toBe(1)
+      await replica.pause()
+      // The first attempt was answered; nobody hears of any other.
+      safe.on('retry', () => proxy.dropReplies())
+      const error = await failureOf(safe.exec('INCR', ['k'], { opId: 'op' }))
+      await replica.resume()
+      expect(error).toMatchObject({ code: 'OUTCOME_NOT_STORED', effect: 'done', value: 2 })
+      expect(error.message).toMatch(/0 of 1 replicas/)
+      expect(proxy.fired).toBeGreaterThan(0)
+    }, 30_000)
+
     it(`tell a reply that was too large to be kept, where replicas did not acknowledge it (${name})`, async () => {
       const server = await serving()
       const replica = await startRedisReplica(server)
