@@ -84,5 +84,5 @@ describe('several processes on one file', () => {
       }
       await store.close()
     }
-  })
+  }, 60_000)
 })
