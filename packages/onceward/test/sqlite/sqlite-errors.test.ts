@@ -183,7 +183,7 @@ describe('a database that cannot be used is a typed error with the mend', () => 
       dist: pathToFileURL(join(folder, 'dist/')).href,
       hideBuiltIn: true,
     })
-    expect(report).toMatchObject({ code: 'STORE_UNAVAILABLE', effect: 'none' })
+    expect(report).toMatchObject({ code: 'STORE_MISCONFIGURED', effect: 'none' })
     expect(report['message']).toContain('npm install @photostructure/sqlite')
     expect(existsSync(join(folder, 'a.sqlite'))).toBe(false)
   })
