@@ -93,7 +93,8 @@ export function waitersPart(waiters) {
   return [
     '## Many want it: each of them holds it once, for 1 ms',
     'All begin at the same moment, one half in each of two processes; who has held it does not come back. A timer of 1 ms ' +
-      'takes a little longer, so about 870 a second are the most that can be.',
+      'takes a little longer, so about 870 a second are the most that can be inside of a process, and from one to the other as ' +
+      'many as the turn that is only a message.',
     table(
       [
         'waiters',
