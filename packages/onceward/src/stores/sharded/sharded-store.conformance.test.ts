@@ -25,6 +25,8 @@ interface Views {
 const ON_TWO_SHARDS = {
   'of 50 concurrent claims of one key over all connections one wins, the others find it running':
     'duplicates are counted on the shard that turned them away; claim-race.test.ts has the race',
+  'concurrent claims of many keys at once have one winner for each key':
+    'claims that meet on two shards may all be given back; claim-race.test.ts and moving-claims.test.ts have the race',
   'concurrent claims that end at once each run alone, one after the other':
     'a claim that was given back to another shard counts as an attempt; claim-race.test.ts has the race',
   'one owner asking from two connections at once gets one claim':
